@@ -1,0 +1,154 @@
+"""Settings that every service has, and one way to read them.
+
+A service is configured by its environment alone and reads it once, at the start, into a frozen
+model. A wrong value must stop the service with a message that names every fault at once, because
+an operator who mends one fault per restart loses an afternoon.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn, Self, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EXIT_CONFIG = 78
+"""Exit code for faulty settings (`EX_CONFIG` of sysexits.h)."""
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split `host:port` or `[ipv6]:port`.
+
+    Args:
+        address: The address as a person writes it.
+
+    Returns:
+        Host without brackets, and port (0 lets the system choose).
+
+    Raises:
+        ValueError: It is not of that form.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"expected host:port, got {address!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine can reach `address` (`host:port`)."""
+    host, _ = split_address(address)
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked_address(address: str) -> str:
+    split_address(address)
+    return address
+
+
+Address = Annotated[str, AfterValidator(_checked_address)]
+"""A `host:port`, checked when the settings are read."""
+
+
+class ServiceSettings(BaseSettings):
+    """What every service can be told; a service adds its fields and its own `env_prefix`."""
+
+    model_config = SettingsConfigDict(env_prefix="SERVICE_", frozen=True)
+
+    listen_address: Address = Field(
+        "127.0.0.1:0",
+        description="`host:port` to serve on. Anything but loopback needs `API_KEYS_FILE`, "
+        "`SERVICE_KEY` or `INSECURE`. Port 0 lets the system choose.",
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        description="JSON file of hashed API keys (`stellwerk keys`). Once set, every call needs "
+        "a credential. Read again when it changes.",
+    )
+    service_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Secret shared by the services: whoever shows it is a service, and a service "
+        "shows it to its neighbours. At least 16 characters.",
+    )
+    insecure: bool = Field(
+        False,
+        description="Serve on a reachable address without credentials: every caller is admin.",
+    )
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="Seconds between `not ready` and the stop, so that load balancers look away "
+        "first. 0 where nothing balances.",
+    )
+    grace_seconds: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="Seconds that running calls get to finish before they are cancelled.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Lowest level that is logged."
+    )
+    reflection: bool = Field(
+        True, description="Let gRPC clients ask which services and messages there are."
+    )
+
+    @model_validator(mode="after")
+    def _refuse_open_doors(self) -> Self:
+        if is_loopback(self.listen_address) or self.insecure:
+            return self
+        if self.api_keys_file is None and self.service_key is None:
+            prefix = self.model_config.get("env_prefix", "")
+            raise ValueError(
+                f"{prefix}LISTEN_ADDRESS {self.listen_address} can be reached from other machines. "
+                f"Set {prefix}API_KEYS_FILE to a file of API keys, or {prefix}INSECURE=true "
+                "to serve everybody without credentials."
+            )
+        return self
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def load_settings(cls: type[S]) -> S:
+    """Read settings from the environment, or end the process with every fault named.
+
+    Args:
+        cls: The settings class of the service.
+
+    Returns:
+        The frozen settings.
+
+    Raises:
+        SystemExit: A value is faulty; code 78, all faults on stderr in one message.
+    """
+    try:
+        return cls()
+    except ValidationError as exc:
+        exit_with_fault("\n  ".join(["Faulty settings:", *_faults(cls, exc)]))
+
+
+def exit_with_fault(message: str) -> NoReturn:
+    """End the process as misconfigured: `message` on stderr, exit code 78."""
+    print(message, file=sys.stderr)
+    raise SystemExit(EXIT_CONFIG)
+
+
+def _faults(cls: type[ServiceSettings], exc: ValidationError) -> list[str]:
+    """One line per fault, named by its variable; never the value, which may be a secret."""
+    prefix = cls.model_config.get("env_prefix", "")
+    lines = []
+    for error in exc.errors(include_input=False, include_url=False):
+        message = error["msg"].removeprefix("Value error, ")
+        name = ".".join(str(part) for part in error["loc"])
+        lines.append(f"{prefix}{name.upper()}: {message}" if name else message)
+    return lines
