@@ -152,7 +152,7 @@ class InternalError(ServiceError):
     code = Code.INTERNAL
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: contextlib assigns tracebacks
 class RemoteError(Exception):
     """A status that another service answered with, taken apart.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+AUTHORIZATION_KEY = "authorization"
 USER_KEY = "stellwerk-user"
 SESSION_KEY = "stellwerk-session"
 GROUP_KEY = "stellwerk-group"

@@ -19,6 +19,10 @@ EXIT_CONFIG = 78
 """Exit code for faulty settings (`EX_CONFIG` of sysexits.h)."""
 
 
+class ConfigurationError(Exception):
+    """What was configured does not work; its text tells an operator what to change."""
+
+
 def split_address(address: str) -> tuple[str, int]:
     """Split `host:port` or `[ipv6]:port`.
 

@@ -1,0 +1,271 @@
+"""What happens around every RPC of every service: context, access log, authentication, errors.
+
+Each interceptor is one async context manager around the handler, whatever the kind of RPC. The
+handlers themselves only do their work and raise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import time
+from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+import structlog
+
+from servicekit.context import (
+    EXECUTION_ID_KEY,
+    REQUEST_ID_KEY,
+    CallContext,
+    is_valid_id,
+    new_id,
+    remaining_seconds,
+    set_call,
+)
+from servicekit.errors import (
+    CancelledError_,
+    Code,
+    DeadlineExceededError,
+    InternalError,
+    PermissionDeniedError,
+    RemoteError,
+    ServiceError,
+    UnavailableError,
+)
+from servicekit.principals import set_principal
+from servicekit.status import read_status, to_wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from servicekit.access import AccessTable
+    from servicekit.authentication import Authenticator
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    Around = Callable[[Context], AbstractAsyncContextManager[None]]
+
+log = structlog.get_logger(__name__)
+
+_QUIET_METHODS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+
+
+class AroundInterceptor(grpc.aio.ServerInterceptor):
+    """An interceptor that does something before and after the handler."""
+
+    @abstractmethod
+    def around(self, method: str, context: Context) -> AbstractAsyncContextManager[None]:
+        """Return what is entered before the handler runs and left when it has finished.
+
+        Args:
+            method: `/package.Service/Rpc`.
+            context: The call.
+        """
+
+    async def intercept_service(  # type: ignore[override]  # generic per call in the stubs
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Wrap the handler; an unknown method stays unknown and ends as UNIMPLEMENTED."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = handler_call_details.method
+        return _wrap(handler, lambda context: self.around(method, context))
+
+
+def _wrap(handler: Handler, around: Around) -> Handler:
+    """Put `around` about the one behaviour that `handler` has."""
+    kind = (
+        f"{'stream' if handler.request_streaming else 'unary'}_"
+        f"{'stream' if handler.response_streaming else 'unary'}"
+    )
+    behaviour = getattr(handler, kind)
+    wrapped = (_streaming if handler.response_streaming else _single)(behaviour, around)
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    result: Handler = make(
+        wrapped,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+    return result
+
+
+def _single(behaviour: Callable[..., Awaitable[Any]], around: Around) -> Callable[..., Any]:
+    async def handle(request: Any, context: Context) -> Any:
+        async with around(context):
+            return await behaviour(request, context)
+
+    return handle
+
+
+def _streaming(behaviour: Callable[..., Any], around: Around) -> Callable[..., Any]:
+    """Write the responses ourselves.
+
+    If gRPC iterated the generator, a cancel during a write would leave it to the garbage
+    collector, which closes it later in another context.
+    """
+
+    async def handle(request: Any, context: Context) -> None:
+        async with around(context):
+            if not inspect.isasyncgenfunction(behaviour):
+                await behaviour(request, context)
+                return
+            async with aclosing(behaviour(request, context)) as responses:
+                async for response in responses:
+                    await context.write(response)
+
+    return handle
+
+
+class ContextInterceptor(AroundInterceptor):
+    """Outermost: gives the call its ids and its deadline."""
+
+    @contextlib.asynccontextmanager
+    async def around(self, method: str, context: Context) -> AsyncIterator[None]:
+        """Set the context of the call; each call is a task of its own, so nothing is reset."""
+        ids: dict[str, str] = {}
+        for key, value in context.invocation_metadata() or ():
+            if key in (REQUEST_ID_KEY, EXECUTION_ID_KEY) and is_valid_id(str(value)):
+                ids[key] = str(value)
+        remaining = context.time_remaining()
+        set_call(
+            CallContext(
+                request_id=ids.get(REQUEST_ID_KEY) or new_id(),
+                execution_id=ids.get(EXECUTION_ID_KEY, ""),
+                deadline=None if remaining is None else time.monotonic() + remaining,
+            )
+        )
+        yield
+
+
+class AccessLogInterceptor(AroundInterceptor):
+    """Writes the one line that every call gets."""
+
+    @contextlib.asynccontextmanager
+    async def around(self, method: str, context: Context) -> AsyncIterator[None]:
+        """Log `rpc_finished` with the code the caller sees, also after a cancel."""
+        started = time.perf_counter()
+        code = "OK"
+        try:
+            yield
+            code = _code_name(context) or "OK"
+        except asyncio.CancelledError:
+            # gRPC sets no code here; the caller's time or patience is over.
+            code = Code.DEADLINE_EXCEEDED if remaining_seconds() == 0 else Code.CANCELLED
+            raise
+        except BaseException:
+            code = _code_name(context) or Code.UNKNOWN
+            raise
+        finally:
+            write = log.debug if method.startswith(_QUIET_METHODS) else log.info
+            write(
+                "rpc_finished",
+                rpc=method.lstrip("/"),
+                grpc_code=str(code),
+                duration_ms=round((time.perf_counter() - started) * 1000, 3),
+            )
+
+
+def _code_name(context: Context) -> str | None:
+    """Return the status set on `context`, which aio keeps as a number; None while unset."""
+    code: Any = context.code()
+    if not code:
+        return None
+    if isinstance(code, grpc.StatusCode):
+        return code.name
+    return next((one.name for one in grpc.StatusCode if one.value[0] == code), None)
+
+
+class AuthenticationInterceptor(AroundInterceptor):
+    """Finds out who calls, and whether they may call this RPC."""
+
+    def __init__(self, authenticator: Authenticator, table: AccessTable) -> None:
+        """Make the interceptor.
+
+        Args:
+            authenticator: Decides who calls.
+            table: Decides who may call what.
+        """
+        self._authenticator = authenticator
+        self._table = table
+
+    @contextlib.asynccontextmanager
+    async def around(self, method: str, context: Context) -> AsyncIterator[None]:
+        """Set the principal, or end the call with a status."""
+        if not self._table.is_public(method):
+            async with _as_status(context):
+                metadata: Any = context.invocation_metadata() or ()
+                principal = await self._authenticator.principal(metadata)
+                if not self._table.allows(principal.actor, method):
+                    raise PermissionDeniedError(
+                        "RPC_NOT_ALLOWED",
+                        f"A {principal.actor} may not call {method.rpartition('/')[2]}.",
+                    )
+            set_principal(principal)
+        yield
+
+
+class ErrorInterceptor(AroundInterceptor):
+    """Innermost: turns whatever a handler raises into exactly one status."""
+
+    def around(self, method: str, context: Context) -> AbstractAsyncContextManager[None]:
+        """Catch everything but aborts and genuine cancels."""
+        return _as_status(context)
+
+
+@contextlib.asynccontextmanager
+async def _as_status(context: Context) -> AsyncIterator[None]:
+    try:
+        yield
+    except grpc.aio.AbortError:
+        raise
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Something inside was cancelled, not this call: without a status the caller would wait on.
+        await _abort(context, CancelledError_("CANCELLED", "The work was cancelled."), exc)
+    except Exception as exc:
+        await _abort(context, _service_error(exc), exc)
+
+
+async def _abort(context: Context, error: ServiceError, cause: BaseException) -> NoReturn:
+    try:
+        await context.abort_with_status(to_wire(error))
+    except grpc.aio.AbortError as abort:
+        raise abort from cause
+
+
+def _service_error(exc: Exception) -> ServiceError:
+    """Find the error to report; whatever nobody foresaw is logged in full and called internal."""
+    cause = _leaf(exc)
+    if isinstance(cause, ServiceError):
+        return cause
+    if isinstance(cause, (RemoteError, grpc.RpcError)):
+        remote = cause if isinstance(cause, RemoteError) else read_status(cause)
+        if remote.code is Code.UNAVAILABLE:
+            return UnavailableError(
+                remote.reason or "NEIGHBOUR_UNAVAILABLE",
+                "A service that is needed cannot be reached; try again.",
+                retry_seconds=remote.retry_seconds or 1.0,
+            )
+        if remote.code is Code.DEADLINE_EXCEEDED:
+            return DeadlineExceededError(
+                remote.reason or "NEIGHBOUR_TOO_SLOW", "A service that is needed did not answer."
+            )
+    log.error("rpc_raised_unexpectedly", error_type=type(cause).__name__, exc_info=exc)
+    return InternalError("INTERNAL", "Internal error.")
+
+
+def _leaf(exc: BaseException) -> BaseException:
+    """Unwrap the groups that a `TaskGroup` raises; a foreseen error outweighs its siblings."""
+    if not isinstance(exc, BaseExceptionGroup):
+        return exc
+    leaves = [_leaf(one) for one in exc.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, ServiceError)), leaves[0])

@@ -1,0 +1,176 @@
+"""The only bootstrap of a service: interceptors, health, reflection, drain, ordered stop.
+
+The order of stopping is what loses no call: first say "not ready", give load balancers time to
+look away, let running calls finish, and only then close what those calls were using.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import grpc
+import structlog
+from grpc_reflection.v1alpha import reflection
+
+from servicekit.access import load_access_table
+from servicekit.authentication import Authenticator
+from servicekit.channel import MAX_MESSAGE_BYTES
+from servicekit.health import HEALTH_SERVICE, Readiness
+from servicekit.interceptors import (
+    AccessLogInterceptor,
+    AuthenticationInterceptor,
+    ContextInterceptor,
+    ErrorInterceptor,
+)
+from servicekit.settings import ConfigurationError, exit_with_fault, split_address
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from servicekit.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.so_reuseport", 0),  # else two servers share one port in silence
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # Our clients ping every 20 s to notice a frozen server; the default allows 5 minutes.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+)
+
+ServiceNames: TypeAlias = Sequence[str]
+"""Full names of the API services that were added, e.g. `stellwerk.tracker.v1.TrackerService`."""
+
+
+class Owned(AsyncExitStack):
+    """What a service opened: closed after the last call, last opened first."""
+
+    def __init__(self) -> None:
+        """Own nothing yet."""
+        super().__init__()
+        self._before_stop: list[Callable[[], Awaitable[None]]] = []
+
+    def before_stop(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Have `callback` awaited after the drain and before running calls are waited for.
+
+        For ending streams that would otherwise last for the whole grace time.
+        """
+        self._before_stop.append(callback)
+
+    async def run_before_stop(self) -> None:
+        """Await the callbacks in their order; a failing one does not stop the others."""
+        for callback in self._before_stop:
+            try:
+                await callback()
+            except Exception:
+                log.exception("before_stop_failed")
+
+
+Register: TypeAlias = Callable[[grpc.aio.Server, Owned], Awaitable[ServiceNames]]
+"""Adds the servicers of a service, and gives to `Owned` whatever must be closed again."""
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that takes calls.
+
+    Attributes:
+        address: `host:port` to open a channel to.
+        port: The port it got.
+    """
+
+    address: str
+    port: int
+
+
+@contextlib.asynccontextmanager
+async def start_server(
+    settings: ServiceSettings, register: Register
+) -> AsyncIterator[RunningServer]:
+    """Run a server for as long as the context lasts; the same one in tests and in production.
+
+    Args:
+        settings: Where to listen, whom to admit, how long to drain.
+        register: Adds the servicers.
+
+    Yields:
+        The running server.
+
+    Raises:
+        ConfigurationError: The port is taken or the key file is faulty.
+    """
+    async with Owned() as owned:
+        server = _build(settings)
+        readiness = Readiness(server)
+        try:
+            names = await register(server, owned)
+            if settings.reflection:
+                reflection.enable_server_reflection(
+                    (*names, HEALTH_SERVICE, reflection.SERVICE_NAME), server
+                )
+            port = _bind(server, settings.listen_address)
+            await server.start()
+            await readiness.set(True, names)
+            host = split_address(settings.listen_address)[0]
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            log.info("server_started", address=address, services=list(names))
+            yield RunningServer(address, port)
+            await readiness.set(False, names)
+            await asyncio.sleep(settings.drain_seconds)
+        finally:
+            await owned.run_before_stop()
+            await server.stop(settings.grace_seconds)
+    log.info("server_stopped")
+
+
+async def serve(settings: ServiceSettings, register: Register) -> None:
+    """Serve until SIGTERM or SIGINT, then stop in an order that loses no call.
+
+    Args:
+        settings: Where to listen, whom to admit, how long to drain.
+        register: Adds the servicers.
+
+    Raises:
+        SystemExit: What was configured does not work; code 78, the reason on stderr.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with start_server(settings, register):
+            await stop.wait()
+            log.info("server_draining", drain_seconds=settings.drain_seconds)
+    except ConfigurationError as exc:
+        exit_with_fault(str(exc))
+
+
+def _build(settings: ServiceSettings) -> grpc.aio.Server:
+    return grpc.aio.server(
+        interceptors=[
+            ContextInterceptor(),
+            AccessLogInterceptor(),
+            AuthenticationInterceptor(
+                Authenticator.from_settings(settings), load_access_table()
+            ),
+            ErrorInterceptor(),
+        ],
+        options=SERVER_OPTIONS,
+    )
+
+
+def _bind(server: grpc.aio.Server, address: str) -> int:
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as exc:
+        raise ConfigurationError(
+            f"Cannot listen on {address}: the port is in use, or the address is not this machine's."
+        ) from exc
+    return port
