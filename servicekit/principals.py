@@ -52,9 +52,7 @@ class Principal:
     actor: Role
 
 
-LOCAL_ADMIN = Principal(
-    id="local", role=Role.ADMIN, session="local", group="", actor=Role.ADMIN
-)
+LOCAL_ADMIN = Principal(id="local", role=Role.ADMIN, session="local", group="", actor=Role.ADMIN)
 """Everybody, where a service is reachable from its own machine only and has no key file."""
 
 SERVICE = Principal(id="service", role=Role.SERVICE, session="", group="", actor=Role.SERVICE)

@@ -157,9 +157,7 @@ def _build(settings: ServiceSettings) -> grpc.aio.Server:
         interceptors=[
             ContextInterceptor(),
             AccessLogInterceptor(),
-            AuthenticationInterceptor(
-                Authenticator.from_settings(settings), load_access_table()
-            ),
+            AuthenticationInterceptor(Authenticator.from_settings(settings), load_access_table()),
             ErrorInterceptor(),
         ],
         options=SERVER_OPTIONS,

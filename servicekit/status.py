@@ -51,9 +51,7 @@ def _details(error: ServiceError) -> list[Message]:
         details.append(details_pb2.RetryInfo(retry_delay=delay))
     if error.resource is not None:
         kind, name = error.resource
-        details.append(
-            details_pb2.ResourceInfo(resource_type=kind[:100], resource_name=name[:200])
-        )
+        details.append(details_pb2.ResourceInfo(resource_type=kind[:100], resource_name=name[:200]))
     return details
 
 

@@ -1,0 +1,83 @@
+"""What tests of all packages share: waiting for a condition, free ports, servers in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from servicekit.channel import open_channel
+from servicekit.server import start_server
+from servicekit.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    import grpc
+
+    from servicekit.server import Register
+
+T = TypeVar("T")
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]], *, within_seconds: float = 10.0
+) -> T:
+    """Wait until `condition` returns something true, and return that.
+
+    Args:
+        condition: Asked again and again; may be a coroutine function. An AssertionError counts as
+            "not yet", and is what the test reports if it stays.
+        within_seconds: Give up after this; far more than it should take, since only a broken
+            test ever waits that long.
+
+    Raises:
+        AssertionError: It did not come true.
+    """
+    give_up = time.monotonic() + within_seconds
+    pause = 0.001
+    while True:
+        fault: AssertionError | None = None
+        try:
+            result = condition()
+            value: T = await result if asyncio.iscoroutine(result) else result  # type: ignore[assignment]
+            if value:
+                return value
+        except AssertionError as exc:
+            fault = exc
+        if time.monotonic() > give_up:
+            raise fault or AssertionError(f"did not come true within {within_seconds} s")
+        await asyncio.sleep(pause)
+        pause = min(0.05, pause * 1.5)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that is free now; prefer port 0 where the server tells its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def local_settings() -> ServiceSettings:
+    """Return settings of a server on port 0 of loopback, without credentials, that stops at once."""
+    return ServiceSettings(listen_address="127.0.0.1:0", grace_seconds=1)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    register: Register, settings: ServiceSettings | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
+    """Run a real server in this process and yield a channel to it.
+
+    Args:
+        register: Adds the servicers.
+        settings: `local_settings()` unless given.
+    """
+    async with (
+        start_server(settings or local_settings(), register) as server,
+        open_channel(server.address) as channel,
+    ):
+        yield channel
