@@ -1,0 +1,1 @@
+"""The orchestrator: runs ideas through the four stages, and alone knows which checks apply when."""

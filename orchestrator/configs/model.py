@@ -1,0 +1,337 @@
+"""What the config files say, as immutable values.
+
+A `ConfigSet` is one generation: either everything in it was checked, or it does not exist. The
+words are those of the files, so that an author, the JSON Schemas and this module speak alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from orchestrator.configs.values import (
+    Frozen,
+    FrozenModel,
+    Scalar,
+    ScalarMap,
+    canonical_json,
+    digest_of,
+)
+
+FALLBACK_LANGUAGE = "en"
+
+# Chunks that the orchestrator itself asks for, whatever a pipeline says.
+TRANSLATION_CHUNK = "translation"
+OPTIMIZATION_CHUNK = "optimization"
+
+
+class MediaType(StrEnum):
+    """The media that an output config may declare; the words of the taxonomy."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    AUDIO = "audio"
+    MUSIC = "music"
+    VIDEO = "video"
+    THREE_D = "3d"
+
+
+def _joined(text: object) -> object:
+    """Join a list of lines: JSON has no other way to write a long text readably."""
+    if isinstance(text, list) and all(isinstance(line, str) for line in text):
+        return "\n".join(text)
+    return text
+
+
+def _localized(value: object) -> object:
+    """Accept `"text"`, `["line", …]`, `{"de": …}` and what this model itself writes."""
+    if isinstance(value, str | list):
+        return {"texts": {FALLBACK_LANGUAGE: _joined(value)}}
+    if isinstance(value, Mapping) and "texts" not in value:
+        return {"texts": {language: _joined(text) for language, text in value.items()}}
+    return value
+
+
+class LocalizedText(FrozenModel):
+    """One text in several languages; English is always there.
+
+    Attributes:
+        texts: ISO 639-1 code to text.
+    """
+
+    texts: Annotated[Mapping[str, str], *Frozen]
+
+    def language_for(self, language: str) -> str:
+        """Return the code of the text that a speaker of `language` gets."""
+        return language if language in self.texts else FALLBACK_LANGUAGE
+
+    def text_for(self, language: str) -> str:
+        """Return the text in `language`, else in English."""
+        return self.texts[self.language_for(language)]
+
+
+Localized = Annotated[LocalizedText, BeforeValidator(_localized)]
+
+
+class InputRequirements(FrozenModel):
+    """How many inputs a run needs, exactly."""
+
+    texts: int = 1
+    images: int = 0
+
+
+class SequenceFlow(FrozenModel):
+    """Chunks in order; each sees the previous one's output.
+
+    Attributes:
+        chunks: Ids of chunks; none passes the text through.
+    """
+
+    kind: Literal["sequence"] = "sequence"
+    chunks: tuple[str, ...] = ()
+
+
+class IterativeFlow(FrozenModel):
+    """The same chunks again and again; with languages it is the telephone game.
+
+    Attributes:
+        chunks: Ids of the chunks of one pass.
+        iterations: Count of passes, 1 to 50.
+        languages: One ISO 639-1 code per pass; "random" draws from `language_pool`; None: none.
+        language_pool: What "random" draws from.
+        final_language: Language of the last pass, whatever the others are; None: like the others.
+    """
+
+    kind: Literal["iterative"] = "iterative"
+    chunks: tuple[str, ...]
+    iterations: int
+    languages: tuple[str, ...] | Literal["random"] | None = None
+    language_pool: tuple[str, ...] = ()
+    final_language: str | None = None
+
+
+ControlFlow = Annotated[SequenceFlow | IterativeFlow, Field(discriminator="kind")]
+
+
+class Pipeline(FrozenModel):
+    """The inputs, chunks and control flow that interception configs name.
+
+    Attributes:
+        defaults: Parameters of chunks and outputs where a config says nothing.
+        without_context: Whether the chunks run although there is no rule to work by.
+    """
+
+    id: str
+    description: Localized | None = None
+    input_requirements: InputRequirements = InputRequirements()
+    control_flow: ControlFlow
+    defaults: ScalarMap = Field(default={}, validate_default=True)
+    without_context: Literal["run", "pass_through"] = "run"
+
+
+class ChunkParameters(FrozenModel):
+    """How a model shall answer; None leaves it to the model.
+
+    Attributes:
+        temperature: 0 to 2.
+        top_p: 0 to 1.
+        max_tokens: Most tokens in the answer.
+        stop: Texts that end the answer.
+        seed: Seed for sampling.
+        keep_alive: How long the server keeps the model loaded, such as `30s`, `10m`, `1h`.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    keep_alive: str | None = None
+
+    @property
+    def keep_alive_seconds(self) -> float | None:
+        """`keep_alive` in seconds."""
+        if self.keep_alive is None:
+            return None
+        units = {"s": 1, "m": 60, "h": 3600}
+        return float(self.keep_alive[:-1]) * units[self.keep_alive[-1]]
+
+
+class Chunk(FrozenModel):
+    """One prompt for a language model.
+
+    Attributes:
+        role: Whose model is asked, a role of models.json.
+        model: A model by name instead, as an exception.
+        system: Template of the system message; None: there is none.
+        template: Template of the user message.
+    """
+
+    id: str
+    kind: Literal["prompt"] = "prompt"
+    description: Localized | None = None
+    role: str
+    model: str | None = None
+    system: Localized | None = None
+    template: Localized
+    parameters: ChunkParameters = ChunkParameters()
+
+
+class ParameterSpec(FrozenModel):
+    """A parameter that callers and configs may set, and within which limits.
+
+    Attributes:
+        minimum: Least number, or None.
+        maximum: Greatest number, or None.
+        choices: The only values that are allowed; empty: any.
+        max_length: Most code points of a string.
+    """
+
+    type: Literal["integer", "number", "boolean", "string"]
+    default: Scalar | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    choices: tuple[Scalar, ...] = ()
+    max_length: int = 2000
+    description: Localized | None = None
+
+    @property
+    def is_free_text(self) -> bool:
+        """Whether a caller can write anything here, so that it must be checked like an input."""
+        return self.type == "string" and not self.choices
+
+
+class OutputConfig(FrozenModel):
+    """One way to render.
+
+    Attributes:
+        backend: Backend of the generation service.
+        model: Model or renderer of that backend.
+        photographic: Whether results may look like photographs.
+        prompt_languages: ISO 639-1 codes that the model understands; other texts are translated.
+        optimization_instruction: How to fit a text to this model; None: phase 2 is left out.
+    """
+
+    id: str
+    name: Localized
+    description: Localized
+    media_type: MediaType
+    backend: str
+    model: str
+    photographic: bool = True
+    prompt_languages: tuple[str, ...] = (FALLBACK_LANGUAGE,)
+    optimization_instruction: Localized | None = None
+    parameters: Annotated[Mapping[str, ParameterSpec], *Frozen] = Field(
+        default={}, validate_default=True
+    )
+    tags: tuple[str, ...] = ()
+
+
+class Audience(FrozenModel):
+    """For whom a config is meant.
+
+    Attributes:
+        min_age: In years.
+    """
+
+    min_age: int = 0
+
+
+class InterceptionConfig(FrozenModel):
+    """One artistic or pedagogical attitude.
+
+    Attributes:
+        pipeline: Id of its pipeline.
+        context: The rule by which a text is rewritten; None: there is none.
+        parameters: For its chunks (such as `temperature`) and outputs (such as `width`).
+        output_configs: Ids of outputs that a run has when the caller asks for none.
+        default_output: A medium or an output id, where `output_configs` is empty.
+        accepts_context: Whether a caller may put an own rule in place of `context`.
+        translate_input: Whether texts are translated before stage 2.
+    """
+
+    id: str
+    name: Localized
+    description: Localized
+    pipeline: str
+    context: Localized | None = None
+    parameters: ScalarMap = Field(default={}, validate_default=True)
+    output_configs: tuple[str, ...] = ()
+    default_output: str | None = None
+    accepts_context: bool = False
+    translate_input: bool = False
+    tags: tuple[str, ...] = ()
+    audience: Audience = Audience()
+
+
+class ConfigSet(FrozenModel):
+    """One generation of configs, checked as a whole.
+
+    Attributes:
+        default_outputs: Medium to the id of the output that a request for that medium gets.
+    """
+
+    interception: Annotated[Mapping[str, InterceptionConfig], *Frozen]
+    output: Annotated[Mapping[str, OutputConfig], *Frozen]
+    pipelines: Annotated[Mapping[str, Pipeline], *Frozen]
+    chunks: Annotated[Mapping[str, Chunk], *Frozen]
+    default_outputs: Annotated[Mapping[str, str], *Frozen]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the whole content, 64 hexadecimal digits."""
+        return digest_of(canonical_json(self))
+
+    def output_id(self, name: str) -> str | None:
+        """Return the id behind an output id or a medium; None: there is no such output."""
+        if name in self.output:
+            return name
+        return self.default_outputs.get(name)
+
+    def outputs_of(self, config: InterceptionConfig) -> tuple[str, ...]:
+        """Return the ids of the outputs that a run has when its caller asks for none."""
+        if config.output_configs:
+            return config.output_configs
+        if config.default_output is None:
+            return ()
+        found = self.output_id(config.default_output)
+        return (found,) if found else ()
+
+    def resolved_interception(self, config_id: str) -> str:
+        """Return a config with its pipeline, chunks and outputs as canonical JSON.
+
+        Raises:
+            KeyError: There is no such config.
+        """
+        config = self.interception[config_id]
+        pipeline = self.pipelines[config.pipeline]
+        wanted = {*pipeline.control_flow.chunks, TRANSLATION_CHUNK, OPTIMIZATION_CHUNK}
+        parts = {
+            "config": config.model_dump(mode="json"),
+            "pipeline": pipeline.model_dump(mode="json"),
+            "chunks": [self.chunks[id_].model_dump(mode="json") for id_ in sorted(wanted)],
+            "outputs": [
+                self.output[id_].model_dump(mode="json") for id_ in self.outputs_of(config)
+            ],
+        }
+        return canonical_json(parts)
+
+    def resolved_output(self, output_id: str) -> str:
+        """Return an output config as canonical JSON.
+
+        Raises:
+            KeyError: There is no such output.
+        """
+        return canonical_json(self.output[output_id])
+
+    def interception_digest(self, config_id: str) -> str:
+        """Return the SHA-256 of `resolved_interception`."""
+        return digest_of(self.resolved_interception(config_id))
+
+    def output_digest(self, output_id: str) -> str:
+        """Return the SHA-256 of `resolved_output`."""
+        return digest_of(self.resolved_output(output_id))
