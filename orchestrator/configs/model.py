@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from orchestrator.configs.values import (
     Frozen,
+    FrozenMap,
     FrozenModel,
     Scalar,
     ScalarMap,
@@ -328,10 +329,14 @@ class ConfigSet(FrozenModel):
         """
         return canonical_json(self.output[output_id])
 
-    def interception_digest(self, config_id: str) -> str:
-        """Return the SHA-256 of `resolved_interception`."""
-        return digest_of(self.resolved_interception(config_id))
+    @cached_property
+    def interception_digests(self) -> Mapping[str, str]:
+        """Config id to the SHA-256 of `resolved_interception`."""
+        return FrozenMap(
+            {id_: digest_of(self.resolved_interception(id_)) for id_ in self.interception}
+        )
 
-    def output_digest(self, output_id: str) -> str:
-        """Return the SHA-256 of `resolved_output`."""
-        return digest_of(self.resolved_output(output_id))
+    @cached_property
+    def output_digests(self) -> Mapping[str, str]:
+        """Output id to the SHA-256 of `resolved_output`."""
+        return FrozenMap({id_: digest_of(self.resolved_output(id_)) for id_ in self.output})

@@ -1,0 +1,19 @@
+"""Config files and what becomes of them: folder → checked generation → plan of one execution.
+
+Importable without gRPC or stubs, so that `stellwerk configs check` works offline.
+"""
+
+from orchestrator.configs.model import ConfigSet
+from orchestrator.configs.plan import Plan, PlannedChunk, PlannedOutput
+from orchestrator.configs.planning import PlanRequest, build_plan
+from orchestrator.configs.templates import render
+
+__all__ = [
+    "ConfigSet",
+    "Plan",
+    "PlanRequest",
+    "PlannedChunk",
+    "PlannedOutput",
+    "build_plan",
+    "render",
+]
