@@ -1,0 +1,1 @@
+"""The commands, one module each; `stellwerk_cli.main` puts them together."""

@@ -1,0 +1,161 @@
+"""What the four services are called, where they listen and what `up` tells each of them.
+
+One place, because the supervisor, `doctor` and `demo` must agree on names, ports and folders.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HOST = "127.0.0.1"
+DEFAULT_BASE_PORT = 50051
+LAST_PORT = 65535
+
+_MODULES = {
+    "orchestrator": "orchestrator",
+    "safety": "safety_service",
+    "generation": "generation_service",
+    "tracker": "tracker_service",
+}
+SERVICE_NAMES = tuple(_MODULES)
+"""The services in the order of their ports."""
+
+STOP_ORDER = (("orchestrator",), ("safety", "generation"), ("tracker",))
+"""Who is stopped after whom: nobody loses a service that it still needs."""
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """One service as the supervisor starts it.
+
+    Attributes:
+        name: Its short name, such as `tracker`.
+        address: Where it will listen, `host:port`.
+        command: The program and its arguments.
+        environment: Its whole environment.
+        log_path: The file that takes what it prints.
+        stop_seconds: How long it may take to drain before it is killed.
+    """
+
+    name: str
+    address: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    log_path: Path
+    stop_seconds: float
+
+
+def shipped_configs() -> Path:
+    """Return the folder of the shipped configs, wherever the command is started.
+
+    Raises:
+        FileNotFoundError: The installation lacks them.
+    """
+    beside_the_code = Path(__file__).resolve().parent.parent / "configs"
+    inside_the_wheel = Path(str(importlib.resources.files("orchestrator"))) / "shipped_configs"
+    for folder in (beside_the_code, inside_the_wheel):
+        if (folder / "models.json").is_file():
+            return folder
+    raise FileNotFoundError(f"no shipped configs in {beside_the_code} or {inside_the_wheel}")
+
+
+def describe_services(
+    data: Path,
+    ports: Sequence[int],
+    user_environment: Mapping[str, str],
+    *,
+    api_keys: Path | None = None,
+) -> tuple[ServiceSpec, ...]:
+    """Say how each service is started.
+
+    Args:
+        data: The data folder, absolute.
+        ports: Four ports, in the order of `SERVICE_NAMES`.
+        user_environment: Settings of the user. They pass through, but addresses and data folders
+            are ours, since `--data` and `--base-port` name them.
+        api_keys: File of hashed API keys; None: every caller on this machine is admin.
+
+    Returns:
+        The services in the order of `SERVICE_NAMES`.
+
+    Raises:
+        FileNotFoundError: The shipped configs are needed and missing.
+    """
+    addresses = {name: f"{HOST}:{port}" for name, port in zip(SERVICE_NAMES, ports, strict=True)}
+    settings = {
+        **_shared_settings(addresses, api_keys),
+        **_folder_settings(data),
+    }
+    environment = {**_defaults(user_environment), **user_environment, **settings}
+    return tuple(_spec(name, addresses[name], environment, data) for name in SERVICE_NAMES)
+
+
+def _spec(name: str, address: str, environment: Mapping[str, str], data: Path) -> ServiceSpec:
+    return ServiceSpec(
+        name=name,
+        address=address,
+        # -P: a folder called `orchestrator` where the user happens to stand must not be imported.
+        command=(sys.executable, "-P", "-m", _MODULES[name]),
+        environment=environment,
+        log_path=data / "logs" / f"{name}.log",
+        stop_seconds=_stop_seconds(name, environment),
+    )
+
+
+def _shared_settings(addresses: Mapping[str, str], api_keys: Path | None) -> dict[str, str]:
+    settings = {f"{name.upper()}_LISTEN_ADDRESS": address for name, address in addresses.items()}
+    # Every service is told every neighbour; one that needs none ignores it.
+    for name in SERVICE_NAMES:
+        for neighbour, address in addresses.items():
+            if neighbour != name:
+                settings[f"{name.upper()}_{neighbour.upper()}_ADDRESS"] = address
+    if api_keys is not None:
+        service_key = secrets.token_urlsafe(32)
+        for name in SERVICE_NAMES:
+            settings[f"{name.upper()}_API_KEYS_FILE"] = str(api_keys)
+            settings[f"{name.upper()}_SERVICE_KEY"] = service_key
+    return settings
+
+
+def _folder_settings(data: Path) -> dict[str, str]:
+    return {
+        "ORCHESTRATOR_SPOOL_DIR": str(data / "spool"),
+        "GENERATION_DATA_DIR": str(data),
+        "TRACKER_DATA_DIR": str(data),
+    }
+
+
+def _defaults(user_environment: Mapping[str, str]) -> dict[str, str]:
+    """What the user may override."""
+    defaults = {"PYTHONUNBUFFERED": "1"}
+    configs = user_environment.get("ORCHESTRATOR_CONFIGS_DIR")
+    if configs is None:
+        defaults["ORCHESTRATOR_CONFIGS_DIR"] = str(shipped_configs())
+    models = Path(configs or defaults["ORCHESTRATOR_CONFIGS_DIR"]) / "models.json"
+    if not models.is_file():  # a folder of one's own configs need not repeat the models
+        models = shipped_configs() / "models.json"
+    defaults["GENERATION_MODELS_FILE"] = str(models)
+    return defaults
+
+
+def _stop_seconds(name: str, environment: Mapping[str, str]) -> float:
+    """Drain and grace as the service reads them, and some time to close its files."""
+    prefix = name.upper()
+    drain = _number(environment.get(f"{prefix}_DRAIN_SECONDS"), 0.0)
+    grace = _number(environment.get(f"{prefix}_GRACE_SECONDS"), 10.0)
+    return drain + grace + 5.0
+
+
+def _number(text: str | None, otherwise: float) -> float:
+    try:
+        return otherwise if text is None else float(text)
+    except ValueError:  # the service itself will say so, and better
+        return otherwise
