@@ -7,11 +7,14 @@ without a row may be called by nobody.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from servicekit.principals import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ANYONE = "anyone"
 

@@ -7,9 +7,10 @@ A channel here wraps the one of grpc.aio and adds metadata and timeout at the st
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import grpc
 
@@ -24,9 +25,10 @@ from servicekit.errors import Code, RemoteError
 from servicekit.principals import AUTHORIZATION_KEY, principal_metadata, principal_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Cancellable")
 Metadata = list[tuple[str, str]]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -35,7 +37,7 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 DEFAULT_TIMEOUT_SECONDS = 30.0
 """Limit of a call with one response that names none itself."""
 
-_SERVICE_CONFIG = {"loadBalancingConfig": [{"round_robin": {}}]}
+_SERVICE_CONFIG: dict[str, list[dict[str, object]]] = {"loadBalancingConfig": [{"round_robin": {}}]}
 
 CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -50,6 +52,13 @@ CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
+
+
+class Cancellable(Protocol):
+    """A call that can be cancelled, blocking or not."""
+
+    def cancel(self) -> Any:
+        """End the call; the other side hears of it."""
 
 
 def deadline(seconds: float) -> float:
@@ -167,6 +176,26 @@ class _Channel(grpc.aio.Channel):
             for key, value in source:
                 joined.setdefault(key, value)
         return list(joined.items())
+
+
+@contextlib.contextmanager
+def ending(call: C) -> Iterator[C]:
+    """Cancel a streaming call when the block is left, however it is left.
+
+    Read every response stream inside of it: `with ending(stub.WatchItems(request)) as items:`.
+    When a task that reads a stream is cancelled between two reads, grpc.aio forgets to cancel the
+    call, and the server goes on working for nobody until the channel is closed.
+
+    Args:
+        call: What the stub returned.
+
+    Yields:
+        The same call.
+    """
+    try:
+        yield call
+    finally:
+        call.cancel()  # does nothing if the call is over
 
 
 async def retry_unavailable(

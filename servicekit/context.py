@@ -39,7 +39,8 @@ class CallContext:
     deadline: float | None = None
 
 
-_call: ContextVar[CallContext] = ContextVar("stellwerk_call", default=CallContext())
+_NO_CALL = CallContext()
+_call: ContextVar[CallContext] = ContextVar("stellwerk_call", default=_NO_CALL)
 
 
 def current_call() -> CallContext:

@@ -122,8 +122,8 @@ class DeadlineExceededError(ServiceError):
     code = Code.DEADLINE_EXCEEDED
 
 
-class CancelledError_(ServiceError):  # noqa: N801, N818 - must not read as asyncio.CancelledError
-    """The work was cancelled on request."""
+class CancelledError_(ServiceError):
+    """The work was cancelled on request; the underscore tells it from asyncio's."""
 
     code = Code.CANCELLED
 

@@ -66,7 +66,7 @@ class AroundInterceptor(grpc.aio.ServerInterceptor):
             context: The call.
         """
 
-    async def intercept_service(  # type: ignore[override]  # generic per call in the stubs
+    async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,

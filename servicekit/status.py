@@ -6,7 +6,7 @@ Statuses travel in a header of bounded size (gRPC drops calls whose trailing met
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -17,22 +17,19 @@ from grpc_status import rpc_status
 
 from servicekit.errors import Code, RemoteError, ServiceError
 
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
 DOMAIN = "stellwerk"
 """`ErrorInfo.domain` of every status that is ours."""
 
-MAX_MESSAGE_CHARACTERS = 400
-"""The text travels twice, once percent-encoded, at up to 12 bytes a character."""
+MAX_MESSAGE_BYTES = 400
+"""The text travels twice, once percent-encoded at up to three times its size."""
 MAX_VIOLATIONS_BYTES = 3_000
-"""With base64 (x 4/3) and the text, a status stays below the 8 KiB that peers accept."""
+"""With base64 (x 4/3) and the text, a status stays below the 8 KiB that every peer accepts."""
 
 
 def to_wire(error: ServiceError) -> grpc.Status:
     """Make the one status that a caller sees for `error`."""
     code = grpc.StatusCode[error.code]
-    status = status_pb2.Status(code=code.value[0], message=error.message[:MAX_MESSAGE_CHARACTERS])
+    status = status_pb2.Status(code=code.value[0], message=_cut(error.message, MAX_MESSAGE_BYTES))
     for detail in _details(error):
         packed = AnyMessage()
         packed.Pack(detail)
@@ -41,8 +38,8 @@ def to_wire(error: ServiceError) -> grpc.Status:
     return wire
 
 
-def _details(error: ServiceError) -> list[Message]:
-    details: list[Message] = [details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+def _details(error: ServiceError) -> list[Any]:  # the packages of the details ship no types
+    details: list[Any] = [details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if error.violations:
         details.append(_bad_request(error.violations))
     if error.retry_seconds is not None:
@@ -51,18 +48,24 @@ def _details(error: ServiceError) -> list[Message]:
         details.append(details_pb2.RetryInfo(retry_delay=delay))
     if error.resource is not None:
         kind, name = error.resource
-        details.append(details_pb2.ResourceInfo(resource_type=kind[:100], resource_name=name[:200]))
+        details.append(
+            details_pb2.ResourceInfo(resource_type=_cut(kind, 60), resource_name=_cut(name, 240))
+        )
     return details
 
 
-def _bad_request(violations: tuple[tuple[str, str], ...]) -> Message:
+def _bad_request(violations: tuple[tuple[str, str], ...]) -> Any:
     bad = details_pb2.BadRequest()
     for field, description in violations:
-        bad.field_violations.add(field=field[:200], description=description[:400])
+        bad.field_violations.add(field=_cut(field, 200), description=_cut(description, 400))
         if bad.ByteSize() > MAX_VIOLATIONS_BYTES:
             del bad.field_violations[-1]
             break
     return bad
+
+
+def _cut(text: str, limit_bytes: int) -> str:
+    return text.encode()[:limit_bytes].decode(errors="ignore")
 
 
 def read_status(exc: grpc.RpcError) -> RemoteError:

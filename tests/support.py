@@ -1,4 +1,4 @@
-"""What tests of all packages share: waiting for a condition, free ports, servers in this process."""
+"""What tests of all packages share: waiting, free ports, servers in this process."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def eventually(
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now; prefer port 0 where the server tells its port."""
+    """Return a port of 127.0.0.1 that is free now; prefer port 0 where a server names its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -62,7 +62,7 @@ def free_port() -> int:
 
 
 def local_settings() -> ServiceSettings:
-    """Return settings of a server on port 0 of loopback, without credentials, that stops at once."""
+    """Return settings of a server on a free loopback port without credentials."""
     return ServiceSettings(listen_address="127.0.0.1:0", grace_seconds=1)
 
 
