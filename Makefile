@@ -1,0 +1,61 @@
+# The commands anyone needs. Only Python 3.11+, make and git must be there; `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Two stamps: what running needs, and what developing needs on top. A second run costs nothing.
+RUN := $(VENV)/.run-stamp
+DEV := $(VENV)/.dev-stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint protos lock bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+demo: $(RUN) ## Start everything in a temporary folder, run three ideas, show what happens, end
+	@$(BIN)/stellwerk demo
+
+up: $(RUN) ## Serve on this machine until Ctrl-C
+	@$(BIN)/stellwerk up
+
+test: $(DEV) ## Run all tests but the drills
+	@$(BIN)/python -m pytest -m "not drill"
+
+lint: $(DEV) ## Check style, types, imports and the contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/buf lint protos
+	@$(BIN)/buf format protos --diff --exit-code
+
+protos: $(DEV) ## Make the stubs again from the .proto files
+	@rm -rf protos/gen/stellwerk
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
+
+bench: $(RUN) ## Measure, and print one table
+	@$(BIN)/python -m bench
+
+lock: $(DEV) ## Resolve the dependencies again into requirements/
+	@$(BIN)/python requirements/lock.py
+
+clean: ## Remove what the tools made, .venv included
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; ok = sys.version_info >= (3, 11); ok or print("Stellwerk needs Python 3.11 or newer, but", sys.executable, "is", sys.version.split()[0] + ".", "Name another one: make PYTHON=python3.12"); sys.exit(not ok)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN): requirements/run.lock pyproject.toml | $(BIN)/python
+	@echo "Installing Stellwerk into $(VENV) (about a minute, once) …"
+	@$(PIP) install --quiet --require-hashes -r requirements/run.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): requirements/dev.lock $(RUN)
+	@echo "Installing the developer tools into $(VENV) (about half a minute, once) …"
+	@$(PIP) install --quiet --require-hashes -r requirements/dev.lock
+	@touch $@
