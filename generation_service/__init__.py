@@ -1,0 +1,1 @@
+"""Everything that makes something: text by language models, media by renderers."""

@@ -1,0 +1,1 @@
+"""The engines that make media, one package each, behind one interface."""

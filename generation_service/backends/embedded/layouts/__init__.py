@@ -1,0 +1,1 @@
+"""Compositions: each arranges the same reading in its own way."""
