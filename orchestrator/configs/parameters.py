@@ -6,12 +6,22 @@ import json
 import math
 from typing import TYPE_CHECKING, NoReturn
 
+from orchestrator.configs.model import ParameterSpec
+from orchestrator.configs.values import FrozenMap
+
 if TYPE_CHECKING:
-    from orchestrator.configs.model import ParameterSpec
+    from collections.abc import Mapping
+
     from orchestrator.configs.values import Scalar
 
 # Parameters of chunks that a pipeline or an interception config may set for all its chunks.
-CHUNK_PARAMETERS = frozenset({"temperature", "top_p", "max_tokens", "keep_alive"})
+CHUNK_PARAMETERS: Mapping[str, ParameterSpec] = FrozenMap(
+    {
+        "temperature": ParameterSpec(type="number", minimum=0, maximum=2),
+        "top_p": ParameterSpec(type="number", minimum=0, maximum=1),
+        "max_tokens": ParameterSpec(type="integer", minimum=1, maximum=32_768),
+    }
+)
 
 _KINDS = {
     "integer": "a whole number",

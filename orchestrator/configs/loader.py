@@ -1,0 +1,157 @@
+"""From a folder of files to one checked generation of configs, or to everything wrong with it.
+
+A folder is taken whole or not at all: half of a set would let one learner's run differ from the
+next for a reason that nobody sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
+
+from orchestrator.configs import references, semantics
+from orchestrator.configs.documents import Document, Kind, UnreadableFileError, read_document
+from orchestrator.configs.faults import ConfigError, Fault
+from orchestrator.configs.files import config_files
+from orchestrator.configs.folders import schema_dir
+from orchestrator.configs.model import (
+    Chunk,
+    ConfigSet,
+    InterceptionConfig,
+    OutputConfig,
+    Pipeline,
+)
+from orchestrator.configs.references import Library
+from orchestrator.configs.schemas import Schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.configs.values import FrozenModel
+
+M = TypeVar("M", bound="FrozenModel")
+
+
+def load_configs(folder: Path) -> ConfigSet:
+    """Read a folder of configs. Blocks: reads files.
+
+    Args:
+        folder: Holds interception/, output/, pipelines/ and chunks/.
+
+    Raises:
+        ConfigError: With every fault that was found.
+    """
+    loader = _Loader(folder, Schemas(schema_dir()))
+    loader.load()
+    if loader.faults:
+        raise ConfigError(loader.faults)
+    library = loader.library
+    return ConfigSet(
+        interception=library.interception,
+        output=library.output,
+        pipelines=library.pipelines,
+        chunks=library.chunks,
+        default_outputs=library.default_outputs,
+    )
+
+
+def check_folder(folder: Path) -> list[Fault]:
+    """Return every fault of a folder of configs, sorted by file and line; none: it can be used."""
+    try:
+        load_configs(folder)
+    except ConfigError as exc:
+        return list(exc.faults)
+    return []
+
+
+class _Loader:
+    """Reads one folder; faults gather here."""
+
+    def __init__(self, folder: Path, schemas: Schemas) -> None:
+        self.faults: list[Fault] = []
+        self.library = Library()
+        self._folder = folder
+        self._schemas = schemas
+        self._seen: dict[tuple[Kind, str], Document] = {}
+        self._sound: list[Document] = []
+
+    def load(self) -> None:
+        """Read, then check each file, then all together."""
+        paths, faults = config_files(self._folder)
+        self.faults += faults
+        for kind, path in paths:
+            self._read(kind, path)
+        for document in self._sound:
+            self.faults += self._own_faults(document)
+        for document in self._sound:
+            self.faults += self._reference_faults(document)
+        self.faults += references.needed_file_faults(self.library)
+
+    def _read(self, kind: Kind, path: Path) -> None:
+        try:
+            document = read_document(self._folder, path, kind)
+        except UnreadableFileError as exc:
+            # Whoever names it is not at fault.
+            self.library.ids[kind].add(path.stem)
+            self.faults += exc.faults
+            return
+        first = self._seen.setdefault((kind, document.id), document)
+        self.library.ids[kind].add(document.id)
+        if first is not document:
+            self.faults.append(
+                document.fault(
+                    ("id",),
+                    f'The id "{document.id}" is already that of {first.file}.',
+                    "Give it another id.",
+                )
+            )
+        if faults := self._schemas.faults(document):
+            self.faults += faults
+        elif first is document:
+            # Editors' key; what follows need not know it.
+            data = {key: value for key, value in document.data.items() if key != "$schema"}
+            self._sound.append(replace(document, data=data))
+
+    def _own_faults(self, document: Document) -> Iterator[Fault]:
+        library = self.library
+        yield from semantics.text_faults(document)
+        match document.kind:
+            case Kind.OUTPUT_DEFAULTS:
+                library.default_outputs.update(document.data)
+            case Kind.CHUNK:
+                yield from self._keep(document, Chunk, library.chunks)
+            case Kind.INTERCEPTION:
+                yield from self._keep(document, InterceptionConfig, library.interception)
+            case Kind.PIPELINE:
+                yield from self._keep(document, Pipeline, library.pipelines)
+                if pipeline := library.pipelines.get(document.id):
+                    yield from semantics.pipeline_faults(document, pipeline)
+            case Kind.OUTPUT:
+                yield from self._keep(document, OutputConfig, library.output)
+                if output := library.output.get(document.id):
+                    yield from semantics.output_faults(document, output)
+
+    def _keep(self, document: Document, model: type[M], where: dict[str, M]) -> Iterator[Fault]:
+        """Make the model's value; a fault here is one that the schema did not foresee."""
+        try:
+            where[document.id] = model.model_validate({**document.data, "id": document.id})
+        except ValidationError as exc:
+            for error in exc.errors():
+                yield document.fault(error["loc"], f"{error['msg']}.")
+
+    def _reference_faults(self, document: Document) -> Iterator[Fault]:
+        library = self.library
+        match document.kind:
+            case Kind.OUTPUT_DEFAULTS:
+                yield from references.defaults_faults(document, library)
+            case Kind.INTERCEPTION:
+                if config := library.interception.get(document.id):
+                    yield from references.interception_faults(document, config, library)
+            case Kind.PIPELINE:
+                if pipeline := library.pipelines.get(document.id):
+                    yield from references.pipeline_faults(document, pipeline, library)
+            case _:
+                pass
