@@ -1,0 +1,44 @@
+"""How much a recorder may use, and when it calls something slow or dead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a recorder; the defaults fit a classroom box and a small volume.
+
+    Attributes:
+        quota_bytes: Most bytes of its spool, adopted folders included.
+        memory_bytes: Most bytes kept in memory while the disk fails.
+        segment_bytes: A segment of this size is left for the next one.
+        stall_seconds: A write that takes longer counts as stalled.
+        disk_retry_seconds: Wait before a failed disk is tried again.
+        sync_seconds: How often the spool is synced; a killed machine loses as much.
+        adopt_seconds: How often orphaned folders are looked for.
+        linger_seconds: How long items are gathered before they are sent.
+        batch_items: Most items of a batch.
+        batches_in_flight: Most batches that wait for their ack.
+        ack_seconds: A tracker that takes longer to ack counts as frozen.
+        min_backoff_seconds: First wait before a reconnect; doubles, with jitter.
+        max_backoff_seconds: Longest wait before a reconnect.
+        log_seconds: How often one kind of trouble is logged.
+    """
+
+    quota_bytes: int = 256 * MIB
+    memory_bytes: int = 16 * MIB
+    segment_bytes: int = 4 * MIB
+    stall_seconds: float = 0.005
+    disk_retry_seconds: float = 0.25
+    sync_seconds: float = 0.05
+    adopt_seconds: float = 30.0
+    linger_seconds: float = 0.05
+    batch_items: int = 512
+    batches_in_flight: int = 8
+    ack_seconds: float = 10.0
+    min_backoff_seconds: float = 0.1
+    max_backoff_seconds: float = 5.0
+    log_seconds: float = 60.0
