@@ -136,7 +136,7 @@ async def test_service_that_gives_up_at_the_start_says_why(tmp_path: Path) -> No
     stage = Stage(tmp_path, specs_in(tmp_path, TINY_FAULT="the key file is missing"))
     supervisor = stage.supervisor(restart=True)
     try:
-        with pytest.raises(StartError, match="ended with code 78(.|\n)*the key file is missing"):
+        with pytest.raises(StartError, match=r"ended with code 78(.|\n)*the key file is missing"):
             await supervisor.start()
     finally:
         await supervisor.stop()

@@ -1,0 +1,227 @@
+"""Follow one execution to its end: show it, save its outputs, survive a lost connection.
+
+`run`, `watch` and `demo` do the same once the execution exists, so they share this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from servicekit.channel import retry_unavailable
+from servicekit.errors import Code, RemoteError
+from stellwerk.tracker.v1 import execution_pb2 as record_pb2
+from stellwerk_cli.exits import Exit
+from stellwerk_cli.outputs import DamagedOutputError, checked_file, output_path
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from stellwerk.orchestrator.v1.event_pb2 import Execution, ExecutionEvent, Output
+    from stellwerk_cli.printers import Printer
+
+BACK_SECONDS = 20.0
+"""How long a lost server may take to answer again before the run counts as interrupted."""
+_RETRY_SECONDS = 0.5
+
+_EXITS = {
+    record_pb2.EXECUTION_STATE_COMPLETED: Exit.OK,
+    record_pb2.EXECUTION_STATE_BLOCKED: Exit.BLOCKED,
+    record_pb2.EXECUTION_STATE_FAILED: Exit.FAILED,
+    record_pb2.EXECUTION_STATE_CANCELLED: Exit.CANCELLED,
+    record_pb2.EXECUTION_STATE_INTERRUPTED: Exit.INTERRUPTED,
+}
+_LOST_CODES = frozenset({Code.UNAVAILABLE, Code.CANCELLED, Code.UNKNOWN, Code.INTERNAL})
+
+
+class Server(Protocol):
+    """What following needs of a server."""
+
+    def watch(
+        self, execution_id: str, *, after_epoch: int = 0, after_sequence: int = 0
+    ) -> AsyncIterator[ExecutionEvent]:
+        """Stream what happened after a token, then what happens."""
+
+    async def get_execution(self, execution_id: str) -> Execution:
+        """Return where an execution stands."""
+
+    def read_media(self, execution_id: str, item_id: str) -> AsyncIterator[bytes]:
+        """Stream the bytes of an item's file."""
+
+
+@dataclass
+class Following:
+    """What is known of the execution that is followed.
+
+    Attributes:
+        execution_id: Its id; empty until the server named it.
+        epoch: With `sequence_number` the token of the last item seen.
+        sequence_number: See `epoch`.
+        state: Its last known state.
+        saved: Files that were written.
+    """
+
+    execution_id: str
+    epoch: int
+    sequence_number: int
+    state: record_pb2.ExecutionState.ValueType
+    saved: list[Path]
+
+    @classmethod
+    def of(cls, execution_id: str = "") -> Following:
+        """Begin to follow; the id may become known later."""
+        return cls(execution_id, 0, 0, record_pb2.EXECUTION_STATE_UNSPECIFIED, [])
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in _EXITS
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code; INTERRUPTED while there is no end."""
+        return _EXITS.get(self.state, Exit.INTERRUPTED)
+
+
+class Follower:
+    """Takes the events of one execution. Make a new one for each."""
+
+    def __init__(self, server: Server, printer: Printer, out: Path | None) -> None:
+        """Follow an execution on `server`.
+
+        Args:
+            server: Where it runs.
+            printer: Who is told.
+            out: Folder for outputs; None: they are not saved.
+        """
+        self._server = server
+        self._printer = printer
+        self._out = out
+
+    async def follow(
+        self, following: Following, events: AsyncIterator[ExecutionEvent]
+    ) -> Following:
+        """Show events until the execution ends, going on after a lost connection.
+
+        Args:
+            following: What is known; kept current, so that others can cancel it by its id.
+            events: The first stream of events.
+
+        Returns:
+            `following`, ended; its state is INTERRUPTED when nobody runs it any more.
+
+        Raises:
+            RemoteError: The call was refused, or failed before the execution had an id.
+        """
+        try:
+            await self._take(following, events)
+            while not following.ended:
+                self._printer.note(following.execution_id, "the connection is lost; going on …")
+                await self._come_back(following)
+        finally:
+            self._printer.close()
+        return following
+
+    async def _take(self, following: Following, events: AsyncIterator[ExecutionEvent]) -> None:
+        """Show one stream of events, to its end or until the connection is lost."""
+        try:
+            async for event in events:
+                if not self._seen(following, event):
+                    self._note_token(following, event)
+                    self._printer.event(event)
+                    await self._save(following, event)
+        except RemoteError as exc:
+            if exc.code not in _LOST_CODES or not following.execution_id:
+                raise
+        if not following.execution_id:
+            raise RemoteError(Code.UNKNOWN, "NO_EVENTS", "the server told nothing of the run")
+
+    async def _come_back(self, following: Following) -> None:
+        """Go on after the last token; gives the execution up when nobody answers in time."""
+        try:
+            async with asyncio.timeout(BACK_SECONDS):
+                execution = await self._ask_until_answered(following.execution_id)
+        except TimeoutError:
+            following.state = record_pb2.EXECUTION_STATE_INTERRUPTED
+            self._printer.note(
+                following.execution_id,
+                f"nobody answers; see later: stellwerk watch {following.execution_id}",
+            )
+            return
+        events = self._server.watch(
+            following.execution_id,
+            after_epoch=following.epoch,
+            after_sequence=following.sequence_number,
+        )
+        await self._take(following, events)
+        if not following.ended and execution.state in _EXITS:
+            following.state = execution.state
+        if not following.ended:
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _ask_until_answered(self, execution_id: str) -> Execution:
+        while True:
+            try:
+                return await self._server.get_execution(execution_id)
+            except RemoteError as exc:
+                # NOT_FOUND: its record may still wait in the spool of the one that died.
+                if exc.code not in _LOST_CODES | {Code.NOT_FOUND}:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    @staticmethod
+    def _seen(following: Following, event: ExecutionEvent) -> bool:
+        """Whether an item was shown before the connection was lost."""
+        return event.WhichOneof("event") == "item_recorded" and (
+            (event.epoch, event.sequence_number) <= (following.epoch, following.sequence_number)
+        )
+
+    @staticmethod
+    def _note_token(following: Following, event: ExecutionEvent) -> None:
+        following.execution_id = event.execution_id
+        token = (event.epoch, event.sequence_number)
+        if token > (following.epoch, following.sequence_number):
+            following.epoch, following.sequence_number = token
+        name = event.WhichOneof("event")
+        if name == "state_changed":
+            following.state = event.state_changed.state
+        elif name == "snapshot":
+            following.state = event.snapshot.execution.state
+
+    async def _save(self, following: Following, event: ExecutionEvent) -> None:
+        if self._out is None:
+            return
+        if event.WhichOneof("event") == "output_ready":
+            outputs = [event.output_ready.output]
+        elif event.WhichOneof("event") == "snapshot":
+            outputs = list(event.snapshot.execution.outputs)
+        else:
+            return
+        for output in outputs:
+            if output.media.sha256:
+                await self._save_output(following, output, self._out)
+
+    async def _save_output(self, following: Following, output: Output, out: Path) -> None:
+        path = output_path(out, following.execution_id, output)
+        if path in following.saved:
+            return
+        try:
+            await retry_unavailable(lambda: self._fetch(following.execution_id, output, path))
+        except (RemoteError, DamagedOutputError) as exc:
+            # The run itself is not at fault: it goes on, and the file can be fetched later.
+            fault = exc.message if isinstance(exc, RemoteError) else str(exc)
+            self._printer.note(
+                following.execution_id,
+                f"output {output.loop_iteration} could not be fetched ({fault}); "
+                f"later: stellwerk watch {following.execution_id} --out {out}",
+            )
+            return
+        following.saved.append(path)
+        self._printer.saved(following.execution_id, output, path)
+
+    async def _fetch(self, execution_id: str, output: Output, path: Path) -> None:
+        with checked_file(path, output.media.sha256) as write:
+            async for piece in self._server.read_media(execution_id, output.item_id):
+                write(piece)
