@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
     from pathlib import Path
 
     from pydantic import SecretStr
@@ -81,7 +81,7 @@ class TextGenerator:
         """
         raise NotImplementedError
 
-    def generate(self, request: TextRequest) -> AsyncIterator[TextDelta | TextResult]:
+    def generate(self, request: TextRequest) -> AsyncGenerator[TextDelta | TextResult, None]:
         """Ask the role's model, then its fallbacks: deltas, then one result.
 
         The request is checked first (all violations in one InvalidArgumentError, fields named as

@@ -19,7 +19,7 @@ from servicekit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
 RETRY_SECONDS = 2.0
 """When to ask a busy or unreachable model again; a guess, since no backend tells."""
@@ -176,7 +176,9 @@ class TextBackend(Protocol):
     def follows_instructions(self) -> bool:
         """Whether its models answer messages; if not, they complete the task's texts."""
 
-    def generate(self, model: str, request: TextRequest) -> AsyncIterator[TextDelta | TextResult]:
+    def generate(
+        self, model: str, request: TextRequest
+    ) -> AsyncGenerator[TextDelta | TextResult, None]:
         """Ask a model: deltas, then one result. Closing the iterator leaves the model alone.
 
         Args:
