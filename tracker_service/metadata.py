@@ -1,0 +1,95 @@
+"""Reading the metadata of items: free JSON objects that come from anywhere.
+
+They are stored as the text that was received, so that 64-bit seeds and the order of keys survive.
+They are parsed once, here, to be sure that every reader will be able to.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from tracker_service.items import Refusal
+
+MAX_METADATA_BYTES: Final = 1024 * 1024
+MAX_METADATA_DEPTH: Final = 20
+
+# Literals that overflow a double would come back as infinity, which JSON cannot say.
+_HUGE_EXPONENT: Final = re.compile(rb"\d[eE]\+?\d{3}")
+_HUGE_DIGITS: Final = re.compile(rb"\d{300}")
+
+
+def check_metadata(data: bytes) -> dict[str, Any]:
+    """Parse the metadata of an item that arrives.
+
+    Args:
+        data: JSON text; empty means `{}`.
+
+    Returns:
+        The object.
+
+    Raises:
+        Refusal: METADATA_INVALID: no JSON object, too large, too deep, or not readable by all.
+    """
+    if not data:
+        return {}
+    if len(data) > MAX_METADATA_BYTES:
+        raise _invalid("is over 1 MiB; store large values as media and refer to them")
+    try:
+        value = from_json(data, allow_inf_nan=False, cache_strings="keys")
+    except ValueError as exc:
+        # The parser's message may quote the text, so it is not passed on.
+        raise _invalid("is no valid JSON") from exc
+    if not isinstance(value, dict):
+        raise _invalid("must be a JSON object")
+    # A cheap upper bound of the depth spares nearly every item the walk.
+    if data.count(b"{") + data.count(b"[") > MAX_METADATA_DEPTH and _depth(value) > 20:
+        raise _invalid("is nested deeper than 20 levels")
+    if _HUGE_EXPONENT.search(data) or _HUGE_DIGITS.search(data):
+        raise _invalid("holds a number that does not fit a double or 300 digits")
+    return value
+
+
+def read_metadata(text: str) -> dict[str, Any]:
+    """Parse metadata that was checked before; empty text is `{}`."""
+    if not text:
+        return {}
+    value: dict[str, Any] = from_json(text, allow_inf_nan=False)
+    return value
+
+
+def is_withheld(text: str) -> bool:
+    """Tell whether metadata mark content that a learner must not see."""
+    # Escapes could spell the key in other ways than plain text, so only a hint saves the parse.
+    if "withheld" not in text and "\\u" not in text:
+        return False
+    return read_metadata(text).get("withheld") is True
+
+
+def text_of(metadata: dict[str, Any], key: str, limit: int = 256) -> str:
+    """Return `metadata[key]` if it is text, cut to `limit` code points; else empty."""
+    value = metadata.get(key)
+    return value[:limit] if isinstance(value, str) else ""
+
+
+def _depth(value: object) -> int:
+    """Return the levels of nesting, without recursion; stops one past the limit."""
+    depth = 0
+    level = [value]
+    while level and depth <= MAX_METADATA_DEPTH:
+        containers = [one for one in level if isinstance(one, (dict, list))]
+        if not containers:
+            return depth
+        depth += 1
+        level = [
+            child
+            for one in containers
+            for child in (one.values() if isinstance(one, dict) else one)
+        ]
+    return depth
+
+
+def _invalid(what: str) -> Refusal:
+    return Refusal("METADATA_INVALID", f"`metadata_json` {what}.")

@@ -1,0 +1,1 @@
+"""Stores: what a tracker keeps, behind one interface."""

@@ -1,0 +1,217 @@
+"""Questions to the SQLite store, each on a connection of its own thread.
+
+Every question is one short read transaction: a long one would keep the write-ahead log from being
+cut, and the file would grow as long as somebody reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from servicekit.errors import NotFoundError
+from tracker_service.lifecycle import execution_not_found
+from tracker_service.records import MAX_MISSING, ExecutionRecord, ExecutionState
+from tracker_service.store import sqlite_rows as rows
+from tracker_service.store.interface import (
+    ExecutionPage,
+    FileEntry,
+    ItemsPage,
+    KeyedRecord,
+    PageKey,
+    Plan,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from tracker_service.access import Audience
+    from tracker_service.lifecycle import Execution
+    from tracker_service.records import ExecutionSummary
+    from tracker_service.store.interface import ExecutionFilter
+
+MAX_MISSING_IN_PAGE: Final = 100
+"""Missing numbers per execution in lists, so that a page stays within a message."""
+
+FILES_PER_PAGE: Final = 100
+
+Condition = tuple[str, list[Any]]
+
+
+class SqliteReads:
+    """The questions that a connection can answer."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Ask `connection`, which belongs to one thread and is in autocommit mode."""
+        self._connection = connection
+
+    def summary(self, execution_id: str, audience: Audience) -> ExecutionSummary:
+        """See `Store.summary`."""
+        return self._summary(self._execution(execution_id, audience), MAX_MISSING)
+
+    def record_of(self, execution_id: str, audience: Audience) -> KeyedRecord:
+        """See `Store.record_of`."""
+        self._connection.execute("BEGIN")  # the row and its items must be of one moment
+        try:
+            return self._record(self._execution(execution_id, audience), audience)
+        finally:
+            self._connection.execute("COMMIT")
+
+    def record_by_key(self, key: int, audience: Audience) -> KeyedRecord | None:
+        """See `Store.record_by_key`."""
+        self._connection.execute("BEGIN")
+        try:
+            execution = self._one("key = ?", key)
+            return None if execution is None else self._record(execution, audience)
+        finally:
+            self._connection.execute("COMMIT")
+
+    def plan(self, execution_id: str, audience: Audience) -> Plan:
+        """See `Store.plan`."""
+        execution = self._execution(execution_id, audience)
+        row = self._connection.execute(
+            "SELECT plan_digest, plan_json FROM plans WHERE plan_digest = ?",
+            (execution.plan_digest,),
+        ).fetchone()
+        if row is None:
+            raise NotFoundError("PLAN_NOT_FOUND", "The plan of this execution was never stored.")
+        return Plan(*row)
+
+    def page(
+        self, wanted: ExecutionFilter, audience: Audience, size: int, after: PageKey | None
+    ) -> ExecutionPage:
+        """See `Store.page`."""
+        conditions, values = _conditions(wanted, audience)
+        if after is not None:
+            conditions += " AND (start_time_us, key) < (?, ?)"
+            values += [after.start_time_us, after.key]
+        found = self._connection.execute(
+            f"SELECT {rows.EXECUTION_LIST} FROM executions WHERE {conditions} "
+            "ORDER BY start_time_us DESC, key DESC LIMIT ?",
+            (*values, size + 1),
+        ).fetchall()
+        executions = [rows.read_execution(row) for row in found]
+        more = len(executions) > size
+        executions = executions[:size]
+        return ExecutionPage(
+            tuple(self._summary(one, MAX_MISSING_IN_PAGE) for one in executions),
+            PageKey(executions[-1].start_time_us, executions[-1].key) if more else None,
+        )
+
+    def items_after(
+        self, execution_id: str, audience: Audience, position: int, limit: int
+    ) -> ItemsPage:
+        """See `Store.items_after`."""
+        # The row first: what is committed in between is then seen next time, never skipped.
+        execution = self._execution(execution_id, audience)
+        found = self._connection.execute(
+            f"{rows.SELECT_ITEM} AND position > ? AND position <= ? ORDER BY position LIMIT ?",
+            (execution.key, position, execution.item_count, limit),
+        )
+        stored = [rows.stored_item(execution_id, row) for row in found]
+        return ItemsPage(
+            items=tuple(replace(one, item=audience.shown(one.item)) for one in stored),
+            state=ExecutionState(execution.state),
+            terminal_position=execution.terminal_position,
+            last_position=execution.item_count,
+            complete=bool(execution.complete),
+        )
+
+    def keys_of(self, execution_ids: Sequence[str], audience: Audience) -> list[int]:
+        """See `Store.keys_of`."""
+        return sorted({self._execution(one, audience).key for one in execution_ids})
+
+    def last_key(self) -> int:
+        """See `Store.last_key`."""
+        return int(self._connection.execute("SELECT MAX(key) FROM executions").fetchone()[0] or 0)
+
+    def next_key(
+        self, wanted: ExecutionFilter, audience: Audience, after: int, until: int
+    ) -> int | None:
+        """See `Store.next_key`."""
+        conditions, values = _conditions(wanted, audience)
+        row = self._connection.execute(
+            f"SELECT key FROM executions WHERE {conditions} AND key > ? AND key <= ? "
+            "ORDER BY key LIMIT 1",
+            (*values, after, until),
+        ).fetchone()
+        return row[0] if row else None
+
+    def outdated_files(self, *, only_complete: bool, after: int) -> list[FileEntry]:
+        """See `Store.outdated_files`."""
+        state = "complete = 1" if only_complete else "bound = 1"
+        return self._files(f"file_revision < revision AND {state} AND key > ?", after)
+
+    def complete_files(self, after: int) -> list[FileEntry]:
+        """See `Store.complete_files`."""
+        return self._files("complete = 1 AND key > ?", after)
+
+    def _files(self, condition: str, after: int) -> list[FileEntry]:
+        found = self._connection.execute(
+            f"SELECT key, execution_id, config_name FROM executions WHERE {condition} "
+            "ORDER BY key LIMIT ?",
+            (after, FILES_PER_PAGE),
+        )
+        return [FileEntry(*row) for row in found]
+
+    def _execution(self, execution_id: str, audience: Audience) -> Execution:
+        execution = self._one("execution_id = ?", execution_id)
+        if execution is None or not audience.may_read(execution.session_id, execution.group_id):
+            raise execution_not_found()
+        return execution
+
+    def _one(self, condition: str, value: object) -> Execution | None:
+        row = self._connection.execute(
+            f"SELECT {rows.EXECUTION_LIST} FROM executions WHERE {condition}", (value,)
+        ).fetchone()
+        return rows.read_execution(row) if row else None
+
+    def _record(self, execution: Execution, audience: Audience) -> KeyedRecord:
+        found = self._connection.execute(
+            f"{rows.SELECT_ITEM} ORDER BY epoch, sequence_number", (execution.key,)
+        )
+        items = [rows.stored_item(execution.execution_id, row).item for row in found]
+        record = ExecutionRecord(
+            self._summary(execution, MAX_MISSING), tuple(audience.shown(item) for item in items)
+        )
+        return KeyedRecord(execution.key, execution.revision, record)
+
+    def _summary(self, execution: Execution, limit: int) -> ExecutionSummary:
+        missing: list[int] = []
+        if execution.numbered_count < execution.highest_number:
+            gaps = self._connection.execute(
+                rows.MISSING,
+                {"key": execution.key, "highest": execution.highest_number, "limit": limit},
+            )
+            for first, last in gaps:
+                missing += range(first, min(last, first + limit - len(missing) - 1) + 1)
+                if len(missing) >= limit:
+                    break
+        return rows.summary_of(execution, tuple(missing))
+
+
+def _conditions(wanted: ExecutionFilter, audience: Audience) -> Condition:
+    parts: list[tuple[str, list[Any]]] = [_readable(audience)]
+    if wanted.config_name:
+        parts.append(("config_name = ?", [wanted.config_name]))
+    if wanted.session_id:
+        parts.append(("session_id = ?", [wanted.session_id]))
+    if wanted.states:
+        marks = ", ".join("?" * len(wanted.states))
+        parts.append((f"state IN ({marks})", [state.value for state in wanted.states]))
+    if wanted.start_from_us is not None:
+        parts.append(("start_time_us >= ?", [wanted.start_from_us]))
+    if wanted.start_before_us is not None:
+        parts.append(("start_time_us < ?", [wanted.start_before_us]))
+    return " AND ".join(text for text, _ in parts), [one for _, many in parts for one in many]
+
+
+def _readable(audience: Audience) -> Condition:
+    if audience.everything:
+        return "1 = 1", []
+    own = [("session_id", audience.session_id), ("group_id", audience.group_id)]
+    parts = [(f"{column} = ?", value) for column, value in own if value]
+    if not parts:
+        return "1 = 0", []
+    return f"({' OR '.join(text for text, _ in parts)})", [value for _, value in parts]

@@ -1,0 +1,183 @@
+"""The one thread that writes to SQLite.
+
+SQLite has one writer at a time, and a commit that is safe against power loss costs as much for one
+item as for thousands. So everything that waits is put into one transaction, and only after its
+commit does anyone hear back.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import structlog
+
+from servicekit.errors import ResourceExhaustedError, ServiceError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracker_service.store.interface import Committed
+    from tracker_service.store.sqlite_book import SqliteBook
+
+log = structlog.get_logger(__name__)
+
+MAX_WAITING_JOBS: Final = 512
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+MAX_GROUP_JOBS: Final = 64
+"""Jobs of one transaction; more would keep the first one waiting."""
+MAX_GROUP_BYTES: Final = 16 * 1024 * 1024
+CLOSE_TIMEOUT_SECONDS: Final = 30.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[SqliteBook], Any]
+    result: Future[Any]
+    size_bytes: int
+
+
+class WriterThread:
+    """Runs jobs in order, many per transaction."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        book: SqliteBook,
+        on_commit: Callable[[Committed], None],
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            connection: Its own from now on; closed at the end.
+            book: What the jobs work on, over the same connection.
+            on_commit: Called in the thread after each commit.
+        """
+        self._connection = connection
+        self._book = book
+        self._on_commit = on_commit
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING_JOBS)
+        self._lock = threading.Lock()
+        self._waiting_bytes = 0
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[SqliteBook], T], size_bytes: int = 0) -> Future[T]:
+        """Have `work` done in a transaction.
+
+        Args:
+            work: Changes the book. If it raises a ServiceError it must have changed nothing.
+            size_bytes: What it keeps in memory until then.
+
+        Returns:
+            Its result, set after the commit.
+
+        Raises:
+            ResourceExhaustedError: STORE_BUSY: too much is waiting already.
+            UnavailableError: STORE_UNAVAILABLE: the store is being closed.
+        """
+        job = _Job(work, Future(), size_bytes)
+        with self._lock:
+            if self._closing:
+                raise _unavailable()
+            if self._waiting_bytes + size_bytes > MAX_WAITING_BYTES and self._waiting_bytes:
+                raise _busy()
+            try:
+                self._jobs.put_nowait(job)
+            except queue.Full:
+                raise _busy() from None
+            self._waiting_bytes += size_bytes
+        return job.result
+
+    def close(self) -> None:
+        """Do what is waiting, then end the thread and close its connection."""
+        with self._lock:
+            if self._closing:
+                return
+            self._closing = True
+        self._jobs.put(None, timeout=CLOSE_TIMEOUT_SECONDS)
+        self._thread.join(CLOSE_TIMEOUT_SECONDS)
+
+    def _run(self) -> None:
+        open_ended = True
+        while open_ended:
+            group, open_ended = self._next_group()
+            if group:
+                self._commit(group)
+        self._connection.close()
+
+    def _next_group(self) -> tuple[list[_Job], bool]:
+        """Return the jobs that wait, and whether more may come."""
+        group: list[_Job] = []
+        size_bytes = 0
+        entry = self._jobs.get()
+        while entry is not None:
+            with self._lock:
+                self._waiting_bytes -= entry.size_bytes
+            if entry.result.set_running_or_notify_cancel():
+                group.append(entry)
+                size_bytes += entry.size_bytes
+            if len(group) >= MAX_GROUP_JOBS or size_bytes >= MAX_GROUP_BYTES:
+                return group, True
+            try:
+                entry = self._jobs.get_nowait()
+            except queue.Empty:
+                return group, True
+        return group, False
+
+    def _commit(self, group: list[_Job]) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._outcome(job) for job in group]
+            self._book.flush()
+            self._connection.execute("COMMIT")
+        except Exception as exc:
+            self._roll_back()
+            if len(group) > 1:
+                # One bad job must not take its neighbours along.
+                for job in group:
+                    self._commit([job])
+                return
+            log.exception("store_write_failed", error_type=type(exc).__name__)
+            is_database = isinstance(exc, sqlite3.OperationalError)
+            group[0].result.set_exception(_unavailable() if is_database else exc)
+            return
+        self._on_commit(self._book.committed())
+        for job, (value, error) in zip(group, outcomes, strict=True):
+            if error is not None:
+                job.result.set_exception(error)
+            else:
+                job.result.set_result(value)
+
+    def _outcome(self, job: _Job) -> tuple[Any, ServiceError | None]:
+        try:
+            return job.work(self._book), None
+        except ServiceError as exc:
+            return None, exc
+
+    def _roll_back(self) -> None:
+        self._book.forget()
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            log.exception("store_rollback_failed")
+
+
+def _busy() -> ResourceExhaustedError:
+    return ResourceExhaustedError(
+        "STORE_BUSY", "The store is busy; send the batch again.", retry_seconds=0.5
+    )
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError(
+        "STORE_UNAVAILABLE", "The store cannot be written to now; try again.", retry_seconds=2.0
+    )
