@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from servicekit.context import is_valid_id
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -50,6 +52,18 @@ class Principal:
     session: str
     group: str
     actor: Role
+
+    def may_see(self, owner: Principal) -> bool:
+        """Tell whether what belongs to `owner` may be shown to this principal.
+
+        Learners see their own session, teachers their group as well, everyone else all. Nobody
+        owns an empty session or group.
+        """
+        if self.role not in (Role.LEARNER, Role.TEACHER):
+            return True
+        own_session = bool(self.session) and self.session == owner.session
+        own_group = bool(self.group) and self.group == owner.group
+        return own_session or (self.role is Role.TEACHER and own_group)
 
 
 LOCAL_ADMIN = Principal(id="local", role=Role.ADMIN, session="local", group="", actor=Role.ADMIN)
@@ -96,9 +110,19 @@ def acting_as(principal: Principal) -> Iterator[None]:
 def identity_metadata(
     *, user: str = "", session: str = "", group: str = "", role: Role | str = ""
 ) -> list[tuple[str, str]]:
-    """Return the metadata that names somebody to act on behalf of; empty values are left out."""
+    """Return the metadata that names somebody to act on behalf of; empty values are left out.
+
+    Raises:
+        ValueError: A value is not 1 to 64 printable ASCII characters without spaces.
+    """
     pairs = [(USER_KEY, user), (SESSION_KEY, session), (GROUP_KEY, group), (ROLE_KEY, str(role))]
-    return [(key, value) for key, value in pairs if value]
+    named = [(key, value) for key, value in pairs if value]
+    for key, value in named:
+        if not is_valid_id(value):
+            raise ValueError(
+                f"{key}: use 1 to 64 printable ASCII characters without spaces, not {value!r}"
+            )
+    return named
 
 
 def principal_metadata(principal: Principal) -> list[tuple[str, str]]:

@@ -1,0 +1,22 @@
+"""Runs the orchestrator: `python -m orchestrator`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from orchestrator.app import registration
+from orchestrator.settings import OrchestratorSettings
+from servicekit.logging import configure_logging
+from servicekit.server import serve
+from servicekit.settings import load_settings
+
+
+def main() -> None:
+    """Read the settings, configure logging, serve until SIGTERM."""
+    settings = load_settings(OrchestratorSettings)
+    configure_logging("orchestrator", settings.log_level)
+    asyncio.run(serve(settings, registration(settings)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Builds the orchestrator from its settings, from the outside in: neighbours, domain, servicer."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from orchestrator.catalogue import Catalogue
+from orchestrator.clients import GenerationClient, SafetyClient, TrackerClient
+from orchestrator.configs import ConfigError, ConfigSet, load_configs, shipped_configs_dir
+from orchestrator.converters.words import LEVELS
+from orchestrator.intake import MAX_TEXT_LENGTH, Intake
+from orchestrator.languages import Languages
+from orchestrator.levels import laxest_level
+from orchestrator.model import SafetyLevel
+from orchestrator.registry import Executions
+from orchestrator.servicer import OrchestratorServicer
+from orchestrator.stages.run import Limits, Services
+from orchestrator.translation import TranslationCache
+from servicekit.channel import open_channel
+from servicekit.settings import ConfigurationError
+from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
+from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import (
+    add_OrchestratorServiceServicer_to_server,
+)
+from stellwerk_client.recorder import Limits as RecorderLimits
+from stellwerk_client.recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import grpc
+
+    from orchestrator.settings import OrchestratorSettings
+    from servicekit.principals import Principal
+    from servicekit.server import Owned, Register, ServiceNames
+
+SERVICE_NAME = pb2.DESCRIPTOR.services_by_name["OrchestratorService"].full_name
+RECORDER_CLOSE_SECONDS = 1.0
+
+
+def registration(settings: OrchestratorSettings) -> Register:
+    """Return what adds the orchestrator to a server."""
+
+    async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
+        servicer = await build_servicer(settings, owned)
+        add_OrchestratorServiceServicer_to_server(servicer, server)
+        return [SERVICE_NAME]
+
+    return register
+
+
+async def build_servicer(settings: OrchestratorSettings, owned: Owned) -> OrchestratorServicer:
+    """Build everything behind the RPCs.
+
+    Args:
+        settings: Where the neighbours are and how much may run.
+        owned: Closes what is opened here, last opened first.
+
+    Raises:
+        ConfigurationError: The configs are faulty; its text names every fault.
+    """
+    configs = await asyncio.to_thread(_load, settings)
+    recorder = _open_recorder(settings, owned)
+    languages = Languages()
+    owned.push_async_callback(languages.close)
+    generation = GenerationClient(
+        await _channel(settings, settings.generation_address, owned),
+        text_seconds=settings.text_seconds,
+        media_seconds=settings.generation_seconds,
+    )
+    tracker = TrackerClient(
+        await _channel(settings, settings.tracker_address, owned),
+        limit_seconds=settings.tracker_seconds,
+        owner_address=owner_address(settings),
+    )
+    safety = SafetyClient(
+        await _channel(settings, settings.safety_address, owned), settings.safety_seconds
+    )
+    services = Services(safety, generation, languages, TranslationCache(), _limits(settings))
+    executions = Executions(
+        recorder,
+        owner_address=owner_address(settings),
+        max_running=settings.max_executions,
+        max_running_per_session=settings.max_executions_per_session,
+        keep_finished_seconds=settings.keep_finished_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+    )
+    executions.open()
+    owned.before_stop(lambda: executions.drain(settings.finish_seconds))
+    intake = Intake(
+        configs=lambda: configs,
+        executions=executions,
+        services=services,
+        records=recorder,
+        claims=tracker,
+        models=generation,
+        deployment_max=SafetyLevel[settings.max_safety_level.upper()],
+        max_outputs=settings.max_outputs,
+        default_language=settings.default_language,
+        software_version=software_version(),
+    )
+    return OrchestratorServicer(
+        intake, executions, Catalogue(lambda: configs), tracker, _server_info(settings, configs)
+    )
+
+
+def owner_address(settings: OrchestratorSettings) -> str:
+    """Return the address on which other replicas reach this one."""
+    return settings.owner_address or settings.listen_address
+
+
+def software_version() -> str:
+    """Return the version of the installed project."""
+    try:
+        return version("stellwerk")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _load(settings: OrchestratorSettings) -> ConfigSet:
+    folder = settings.configs_dir or shipped_configs_dir()
+    try:
+        return load_configs(folder)
+    except ConfigError as exc:
+        raise ConfigurationError(f"The configs in {folder} cannot be used:\n{exc}") from exc
+
+
+def _open_recorder(settings: OrchestratorSettings, owned: Owned) -> Recorder:
+    key = settings.service_key
+    try:
+        recorder = Recorder(
+            settings.spool_dir,
+            settings.tracker_address,
+            credential=key.get_secret_value() if key else None,
+            limits=RecorderLimits(quota_bytes=settings.spool_quota_bytes),
+        )
+    except OSError as exc:
+        raise ConfigurationError(
+            f"ORCHESTRATOR_SPOOL_DIR {settings.spool_dir} cannot be written to: {exc.strerror}."
+        ) from exc
+
+    async def close() -> None:
+        await asyncio.to_thread(recorder.close, RECORDER_CLOSE_SECONDS)
+
+    owned.push_async_callback(close)
+    return recorder
+
+
+async def _channel(settings: OrchestratorSettings, address: str, owned: Owned) -> grpc.aio.Channel:
+    key = settings.service_key
+    channel = open_channel(address, service_key=key.get_secret_value() if key else None)
+    return await owned.enter_async_context(channel)
+
+
+def _limits(settings: OrchestratorSettings) -> Limits:
+    return Limits(
+        input_check_seconds=settings.input_check_seconds,
+        interception_seconds=settings.interception_seconds,
+        output_check_seconds=settings.output_check_seconds,
+        generation_seconds=settings.generation_seconds,
+        outputs_at_once=settings.outputs_at_once,
+    )
+
+
+def _server_info(
+    settings: OrchestratorSettings, configs: ConfigSet
+) -> Callable[[Principal], pb2.GetServerInfoResponse]:
+    deployment_max = SafetyLevel[settings.max_safety_level.upper()]
+    default = SafetyLevel[settings.default_safety_level.upper()]
+
+    def info(principal: Principal) -> pb2.GetServerInfoResponse:
+        laxest = laxest_level(principal, deployment_max)
+        return pb2.GetServerInfoResponse(
+            software_version=software_version(),
+            safety_address=settings.safety_address,
+            generation_address=settings.generation_address,
+            tracker_address=settings.tracker_address,
+            default_safety_level=LEVELS[min(default, laxest)],
+            max_safety_level=LEVELS[laxest],
+            configs_digest=configs.digest,
+            max_outputs=settings.max_outputs,
+            max_text_length=MAX_TEXT_LENGTH,
+        )
+
+    return info

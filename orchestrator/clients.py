@@ -1,0 +1,306 @@
+"""The other services as the stages see them: typed calls with limits, and failures with a reason.
+
+A failure of a neighbour never reaches a person as a gRPC status: it becomes a `StageFailure`, which
+ends the execution, or one output, in a recorded state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+import grpc
+import structlog
+
+from orchestrator.converters import generation, verdicts, words
+from orchestrator.intake import Claim
+from orchestrator.model import StageFailure
+from servicekit.channel import deadline, retry_unavailable
+from servicekit.errors import Code, NotFoundError, RemoteError, UnavailableError, remote_error
+from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
+from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
+from stellwerk.safety.v1 import safety_service_pb2 as safety_pb2
+from stellwerk.safety.v1.safety_service_pb2_grpc import SafetyServiceStub
+from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
+from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterator,
+        Sequence,
+    )
+    from typing import TypeVar
+
+    from orchestrator.model import Direction, MediaFile, SafetyLevel, Verdict
+    from orchestrator.ports import JobEvent, MediaRequest, TextAnswer, TextDelta, TextRequest
+
+    T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 2.0
+MODELS_FRESH_SECONDS = 30.0
+"""How long an answer about a role's model is believed."""
+RESOLVE_SECONDS = 0.5
+RELEASE_SECONDS = 10.0
+MAX_TEXTS_IN_CALL = 64
+
+
+class SafetyClient:
+    """Asks the safety service; no answer within the limit is SAFETY_UNAVAILABLE, never ALLOW."""
+
+    def __init__(self, channel: grpc.aio.Channel, limit_seconds: float) -> None:
+        self._stub = SafetyServiceStub(channel)
+        self._limit_seconds = limit_seconds
+
+    async def check_texts(
+        self,
+        texts: Sequence[tuple[str, str]],
+        *,
+        level: SafetyLevel,
+        direction: Direction,
+        media_type: str = "",
+    ) -> list[Verdict]:
+        """See `ports.Safety`."""
+        requests = [
+            safety_pb2.CheckTextRequest(
+                text=text,
+                language=language,
+                safety_level=words.LEVELS[level],
+                direction=words.DIRECTIONS[direction],
+                media_type=words.MEDIA_TYPES[media_type],
+            )
+            for text, language in texts
+        ]
+        answers: list[Verdict] = []
+        for start in range(0, len(requests), MAX_TEXTS_IN_CALL):
+            batch = safety_pb2.CheckTextsRequest(
+                requests=requests[start : start + MAX_TEXTS_IN_CALL]
+            )
+            call = partial(self._stub.CheckTexts, batch, timeout=deadline(self._limit_seconds))
+            response = await self._ask(call)
+            answers += [verdicts.verdict_from_proto(each) for each in response.verdicts]
+        if len(answers) != len(requests):
+            raise _safety_unavailable("The safety service answered nonsense")
+        return answers
+
+    async def check_image(
+        self, media: MediaFile, *, level: SafetyLevel, direction: Direction, photographic: bool
+    ) -> Verdict:
+        """See `ports.Safety`."""
+        request = safety_pb2.CheckImageRequest(
+            media=words.media_to_proto(media),
+            safety_level=words.LEVELS[level],
+            direction=words.DIRECTIONS[direction],
+            photographic=photographic,
+        )
+        response = await self._ask(
+            lambda: self._stub.CheckImage(request, timeout=deadline(self._limit_seconds))
+        )
+        return verdicts.verdict_from_proto(response.verdict)
+
+    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call, and again while unreachable, within the limit."""
+        try:
+            async with asyncio.timeout(self._limit_seconds):
+                return await retry_unavailable(call, attempts=20)
+        except TimeoutError as exc:
+            raise _safety_unavailable("The safety service did not answer in time") from exc
+        except grpc.RpcError as exc:
+            error = remote_error(exc)
+            if error.code is Code.INVALID_ARGUMENT:
+                raise StageFailure(error.reason, error.message, recoverable=False) from exc
+            log.warning("safety_unavailable", grpc_code=error.code, reason=error.reason)
+            raise _safety_unavailable("The safety service could not be asked") from exc
+
+
+def _safety_unavailable(what: str) -> StageFailure:
+    return StageFailure(
+        "SAFETY_UNAVAILABLE", f"{what}, so nothing was made; try again in a moment."
+    )
+
+
+class GenerationClient:
+    """Asks the generation service for texts and media."""
+
+    def __init__(
+        self, channel: grpc.aio.Channel, *, text_seconds: float, media_seconds: float
+    ) -> None:
+        self._stub = GenerationServiceStub(channel)
+        self._text_seconds = text_seconds
+        self._media_seconds = media_seconds
+        self._models: dict[str, tuple[float, str]] = {}
+
+    async def generate_text(self, request: TextRequest) -> AsyncIterator[TextDelta | TextAnswer]:
+        """See `ports.Generation`."""
+        with _generation_failures():
+            call = self._stub.GenerateText(
+                generation.text_request_to_proto(request), timeout=deadline(self._text_seconds)
+            )
+            try:
+                async for response in call:
+                    yield generation.text_event_from_proto(response)
+            finally:
+                call.cancel()
+
+    async def generate_media(self, request: MediaRequest) -> AsyncGenerator[JobEvent, None]:
+        """See `ports.Generation`."""
+        with _generation_failures():
+            call = self._stub.GenerateMedia(
+                generation.media_request_to_proto(request), timeout=deadline(self._media_seconds)
+            )
+            try:
+                async for response in call:
+                    event = generation.job_event_from_proto(response)
+                    if event is not None:
+                        yield event
+            finally:
+                call.cancel()
+
+    async def release_media(self, execution_id: str, item_id: str, sha256: str) -> None:
+        """See `ports.Generation`."""
+        request = generation_pb2.ReleaseMediaRequest(
+            execution_id=execution_id, item_id=item_id, sha256=sha256
+        )
+        with _generation_failures():
+            await retry_unavailable(
+                lambda: self._stub.ReleaseMedia(request, timeout=RELEASE_SECONDS)
+            )
+
+    async def media_info(self, sha256: str) -> MediaFile:
+        """See `ports.Generation`."""
+        request = generation_pb2.GetMediaInfoRequest(key=generation_pb2.MediaKey(sha256=sha256))
+        try:
+            response = await self._stub.GetMediaInfo(request, timeout=deadline(RELEASE_SECONDS))
+        except grpc.RpcError as exc:
+            error = remote_error(exc)
+            if error.code in (Code.NOT_FOUND, Code.INVALID_ARGUMENT):
+                raise NotFoundError(
+                    "MEDIA_NOT_FOUND",
+                    "There is no such picture, or it is not yours; upload it.",
+                    field="images",
+                ) from exc
+            raise UnavailableError(
+                "GENERATION_UNAVAILABLE",
+                "Pictures cannot be looked up right now; try again in a moment.",
+                retry_seconds=RETRY_SECONDS,
+            ) from exc
+        return words.media_from_proto(response.media)
+
+    async def resolve(self, roles: Sequence[str]) -> dict[str, str]:
+        """See `intake.Models`: what cannot be found out now is left out."""
+        found = await asyncio.gather(*(self._resolve(role) for role in roles))
+        return {role: model for role, model in zip(roles, found, strict=True) if model}
+
+    async def _resolve(self, role: str) -> str:
+        known = self._models.get(role)
+        if known is not None and time.monotonic() - known[0] < MODELS_FRESH_SECONDS:
+            return known[1]
+        try:
+            response = await self._stub.ResolveRole(
+                generation_pb2.ResolveRoleRequest(role=role), timeout=deadline(RESOLVE_SECONDS)
+            )
+        except grpc.RpcError:
+            return known[1] if known else ""
+        self._models[role] = time.monotonic(), response.model
+        return response.model
+
+
+@contextmanager
+def _generation_failures() -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as exc:
+        _raise_generation_failure(remote_error(exc), exc)
+
+
+def _raise_generation_failure(error: RemoteError, exc: BaseException) -> NoReturn:
+    if not error.reason:
+        # From the transport, not from the service: it is away, or took longer than we wait.
+        late = error.code is Code.DEADLINE_EXCEEDED
+        raise StageFailure(
+            "GENERATION_TIMEOUT" if late else "GENERATION_UNAVAILABLE",
+            "The generation service did not answer in time; try again later."
+            if late
+            else "The generation service cannot be reached; try again in a moment.",
+        ) from exc
+    recoverable = error.code in (
+        Code.UNAVAILABLE,
+        Code.RESOURCE_EXHAUSTED,
+        Code.DEADLINE_EXCEEDED,
+    )
+    raise StageFailure(error.reason, error.message, recoverable=recoverable) from exc
+
+
+class TrackerClient:
+    """Asks the tracker what only it knows. Items go to it by the recorder, never from here."""
+
+    def __init__(
+        self, channel: grpc.aio.Channel, *, limit_seconds: float, owner_address: str
+    ) -> None:
+        self._stub = TrackerServiceStub(channel)
+        self._limit_seconds = limit_seconds
+        self._owner_address = owner_address
+
+    async def claim(self, execution_id: str, idempotency_key: str) -> Claim:
+        """See `intake.Claims`."""
+        request = tracker_pb2.ClaimExecutionRequest(
+            execution_id=execution_id,
+            owner_address=self._owner_address,
+            idempotency_key=idempotency_key,
+        )
+        with _tracker_failures():
+            response = await retry_unavailable(
+                lambda: self._stub.ClaimExecution(request, timeout=deadline(self._limit_seconds))
+            )
+        return Claim(response.execution_id, response.epoch, response.existing)
+
+    async def get(self, execution_id: str) -> tracker_pb2.GetExecutionResponse:
+        """Return the stored record as the current principal may see it.
+
+        Raises:
+            NotFoundError: EXECUTION_NOT_FOUND.
+            UnavailableError: TRACKER_UNAVAILABLE.
+        """
+        request = tracker_pb2.GetExecutionRequest(execution_id=execution_id)
+        with _tracker_failures():
+            return await retry_unavailable(
+                lambda: self._stub.GetExecution(request, timeout=deadline(self._limit_seconds))
+            )
+
+    async def watch(self, execution_id: str) -> AsyncIterator[tracker_pb2.WatchItemsResponse]:
+        """Stream stored items, then new ones.
+
+        Raises:
+            NotFoundError: EXECUTION_NOT_FOUND.
+            UnavailableError: TRACKER_UNAVAILABLE.
+        """
+        with _tracker_failures():
+            call = self._stub.WatchItems(tracker_pb2.WatchItemsRequest(execution_id=execution_id))
+            try:
+                async for response in call:
+                    yield response
+            finally:
+                call.cancel()
+
+
+@contextmanager
+def _tracker_failures() -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as exc:
+        error = remote_error(exc)
+        if error.code is Code.NOT_FOUND:
+            raise NotFoundError(error.reason, error.message) from exc
+        raise UnavailableError(
+            "TRACKER_UNAVAILABLE",
+            "The tracker does not answer; try again in a moment.",
+            retry_seconds=RETRY_SECONDS,
+        ) from exc

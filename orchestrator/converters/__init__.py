@@ -1,0 +1,1 @@
+"""Protobuf to domain and back. No decision is made here."""

@@ -1,0 +1,254 @@
+"""What a client sees of an execution: its events, their log, and subscriptions to it.
+
+Recorded items and changes of state stay in the log, so that a client which comes back goes on after
+its token. Text deltas and progress are ephemeral: each subscriber holds the newest few, so that a
+slow client costs memory within a bound and never slows the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from orchestrator.model import ExecutionState, MediaFile, OutputStatus, Phase, Verdict
+
+EPHEMERAL_LIMIT = 512
+"""Deltas and progress kept for one slow subscriber; older ones give way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A recorded item, with everything that a client may be shown of it."""
+
+    item_id: str
+    execution_id: str
+    epoch: int
+    sequence_number: int
+    occur_time: datetime
+    stage: int
+    item_type: str
+    stage_iteration: int | None = None
+    loop_iteration: int | None = None
+    media_type: str = ""
+    content: str | None = None
+    media: MediaFile | None = None
+    config_used: str = ""
+    model_used: str = ""
+    backend_used: str = ""
+    backend_job_id: str = ""
+    run_seconds: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the person may not see its content."""
+        return bool(self.metadata.get("withheld"))
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The execution has a new state; a terminal one ends the log."""
+
+    state: ExecutionState
+    reason: str = ""
+    message: Mapping[str, str] = field(default_factory=dict)
+    total_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """A stage, or a phase of stage 2, began."""
+
+    stage: int
+    loop_iteration: int | None = None
+    phase: Phase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageFinished:
+    """A stage, or a phase of stage 2, ended."""
+
+    stage: int
+    run_seconds: float
+    loop_iteration: int | None = None
+    phase: Phase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRecorded:
+    """An item was taken by the recorder."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReached:
+    """A check gave its answer."""
+
+    verdict: Verdict
+    stage: int
+    loop_iteration: int | None = None
+    input_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputReady:
+    """An output can be fetched."""
+
+    output: OutputStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ContentBlocked:
+    """A verdict said no."""
+
+    stage: int
+    message: Mapping[str, str]
+    categories: tuple[str, ...]
+    loop_iteration: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFailed:
+    """Something did not work."""
+
+    stage: int
+    reason: str
+    message: str
+    recoverable: bool
+    loop_iteration: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextWritten:
+    """Ephemeral: text that the person may see already."""
+
+    text: str
+    phase: Phase
+    stage_iteration: int | None = None
+    loop_iteration: int | None = None
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueUpdated:
+    """Ephemeral: an output waits."""
+
+    loop_iteration: int
+    position: int
+    estimate_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressMade:
+    """Ephemeral: an output is being made; percent from 0 to 100."""
+
+    loop_iteration: int
+    percent: float
+    node: str
+
+
+Ephemeral = TextWritten | QueueUpdated | ProgressMade
+Durable = (
+    StateChanged
+    | StageStarted
+    | StageFinished
+    | ItemRecorded
+    | VerdictReached
+    | OutputReady
+    | ContentBlocked
+    | WorkFailed
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event with the token after which a client can go on, and its time."""
+
+    sequence_number: int
+    time: datetime
+    event: Durable | Ephemeral
+
+
+class EventLog:
+    """The events of one execution, in order. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._events: list[Logged] = []
+        self._subscribers: set[_Subscriber] = set()
+        self._sequence_number = 0
+        self.closed = False
+
+    def add(self, event: Durable | Ephemeral) -> None:
+        """Append an event and wake everyone who watches."""
+        if isinstance(event, ItemRecorded):
+            self._sequence_number = event.item.sequence_number
+        logged = Logged(self._sequence_number, datetime.now(UTC), event)
+        if isinstance(event, TextWritten | QueueUpdated | ProgressMade):
+            for subscriber in self._subscribers:
+                subscriber.ephemeral.append((len(self._events), logged))
+        else:
+            self._events.append(logged)
+        self._wake()
+
+    def close(self) -> None:
+        """End every subscription once it has seen all."""
+        self.closed = True
+        self._wake()
+
+    async def watch(self, after_sequence: int = 0) -> AsyncIterator[Logged]:
+        """Yield what happened after the item of that number, then what happens, until closed."""
+        subscriber = _Subscriber(position=self._position_after(after_sequence))
+        self._subscribers.add(subscriber)
+        try:
+            while True:
+                subscriber.wake.clear()
+                while (logged := self._next(subscriber)) is not None:
+                    yield logged
+                if self.closed:
+                    return
+                await subscriber.wake.wait()
+        finally:
+            self._subscribers.discard(subscriber)
+
+    def _next(self, subscriber: _Subscriber) -> Logged | None:
+        waiting = subscriber.ephemeral
+        if waiting and waiting[0][0] <= subscriber.position:
+            return waiting.popleft()[1]
+        if subscriber.position < len(self._events):
+            subscriber.position += 1
+            return self._events[subscriber.position - 1]
+        return None
+
+    def _position_after(self, sequence_number: int) -> int:
+        if sequence_number <= 0:
+            return 0
+        for position, logged in enumerate(self._events):
+            if isinstance(logged.event, ItemRecorded) and logged.sequence_number >= sequence_number:
+                return position + (logged.sequence_number == sequence_number)
+        return len(self._events)
+
+    def _wake(self) -> None:
+        for subscriber in self._subscribers:
+            subscriber.wake.set()
+
+
+@dataclass(slots=True, eq=False)
+class _Subscriber:
+    """Where one watcher is, and the ephemeral events that wait for it.
+
+    Each ephemeral event is kept with the count of durable ones before it, so that both come out in
+    the order in which they happened.
+    """
+
+    position: int
+    ephemeral: deque[tuple[int, Logged]] = field(
+        default_factory=lambda: deque(maxlen=EPHEMERAL_LIMIT)
+    )
+    wake: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,0 +1,73 @@
+"""Settings of the orchestrator, read once from the environment (prefix `ORCHESTRATOR_`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from servicekit.settings import Address, ServiceSettings
+
+Level = Literal["kids", "youth", "adult", "off"]
+
+
+class OrchestratorSettings(ServiceSettings):
+    """Where the neighbours are, how long each stage may take, and how much may run at once."""
+
+    model_config = SettingsConfigDict(env_prefix="ORCHESTRATOR_", frozen=True)
+
+    listen_address: Address = Field(
+        "127.0.0.1:50051", description="`host:port` to serve on; see the shared settings."
+    )
+    owner_address: str = Field(
+        "",
+        description="`host:port` on which other replicas reach this one. Empty: the listen "
+        "address.",
+    )
+    safety_address: str = Field("127.0.0.1:50052", description="The safety service.")
+    generation_address: str = Field("127.0.0.1:50053", description="The generation service.")
+    tracker_address: str = Field("127.0.0.1:50054", description="The tracker.")
+    configs_dir: Path | None = Field(
+        None, description="Folder of configs. Unset: the shipped ones."
+    )
+    spool_dir: Path = Field(
+        Path("stellwerk-data/spool"),
+        description="Folder in which items wait until the tracker has them. It must outlive the "
+        "process.",
+    )
+    spool_quota_bytes: int = Field(
+        1 << 30, ge=1 << 20, description="Most bytes that may wait in the spool."
+    )
+    default_language: str = Field(
+        "de", description="Language of people whose text does not tell, ISO 639-1."
+    )
+    default_safety_level: Level = Field("kids", description="What clients offer first.")
+    max_safety_level: Level = Field("off", description="The laxest level of this deployment.")
+    max_executions: int = Field(500, ge=1, description="Most executions that run at once.")
+    max_executions_per_session: int = Field(
+        60, ge=1, description="Most executions of one session that run at once."
+    )
+    max_outputs: int = Field(8, ge=1, le=64, description="Most outputs of one execution.")
+    outputs_at_once: int = Field(
+        4, ge=1, le=64, description="Outputs of one execution that run at once."
+    )
+    safety_seconds: float = Field(
+        5.0, gt=0, description="Limit for a verdict, repeats included; then the run fails."
+    )
+    text_seconds: float = Field(120.0, gt=0, description="Limit for one answer of a model.")
+    input_check_seconds: float = Field(15.0, gt=0, description="Limit of stage 1.")
+    interception_seconds: float = Field(600.0, gt=0, description="Limit of stage 2.")
+    output_check_seconds: float = Field(150.0, gt=0, description="Limit of stage 3, per output.")
+    generation_seconds: float = Field(900.0, gt=0, description="Limit of stage 4, per output.")
+    tracker_seconds: float = Field(2.0, gt=0, description="Limit for a question to the tracker.")
+    heartbeat_seconds: float = Field(
+        5.0, gt=0, description="Time between two signs of life of a running execution."
+    )
+    finish_seconds: float = Field(
+        6.0, ge=0, description="Seconds that running executions get to finish after SIGTERM."
+    )
+    keep_finished_seconds: float = Field(
+        600.0, ge=0, description="How long a finished execution can be watched without the tracker."
+    )
