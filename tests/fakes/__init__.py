@@ -1,0 +1,1 @@
+"""Servers that behave like the outside world, with switches to make them misbehave."""
