@@ -193,6 +193,7 @@ _NAMES = {
     "zh": ("Chinese", "Chinesisch"),
     "zu": ("Zulu", "Zulu"),
 }
+_UNKNOWN = ("an unknown language", "einer unbekannten Sprache")
 _COLUMNS = {"en": 0, "de": 1}
 LANGUAGE_CODES = frozenset(_NAMES)
 
@@ -206,13 +207,14 @@ def language_name(code: str, in_language: str = FALLBACK_LANGUAGE) -> str:
     """Return a language's name for people.
 
     Args:
-        code: ISO 639-1 code of the language to name.
+        code: ISO 639-1 code of the language to name; empty where nobody knows it.
         in_language: Language of the name; English where we have no name in it.
 
     Raises:
-        KeyError: `code` is no ISO 639-1 code.
+        KeyError: `code` is neither empty nor an ISO 639-1 code.
     """
-    return _NAMES[code][_COLUMNS.get(in_language, 0)]
+    names = _NAMES[code] if code else _UNKNOWN
+    return names[_COLUMNS.get(in_language, 0)]
 
 
 def code_for_name(name: str) -> str | None:
