@@ -85,7 +85,7 @@ async def optimize(run: Run, output: PlannedOutput) -> str:
 
 
 async def _iterate(run: Run, flow: PlannedIteration) -> None:
-    languages = _draw_languages(flow, run.seed, run.text_language)
+    languages = draw_languages(flow, run.seed, run.text_language)
     for iteration in range(1, flow.iterations + 1):
         language = languages[iteration - 1]
         place = _Place("interception_iteration", Phase.INTERCEPTION, iteration, None, language)
@@ -100,7 +100,7 @@ async def _iterate(run: Run, flow: PlannedIteration) -> None:
     _record_final(run)
 
 
-def _draw_languages(flow: PlannedIteration, seed: int, first: str) -> list[str]:
+def draw_languages(flow: PlannedIteration, seed: int, first: str) -> list[str]:
     """One language a pass; a random draw never says the same twice in a row."""
     if flow.languages is None:
         return [""] * flow.iterations
