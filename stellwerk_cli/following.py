@@ -13,7 +13,8 @@ from servicekit.channel import retry_unavailable
 from servicekit.errors import Code, RemoteError
 from stellwerk.tracker.v1 import execution_pb2 as record_pb2
 from stellwerk_cli.exits import Exit
-from stellwerk_cli.outputs import DamagedOutputError, checked_file, output_path
+from stellwerk_cli.files import DamagedFileError, whole_file
+from stellwerk_cli.outputs import output_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -209,7 +210,7 @@ class Follower:
             return
         try:
             await retry_unavailable(lambda: self._fetch(following.execution_id, output, path))
-        except (RemoteError, DamagedOutputError) as exc:
+        except (RemoteError, DamagedFileError) as exc:
             # The run itself is not at fault: it goes on, and the file can be fetched later.
             fault = exc.message if isinstance(exc, RemoteError) else str(exc)
             self._printer.note(
@@ -222,6 +223,6 @@ class Follower:
         self._printer.saved(following.execution_id, output, path)
 
     async def _fetch(self, execution_id: str, output: Output, path: Path) -> None:
-        with checked_file(path, output.media.sha256) as write:
+        with whole_file(path, sha256=output.media.sha256) as write:
             async for piece in self._server.read_media(execution_id, output.item_id):
                 write(piece)

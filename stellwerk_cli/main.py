@@ -5,12 +5,15 @@ from __future__ import annotations
 import typer
 
 from stellwerk_cli import exits
-from stellwerk_cli.commands import keys
+from stellwerk_cli.commands import configs, keys, records
+from stellwerk_cli.commands.demo import demo
+from stellwerk_cli.commands.doctor import doctor
+from stellwerk_cli.commands.run import run
 from stellwerk_cli.commands.up import up
+from stellwerk_cli.commands.watch import cancel, watch
 
 app = typer.Typer(
     name="stellwerk",
-    help="Runs creative-AI pipelines and keeps the record of every run.",
     epilog=exits.HELP,
     no_args_is_help=True,
     add_completion=False,
@@ -18,7 +21,10 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold a learner's text
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(up)
+for command in (demo, up, run, watch, cancel, doctor):
+    app.command()(command)
+app.add_typer(configs.app, name="configs")
+app.add_typer(records.app, name="records")
 app.add_typer(keys.app, name="keys")
 
 

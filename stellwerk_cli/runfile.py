@@ -10,12 +10,13 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from stellwerk_cli.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 LOCK_NAME = "up.lock"
 RUN_FILE_NAME = "run.json"
@@ -53,19 +54,6 @@ def locked_folder(data: Path) -> Iterator[None]:
         yield
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` so that a reader sees the old content or the new, never a part."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)  # mkstemp makes it readable for its owner alone
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write_run_file(data: Path, processes: Mapping[str, tuple[int, str]]) -> None:
     """Write which process serves where.
 
@@ -74,7 +62,8 @@ def write_run_file(data: Path, processes: Mapping[str, tuple[int, str]]) -> None
         processes: Service name to (pid, address).
     """
     content = {name: {"pid": pid, "address": address} for name, (pid, address) in processes.items()}
-    write_atomically(data / RUN_FILE_NAME, json.dumps(content, indent=2) + "\n")
+    with whole_file(data / RUN_FILE_NAME) as write:
+        write(json.dumps(content, indent=2).encode() + b"\n")
 
 
 def forget_run_file(data: Path) -> None:

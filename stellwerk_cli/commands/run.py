@@ -7,13 +7,14 @@ import contextlib
 import json
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from stellwerk_client.client import StellwerkClient
 
 from servicekit.errors import RemoteError
 from stellwerk.common.v1.types_pb2 import SafetyLevel
@@ -30,7 +31,6 @@ from stellwerk_cli.options import (
 from stellwerk_cli.printers import JsonPrinter, Printer
 from stellwerk_cli.remote import run_remote
 from stellwerk_cli.render import ScreenPrinter
-from stellwerk_client import StellwerkClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,16 +56,16 @@ class Idea:
 
     config: str
     texts: list[str]
-    outputs: list[str]
-    text_only: bool
-    context: str | None
-    parameters: dict[str, str]
-    level: Level | None
-    language: str
-    seed: int | None
-    images: list[Path]
-    on_disconnect: OnDisconnect | None
-    idempotency_key: str
+    outputs: list[str] = field(default_factory=list)
+    text_only: bool = False
+    context: str | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    level: Level | None = None
+    language: str = ""
+    seed: int | None = None
+    images: list[Path] = field(default_factory=list)
+    on_disconnect: OnDisconnect | None = None
+    idempotency_key: str = ""
 
 
 def run(

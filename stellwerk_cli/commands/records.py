@@ -1,0 +1,157 @@
+"""`stellwerk records`: find, read and take away the records of executions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from stellwerk_client.client import StellwerkClient
+
+from stellwerk.tracker.v1.execution_pb2 import ExecutionState
+from stellwerk.tracker.v1.export_service_pb2 import (
+    EXPORT_FORMAT_JSON,
+    EXPORT_FORMAT_JSON_LINES,
+)
+from stellwerk_cli.console import say
+from stellwerk_cli.exits import Exit
+from stellwerk_cli.files import whole_file
+from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
+from stellwerk_cli.plain import enum_word, plain_message
+from stellwerk_cli.remote import run_remote
+
+if TYPE_CHECKING:
+    from stellwerk.tracker.v1.execution_pb2 import ExecutionSummary
+
+app = typer.Typer(help="List, show and export records.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """Forms of an export."""
+
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+class State(StrEnum):
+    """States to filter by."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+_FORMATS = {Format.JSON: EXPORT_FORMAT_JSON, Format.JSONL: EXPORT_FORMAT_JSON_LINES}
+
+
+@app.command("list")
+def list_(
+    config: Annotated[str, typer.Option(help="Only of this config.")] = "",
+    session: Annotated[str, typer.Option(help="Only of this session.")] = "",
+    state: Annotated[list[State] | None, typer.Option(help="Only so ended; repeatable.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most records, newest first.")] = 50,
+    as_json: JsonOption = False,
+    server: ServerOption = DEFAULT_SERVER,
+    api_key: ApiKeyOption = "",
+) -> None:
+    """List records, newest first."""
+    states = [ExecutionState.Value(f"EXECUTION_STATE_{one.name}") for one in state or []]
+
+    async def work() -> Exit:
+        left = limit
+        async with StellwerkClient(server, api_key=api_key) as client:
+            async for summary in client.list_executions(
+                config_name=config, session_id=session, states=states
+            ):
+                if as_json:
+                    say(json.dumps(plain_message(summary), ensure_ascii=False))
+                else:
+                    say(_line(summary))
+                left -= 1
+                if left == 0:
+                    break
+        return Exit.OK
+
+    run_remote(work, server=server, as_json=as_json)
+
+
+@app.command()
+def show(
+    execution_id: Annotated[str, typer.Argument(metavar="ID", help="The execution.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The whole record as one JSON object.")
+    ] = False,
+    server: ServerOption = DEFAULT_SERVER,
+    api_key: ApiKeyOption = "",
+) -> None:
+    """Show a record with its items."""
+
+    async def work() -> Exit:
+        async with StellwerkClient(server, api_key=api_key) as client:
+            if as_json:
+                export = client.export([execution_id], _FORMATS[Format.JSONL])
+                content = b"".join([piece async for piece in export])
+                say(json.dumps(json.loads(content), ensure_ascii=False, indent=2))
+                return Exit.OK
+            record = await client.get_record(execution_id)
+            say(_line(record.summary))
+            for item in record.items:
+                number = item.stage_iteration or item.loop_iteration
+                say(
+                    f"{item.sequence_number:>4}  stage {item.stage}  {item.item_type:<26}"
+                    f"{number or '':<3} {_short(item.content or item.media.uri)}".rstrip()
+                )
+        return Exit.OK
+
+    run_remote(work, server=server, as_json=as_json)
+
+
+@app.command()
+def export(
+    execution_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The executions.")],
+    to: Annotated[
+        Path, typer.Option(dir_okay=False, allow_dash=True, help="The file; `-`: standard output.")
+    ],
+    form: Annotated[
+        Format, typer.Option("--format", help="An array, or one record a line.")
+    ] = Format.JSON,
+    server: ServerOption = DEFAULT_SERVER,
+    api_key: ApiKeyOption = "",
+) -> None:
+    """Write records to a file, all or none."""
+
+    async def work() -> Exit:
+        async with StellwerkClient(server, api_key=api_key) as client:
+            pieces = client.export(execution_ids, _FORMATS[form])
+            if str(to) == "-":
+                async for piece in pieces:
+                    sys.stdout.buffer.write(piece)
+                return Exit.OK
+            with whole_file(to) as write:
+                async for piece in pieces:
+                    write(piece)
+        say(f"{len(execution_ids)} records: {to.resolve()}")
+        return Exit.OK
+
+    run_remote(work, server=server, as_json=False)
+
+
+def _line(summary: ExecutionSummary) -> str:
+    state = enum_word(ExecutionState.DESCRIPTOR, summary.state)
+    started = summary.start_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
+    gaps = "" if summary.complete or not summary.HasField("end_time") else "  incomplete"
+    return (
+        f"{summary.execution_id}  {started}  {summary.config_name:<18} {state:<11} "
+        f"{summary.item_count:>4} items{gaps}  {_short(summary.user_input)}"
+    ).rstrip()
+
+
+def _short(text: str, most: int = 80) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= most else one_line[: most - 1] + "…"
