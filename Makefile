@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Odd settings of a person's own Python must not decide where things are installed.
+unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
+export PIP_USER := 0
 # Two stamps: what running needs, and what developing needs on top. A second run costs nothing.
 RUN := $(VENV)/.run-stamp
 DEV := $(VENV)/.dev-stamp
@@ -12,7 +15,7 @@ DEV := $(VENV)/.dev-stamp
 .PHONY: help demo up test lint protos lock bench clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
 
 demo: $(RUN) ## Start everything in a temporary folder, run three ideas, show what happens, end
 	@$(BIN)/stellwerk demo

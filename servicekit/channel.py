@@ -171,11 +171,11 @@ class _Channel(grpc.aio.Channel):
 
     def _metadata(self, own: Sequence[tuple[str, str]]) -> Metadata:
         """Join what the call, the context and the channel say; the first to name a key wins."""
-        joined: dict[str, str] = {}
-        for source in (own, call_metadata(self._credential), self._fixed):
-            for key, value in source:
-                joined.setdefault(key, value)
-        return list(joined.items())
+        joined = list(own)
+        for source in (call_metadata(self._credential), self._fixed):
+            named = {key for key, _ in joined}
+            joined.extend(pair for pair in source if pair[0] not in named)
+        return joined
 
 
 @contextlib.contextmanager

@@ -59,6 +59,16 @@ def bind_execution_id(execution_id: str) -> None:
 
 
 @contextlib.contextmanager
+def within_call(call: CallContext) -> Iterator[None]:
+    """Make `call` the current one for a while."""
+    token = _call.set(call)
+    try:
+        yield
+    finally:
+        _call.reset(token)
+
+
+@contextlib.contextmanager
 def detached(execution_id: str = "") -> Iterator[None]:
     """Leave the caller's deadline behind, for work that goes on when the call is over.
 
@@ -68,11 +78,8 @@ def detached(execution_id: str = "") -> Iterator[None]:
         execution_id: The execution the work is for; empty keeps the current one.
     """
     call = _call.get()
-    token = _call.set(CallContext(call.request_id, execution_id or call.execution_id))
-    try:
+    with within_call(CallContext(call.request_id, execution_id or call.execution_id)):
         yield
-    finally:
-        _call.reset(token)
 
 
 def remaining_seconds() -> float | None:

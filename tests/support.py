@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import socket
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from servicekit.channel import open_channel
 from servicekit.server import start_server
 from servicekit.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     import grpc
 
@@ -22,9 +22,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], *, within_seconds: float = 10.0
-) -> T:
+    condition: Callable[[], Coroutine[Any, Any, T]], *, within_seconds: float = 10.0
+) -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T], *, within_seconds: float = 10.0) -> T: ...
+
+
+async def eventually(condition: Callable[[], Any], *, within_seconds: float = 10.0) -> Any:
     """Wait until `condition` returns something true, and return that.
 
     Args:
@@ -42,7 +50,7 @@ async def eventually(
         fault: AssertionError | None = None
         try:
             result = condition()
-            value: T = await result if asyncio.iscoroutine(result) else result  # type: ignore[assignment]
+            value = await result if asyncio.iscoroutine(result) else result
             if value:
                 return value
         except AssertionError as exc:

@@ -5,15 +5,16 @@ Real RPC names are needed because the access table admits no others.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc
+
+from servicekit.channel import ending
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.generation.v1 import generation_service_pb2_grpc as generation_grpc
 from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
 from stellwerk.tracker.v1 import tracker_service_pb2_grpc as tracker_grpc
-
-from servicekit.channel import ending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -67,7 +68,7 @@ def probe(do: Do = nothing) -> Register:
 
     async def register(server: grpc.aio.Server, owned: Owned) -> list[str]:
         one = Probe(do)
-        tracker = {
+        tracker: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "GetExecution": grpc.unary_unary_rpc_method_handler(
                 one.get_execution,
                 tracker_pb2.GetExecutionRequest.FromString,
@@ -84,7 +85,7 @@ def probe(do: Do = nothing) -> Register:
                 tracker_pb2.RecordItemsResponse.SerializeToString,
             ),
         }
-        generation = {
+        generation: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "UploadMedia": grpc.stream_unary_rpc_method_handler(
                 one.upload_media,
                 generation_pb2.UploadMediaRequest.FromString,
@@ -136,4 +137,24 @@ async def stream_stream(channel: grpc.aio.Channel, **options: Any) -> None:
             pass
 
 
+async def silence() -> AsyncIterator[Any]:
+    """Send nothing: a client that still writes when the server refuses may miss the status."""
+    await asyncio.Event().wait()
+    yield
+
+
+async def silent_stream_unary(channel: grpc.aio.Channel, **options: Any) -> None:
+    """Open UploadMedia and send nothing."""
+    await generation_grpc.GenerationServiceStub(channel).UploadMedia(silence(), **options)
+
+
+async def silent_stream_stream(channel: grpc.aio.Channel, **options: Any) -> None:
+    """Open RecordItems and send nothing."""
+    stub = tracker_grpc.TrackerServiceStub(channel)
+    with ending(stub.RecordItems(silence(), **options)) as acks:
+        async for _ in acks:
+            pass
+
+
+EVERY_OPENING = [unary_unary, unary_stream, silent_stream_unary, silent_stream_stream]
 EVERY_KIND = [unary_unary, unary_stream, stream_unary, stream_stream]
