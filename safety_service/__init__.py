@@ -1,0 +1,1 @@
+"""The safety service: the only place where it is decided what is allowed."""

@@ -1,0 +1,263 @@
+"""Layer 2: listed terms in a text, with what makes a hit harmless.
+
+A hit counts unless a longer allowed term covers it (`Mordor`), a context near it makes it lawful (a
+swastika in a history lesson), or a context that it needs is missing (88 is a code only among
+comrades). Praise near a hit voids the lawful context.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from safety_service.automaton import (
+    Automaton,
+    MaskedForms,
+    UnboundedAutomaton,
+    WordRegistry,
+    squeezed,
+)
+from safety_service.normalise import Normalised, View, ViewKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from safety_service.model import Span
+    from safety_service.term_lists import Entry, TermLists, Word
+
+_CONTEXT_CHARACTERS = 200  # a context counts this far before and after a hit
+_MAX_MASKED_WORDS = 64
+_Hits = dict[int, list[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A listed term in a text.
+
+    Attributes:
+        entry: The list entry.
+        span: Where in the original text.
+        excused: Why it does not count: `allowed`, `context:<set>` or `needs`; empty if it counts.
+    """
+
+    entry: Entry
+    span: Span
+    excused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A term as word numbers: per position the alternatives, and the words that may lie before."""
+
+    positions: tuple[frozenset[int], ...]
+    gaps: tuple[int, ...]
+    entry: Entry | None = None
+
+
+class TermIndex:
+    """The compiled lists of one policy; immutable, shared by all calls."""
+
+    def __init__(self, lists: TermLists, voiding_set: str) -> None:
+        """Compile lists.
+
+        Args:
+            lists: Lists without faults.
+            voiding_set: The set whose words near a hit void `unless`: praise.
+        """
+        registry = WordRegistry()
+        self._terms = _by_first_word(
+            [_term(entry.words, registry, entry) for entry in lists.entries]
+            + [_term(words, registry) for words in lists.allowed]
+        )
+        self._sets = {
+            name: frozenset(registry.add(word) for word in words)
+            for name, words in lists.sets.items()
+        }
+        self._voiding = self._sets.get(voiding_set, frozenset())
+        words = dict(enumerate(registry.words))
+        alone = _single_words(self._terms, words, law_only=False)
+        law = _single_words(self._terms, words, law_only=True)
+        self._automata = {
+            ViewKind.PLAIN: Automaton(words, splittable=law),
+            ViewKind.SQUEEZED: squeezed(words),
+            ViewKind.RUN: UnboundedAutomaton(alone),
+        }
+        self._masked = MaskedForms(alone)
+
+    def find(self, text: Normalised) -> list[Finding]:
+        """Find listed terms.
+
+        Args:
+            text: The normalised text.
+
+        Returns:
+            Each entry once per place, by place; also those that are excused.
+        """
+        views = (text.plain, *text.disguised)
+        scans = [(view, self._automata[view.kind].scan(view.text)) for view in views]
+        found: dict[tuple[str, Span], Finding] = {}
+        for view, hits in scans:
+            for finding in self._in_view(text, view, hits):
+                key = (finding.entry.id, finding.span)
+                if key not in found or found[key].excused:
+                    found[key] = finding
+        for finding in self._behind_masks(text):
+            found.setdefault((finding.entry.id, finding.span), finding)
+        contexts = _Contexts(text, scans, self._sets, self._voiding)
+        return sorted(
+            (contexts.judge(finding) for finding in found.values()),
+            key=lambda finding: (finding.span.start, finding.span.end),
+        )
+
+    def _in_view(self, text: Normalised, view: View, hits: _Hits) -> Iterable[Finding]:
+        matches = list(self._matches(view, hits))
+        allowed = [place for term, place in matches if term.entry is None]
+        for term, (start, end) in matches:
+            if term.entry is None:
+                continue
+            covered = any(a <= start and end <= b for a, b in allowed)
+            yield Finding(
+                term.entry, text.span(view, start, end), excused="allowed" if covered else ""
+            )
+
+    def _matches(self, view: View, hits: _Hits) -> Iterable[tuple[_Term, tuple[int, int]]]:
+        order: dict[int, int] | None = None
+        for number in hits:
+            for term in self._terms.get(number, ()):
+                if len(term.positions) == 1:
+                    places = hits[number]
+                elif all(any(n in hits for n in position) for position in term.positions):
+                    order = _word_order(view.text) if order is None else order
+                    places = _sequences(term, number, hits, order)
+                else:
+                    continue
+                for place in places:
+                    if view.kind is not ViewKind.SQUEEZED or _touches(place, view.stretched):
+                        yield term, place
+
+    def _behind_masks(self, text: Normalised) -> Iterable[Finding]:
+        for word in text.masked[:_MAX_MASKED_WORDS]:
+            for number in self._masked.find(word.text):
+                for term in self._terms[number]:
+                    if len(term.positions) == 1 and term.entry is not None:
+                        yield Finding(term.entry, text.folded_span(word.start, word.end))
+
+
+class _Contexts:
+    """What stands near a finding; worked out only for entries that ask."""
+
+    def __init__(
+        self,
+        text: Normalised,
+        scans: Sequence[tuple[View, _Hits]],
+        sets: Mapping[str, frozenset[int]],
+        voiding: frozenset[int],
+    ) -> None:
+        self._text = text
+        self._scans = scans
+        self._sets = sets
+        self._voiding = voiding
+        self._places: dict[frozenset[int], list[Span]] = {}
+
+    def judge(self, finding: Finding) -> Finding:
+        """The finding, excused if a context says so."""
+        entry = finding.entry
+        if finding.excused:
+            return finding
+        if entry.needs and not any(self._near(finding, self._sets[name]) for name in entry.needs):
+            return Finding(entry, finding.span, excused="needs")
+        for name in entry.unless:
+            if self._near(finding, self._sets[name]) and not self._near(finding, self._voiding):
+                return Finding(entry, finding.span, excused=f"context:{name}")
+        return finding
+
+    def _near(self, finding: Finding, numbers: frozenset[int]) -> bool:
+        if numbers not in self._places:
+            self._places[numbers] = [
+                self._text.span(view, start, end)
+                for view, hits in self._scans
+                if view.kind is not ViewKind.SQUEEZED
+                for number in numbers & hits.keys()
+                for start, end in hits[number]
+            ]
+        span = finding.span
+        return any(
+            place.start <= span.end + _CONTEXT_CHARACTERS
+            and place.end >= span.start - _CONTEXT_CHARACTERS
+            and not (span.start <= place.start and place.end <= span.end)
+            for place in self._places[numbers]
+        )
+
+
+def _term(
+    words: tuple[tuple[Word, ...], ...], registry: WordRegistry, entry: Entry | None = None
+) -> _Term:
+    positions = tuple(frozenset(registry.add(word) for word in members) for members in words)
+    return _Term(positions, tuple(members[0].gap_before for members in words), entry)
+
+
+def _by_first_word(terms: Sequence[_Term]) -> dict[int, list[_Term]]:
+    by_word: dict[int, list[_Term]] = defaultdict(list)
+    for term in terms:
+        for number in term.positions[0]:
+            by_word[number].append(term)
+    return dict(by_word)
+
+
+def _single_words(
+    terms: Mapping[int, Sequence[_Term]], words: Mapping[int, Word], *, law_only: bool
+) -> dict[int, Word]:
+    """The words that are an entry by themselves."""
+    return {
+        number: words[number]
+        for number, starting in terms.items()
+        for term in starting
+        if term.entry is not None and len(term.positions) == 1
+        if not term.entry.needs and (term.entry.law or not law_only)
+    }
+
+
+def _word_order(text: str) -> dict[int, int]:
+    """The place of each word in the row of words, by its start."""
+    order = {}
+    position = 0
+    for i, word in enumerate(text.split()):
+        position = text.index(word, position)
+        order[position] = i
+        position += len(word)
+    return order
+
+
+def _sequences(
+    term: _Term, first: int, hits: _Hits, order: Mapping[int, int]
+) -> list[tuple[int, int]]:
+    """Places where the words of a term follow one another within their gaps."""
+    rows: list[dict[int, int]] = []
+    for position in term.positions[1:]:
+        ends = [place for number in position & hits.keys() for place in hits[number]]
+        rows.append({order[start]: end for start, end in ends if start in order})
+    places = []
+    for start, end in hits[first]:
+        last = _follow(rows, term.gaps[1:], order[start], end) if start in order else None
+        if last is not None:
+            places.append((start, last))
+    return places
+
+
+def _follow(
+    rows: Sequence[dict[int, int]], gaps: Sequence[int], index: int, end: int
+) -> int | None:
+    """End of the first way to place the remaining words after the word at `index`."""
+    if not rows:
+        return end
+    for candidate in range(index + 1, index + 2 + gaps[0]):
+        if candidate in rows[0]:
+            last = _follow(rows[1:], gaps[1:], candidate, rows[0][candidate])
+            if last is not None:
+                return last
+    return None
+
+
+def _touches(place: tuple[int, int], starts: frozenset[int]) -> bool:
+    return any(place[0] <= start < place[1] for start in starts)
