@@ -12,7 +12,7 @@ RUN := $(VENV)/.run-stamp
 DEV := $(VENV)/.dev-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint protos lock bench clean
+.PHONY: help demo up test lint protos docs lock bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ protos: $(DEV) ## Make the stubs again from the .proto files
 
 bench: $(RUN) ## Measure, and print one table
 	@$(BIN)/python -m bench
+
+docs: $(RUN) ## Make docs/configuration.md again from the settings
+	@$(BIN)/python docs/configuration.py
 
 lock: $(DEV) ## Resolve the dependencies again into requirements/
 	@$(BIN)/python requirements/lock.py
