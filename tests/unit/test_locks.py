@@ -1,0 +1,45 @@
+"""The locks: complete, hashed, and the same on every machine."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Return name to version of what a lock installs; a name may have one per platform."""
+    found = re.findall(r"^([a-z0-9-]+)==([^\s;\\]+)", lock.read_text(), re.MULTILINE)
+    return dict(found)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_every_requirement_has_a_hash(lock: Path) -> None:
+    """Each requirement is followed by hashes, and no index, URL or path is named."""
+    blocks = re.split(r"\n(?=\S)", lock.read_text())
+    requirements = [block for block in blocks if not block.startswith("#")]
+    assert requirements
+    assert [block for block in requirements if "--hash=sha256:" not in block] == []
+    assert not re.search(r"://|--index|--find-links|file:|@ ", lock.read_text())
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_all_locks_agree(lock: Path) -> None:
+    """What runs is what was tested: the same versions as in the developers' lock."""
+    tested = pins(ROOT / "requirements" / "dev.lock")
+    assert pins(lock).items() <= tested.items()
+
+
+def test_the_lock_knows_every_dependency() -> None:
+    """A dependency added to pyproject.toml without `make lock` is noticed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
+        wanted += [one for one in extra if not one.startswith("stellwerk[")]
+    names = {re.split(r"[\[<>=!~ ;]", one)[0] for one in wanted}
+    assert names - pins(ROOT / "requirements" / "dev.lock").keys() == set()
