@@ -21,7 +21,8 @@ def generate(out: Path) -> None:
         RuntimeError: the compiler refused a file; it has printed where and why.
     """
     out.mkdir(parents=True, exist_ok=True)
-    files = sorted(str(path.relative_to(PROTOS)) for path in (PROTOS / "stellwerk").rglob("*.proto"))
+    found = (PROTOS / "stellwerk").rglob("*.proto")
+    files = sorted(str(path.relative_to(PROTOS)) for path in found)
     well_known = Path(protoc.__file__).parent / "_proto"
     status = protoc.main(
         [
