@@ -105,6 +105,8 @@ def _default_output_faults(
     if name is None or name in library.ids[Kind.OUTPUT] or name in library.default_outputs:
         return
     if name in set(MediaType):
+        if library.ids[Kind.OUTPUT_DEFAULTS] and not library.default_outputs:
+            return  # that file has a fault of its own
         message = f"output/defaults.json names no output for {name}."
         yield document.fault(("default_output",), message, "Name one there, or an output here.")
         return

@@ -90,8 +90,9 @@ def _explain(document: Document, error: ValidationError) -> Iterator[Fault]:
         yield from _unknown_keys(document, path, error, rule)
     elif error.validator == "required":
         yield from _missing_keys(document, path, error, rule)
-    elif error.schema is False:
-        yield document.fault(path, "It does not belong here.", _unfitting_hint(path), at_key=True)
+    elif error.validator == "not":
+        hint = rule.get("description", "")
+        yield document.fault(path, "It does not belong here.", hint, at_key=True)
     else:
         yield document.fault(path, _message(error), _hint(error, rule))
 
@@ -151,9 +152,3 @@ def _hint(error: ValidationError, rule: dict[str, Any]) -> str:
         known = [word for word in wanted if word != "$schema"]
         guess = did_you_mean(error.instance, known) or one_of(known)
     return " ".join(part for part in (guess, str(rule.get("description", ""))) if part)
-
-
-def _unfitting_hint(path: Path) -> str:
-    if path[-1] == "language_pool":
-        return 'It needs an iterative pipeline with "languages": "random".'
-    return 'It needs "kind": "iterative".'
