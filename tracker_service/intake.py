@@ -79,9 +79,7 @@ def check_item(item: ExecutionItem, taxonomy: Taxonomy) -> None:
         raise Refusal("STAGE_MISMATCH", "`stage` must be from 0 to 5.")
     _check_iterations(item)
     if _ITEM_TYPE.fullmatch(item.item_type) is None:
-        raise Refusal(
-            "ITEM_TYPE_INVALID", "`item_type` must be 1 to 64 characters of `a-z 0-9 _`."
-        )
+        raise Refusal("ITEM_TYPE_INVALID", "`item_type` must be 1 to 64 characters of `a-z 0-9 _`.")
     _check_sizes(item)
     if item.media is not None:
         _check_media(item.media)

@@ -292,9 +292,7 @@ class Execution:
             )
         if self.is_owned(now_us) and self.owner_address != owner_address:
             raise FailedPreconditionError("LEASE_HELD", "Somebody else still runs the execution.")
-        first_number = 1 + max(
-            (number for number in self._numbering() if number), default=0
-        )
+        first_number = 1 + max((number for number in self._numbering() if number), default=0)
         self.claims.append(first_number)
         self.epoch += 1
         # What only heartbeats told of belongs to the lost tail, which is done again.

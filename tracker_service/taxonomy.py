@@ -81,9 +81,7 @@ TERMINAL_STATES: Final[Mapping[str, str]] = {
 """The items that end an execution, and the state that each leaves behind."""
 
 DELIVERED_OUTPUTS: Final = frozenset(
-    name
-    for name in RULES
-    if name.startswith("output_") and name != "output_text_alternative"
+    name for name in RULES if name.startswith("output_") and name != "output_text_alternative"
 )
 """The items that count as a delivered output."""
 

@@ -11,7 +11,6 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from tracker_service.lifecycle import Execution
-from tracker_service.records import ExecutionState
 from tracker_service.store import sqlite_rows as rows
 from tracker_service.store.interface import Committed
 
@@ -142,8 +141,9 @@ class SqliteBook:
         self.flush()
         found = self._connection.execute(
             "SELECT execution_id FROM executions "
-            "WHERE state = ? AND lease_until_us < ? ORDER BY lease_until_us LIMIT ?",
-            (ExecutionState.RUNNING.value, now_us, MAX_EXPIRED),
+            # As literals: with parameters SQLite would not see that its partial index fits.
+            "WHERE state = 'running' AND lease_until_us < ? ORDER BY lease_until_us LIMIT ?",
+            (now_us, MAX_EXPIRED),
         ).fetchall()
         return [one for (name,) in found if (one := self.find(name)) is not None]
 
@@ -152,8 +152,8 @@ class SqliteBook:
         self.flush()
         self._remembered.clear()
         self._connection.execute(
-            "UPDATE executions SET lease_until_us = ? + lease_us WHERE state = ?",
-            (now_us, ExecutionState.RUNNING.value),
+            "UPDATE executions SET lease_until_us = ? + lease_us WHERE state = 'running'",
+            (now_us,),
         )
 
     def mark_file(self, key: int, revision: int) -> None:
@@ -181,9 +181,7 @@ class SqliteBook:
         changed, self._changed_since_commit = self._changed_since_commit, {}
         while len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
-        return Committed(
-            frozenset(changed), any(one.complete for one in changed.values())
-        )
+        return Committed(frozenset(changed), any(one.complete for one in changed.values()))
 
     def forget(self) -> None:
         """Drop everything remembered: the transaction was rolled back."""

@@ -97,15 +97,14 @@ def item_values(key: int, position: int, item: ExecutionItem) -> tuple[Any, ...]
 def stored_item(execution_id: str, row: Row) -> StoredItem:
     """Read a row of `SELECT_ITEM`."""
     media = MediaRef(*row[11:16]) if row[11] is not None else None
-    item = ExecutionItem(
-        row[1],
-        execution_id,
+    values: tuple[Any, ...] = (
+        *(row[1], execution_id),
         *row[2:11],
         media,
         *row[16:22],
-        late=bool(row[22]),
+        bool(row[22]),
     )
-    return StoredItem(item, row[0])
+    return StoredItem(ExecutionItem(*values), row[0])
 
 
 def read_execution(row: Row) -> Execution:

@@ -92,9 +92,7 @@ def _create_executions() -> None:
         _number("file_revision"),
     )
     for column in ("config_name", "session_id", "group_id", "state"):
-        op.create_index(
-            f"executions_by_{column}", "executions", [column, "start_time_us", "key"]
-        )
+        op.create_index(f"executions_by_{column}", "executions", [column, "start_time_us", "key"])
     op.create_index("executions_by_start", "executions", ["start_time_us", "key"])
     running = sa.text("state = 'running'")
     op.create_index(

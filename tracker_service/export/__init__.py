@@ -1,0 +1,1 @@
+"""Records as files: one writer per format, and the stream that hands them out."""

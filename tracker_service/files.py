@@ -1,0 +1,182 @@
+"""Every record also as a file, under `research_data/<config>/<execution_id>.json`.
+
+Researchers have tools that read folders, and a folder outlives a database. The files are a copy:
+they are written behind the acks, and whatever a crash left out is made up for at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import quote
+
+import structlog
+
+from servicekit.errors import ServiceError
+from tracker_service.access import EVERYTHING
+from tracker_service.export.json_form import dump
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tracker_service.commits import CommitHub
+    from tracker_service.records import ExecutionRecord
+    from tracker_service.store.interface import FileEntry, Store
+
+log = structlog.get_logger(__name__)
+
+RESERVED_FOLDERS: Final = frozenset({"sessions", "analytics"})
+MAX_NAME_BYTES: Final = 200
+RETRY_SECONDS: Final = 5.0
+FINISH_SECONDS: Final = 5.0
+
+
+def safe_name(text: str) -> str:
+    """Return `text` as the name of a file or folder: readable, reversible, harmless.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        ASCII letters, digits, `.`, `_`, `-`; everything else percent-encoded. Never empty, never
+        beginning with a dot, at most `MAX_NAME_BYTES` long.
+    """
+    name = quote(text, safe="")
+    if name.startswith(".") or text in RESERVED_FOLDERS:
+        name = f"%{ord(text[0]):02X}{name[1:]}"
+    return name[:MAX_NAME_BYTES] or "_"
+
+
+def record_path(folder: Path, config_name: str, execution_id: str) -> Path:
+    """Return where the file of a record lies.
+
+    Args:
+        folder: The folder `research_data`.
+        config_name: The config; empty if there was none.
+        execution_id: The execution.
+    """
+    return folder / safe_name(config_name) / f"{safe_name(execution_id)}.json"
+
+
+def write_record(path: Path, record: ExecutionRecord) -> None:
+    """Write the file of a record: readers see the old one or the new one, never a part.
+
+    Args:
+        path: Where; folders are made.
+        record: What.
+
+    Raises:
+        OSError: The disk is full, or the folder may not be written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(dump(record))
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class RecordFiles:
+    """Keeps the files up to date in the background; no ack ever waits for it."""
+
+    def __init__(self, store: Store, hub: CommitHub, folder: Path, refresh_seconds: float) -> None:
+        """Keep the files of `store`.
+
+        Args:
+            store: Where the records are.
+            hub: Tells when one is complete.
+            folder: The folder `research_data`.
+            refresh_seconds: How often files of records that are not complete are renewed.
+        """
+        self._store = store
+        self._hub = hub
+        self._folder = folder
+        self._refresh_seconds = refresh_seconds
+
+    async def run(self) -> NoReturn:
+        """Write what is due, for ever."""
+        refreshed = time.monotonic()
+        await self._restore_missing()
+        with self._hub.watching_completed() as waker:
+            while True:
+                waker.rest()
+                try:
+                    await self._write_outdated(only_complete=True)
+                    if time.monotonic() - refreshed >= self._refresh_seconds:
+                        refreshed = time.monotonic()
+                        await self._write_outdated(only_complete=False)
+                except (OSError, ServiceError) as exc:
+                    log.warning("record_files_failed", error_type=type(exc).__name__)
+                    await asyncio.sleep(RETRY_SECONDS)
+                    waker.wake()  # what failed is still due
+                await waker.wait(self._refresh_seconds)
+
+    async def finish(self) -> None:
+        """Write what is due before the store is closed; the next start does what is left."""
+        try:
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._write_outdated(only_complete=True)
+        except (OSError, ServiceError, TimeoutError) as exc:
+            log.warning("record_files_failed", error_type=type(exc).__name__)
+
+    async def _write_outdated(self, *, only_complete: bool) -> None:
+        async def outdated(after: int) -> list[FileEntry]:
+            return await self._store.outdated_files(only_complete=only_complete, after=after)
+
+        await self._for_each(outdated, self._write)
+
+    async def _restore_missing(self) -> None:
+        """Write files of complete records that were lost or never written."""
+        try:
+            await self._for_each(self._store.complete_files, self._write_if_missing)
+        except (OSError, ServiceError) as exc:
+            log.warning("record_files_failed", error_type=type(exc).__name__)
+
+    async def _for_each(
+        self,
+        pages: Callable[[int], Awaitable[list[FileEntry]]],
+        work: Callable[[FileEntry], Awaitable[None]],
+    ) -> None:
+        after = 0
+        while entries := await pages(after):
+            for entry in entries:
+                await work(entry)
+            after = entries[-1].key
+
+    async def _write_if_missing(self, entry: FileEntry) -> None:
+        path = record_path(self._folder, entry.config_name, entry.execution_id)
+        if not await asyncio.to_thread(path.exists):
+            await self._write(entry)
+
+    async def _write(self, entry: FileEntry) -> None:
+        found = await self._store.record_by_key(entry.key, EVERYTHING)
+        if found is None:
+            return
+        path = record_path(
+            self._folder, found.record.summary.config_name, found.record.summary.execution_id
+        )
+        await asyncio.to_thread(write_record, path, found.record)
+        await self._store.mark_file(found.key, found.revision)

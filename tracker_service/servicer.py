@@ -1,0 +1,136 @@
+"""TrackerService on the wire: each RPC reads its request, asks the domain, writes the answer."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from servicekit.errors import FailedPreconditionError, InvalidArgumentError
+from servicekit.principals import current_principal
+from stellwerk.tracker.v1 import tracker_service_pb2 as pb
+from stellwerk.tracker.v1 import tracker_service_pb2_grpc
+from tracker_service import converters
+from tracker_service.access import audience_of, writer_of
+from tracker_service.store.interface import PageKey
+from tracker_service.tokens import decode_token, encode_token
+from tracker_service.watching import watch_items
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc
+
+    from tracker_service.commits import CommitHub
+    from tracker_service.ingest import RecordStreams
+    from tracker_service.store.interface import ExecutionFilter, Store
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+DEFAULT_PAGE_SIZE: Final = 50
+MAX_PAGE_SIZE: Final = 1000
+MAX_RECORD_BYTES: Final = 4 * 1024 * 1024 - 4096
+
+
+class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
+    """Keeps the history of every execution."""
+
+    def __init__(self, store: Store, hub: CommitHub, streams: RecordStreams) -> None:
+        """Serve what `store` keeps.
+
+        Args:
+            store: The records.
+            hub: Tells about commits.
+            streams: Takes batches.
+        """
+        self._store = store
+        self._hub = hub
+        self._streams = streams
+
+    async def ClaimExecution(
+        self, request: pb.ClaimExecutionRequest, context: Context
+    ) -> pb.ClaimExecutionResponse:
+        """Make the caller the owner of an execution."""
+        claim = await self._store.claim(converters.read_claim(request, current_principal()))
+        return converters.claim_message(claim)
+
+    async def RecordItems(
+        self, request_iterator: AsyncIterator[pb.RecordItemsRequest], context: Context
+    ) -> AsyncIterator[pb.RecordItemsResponse]:
+        """Store batches; acknowledge each after its commit."""
+        writer = writer_of(current_principal())
+        async with aclosing(self._streams.serve(request_iterator, writer)) as responses:
+            async for response in responses:
+                yield response
+
+    async def GetExecution(
+        self, request: pb.GetExecutionRequest, context: Context
+    ) -> pb.GetExecutionResponse:
+        """Return one execution with all items."""
+        audience = audience_of(current_principal())
+        found = await self._store.record_of(request.execution_id, audience)
+        response = pb.GetExecutionResponse(record=converters.record_message(found.record))
+        if response.ByteSize() > MAX_RECORD_BYTES:
+            raise FailedPreconditionError(
+                "RECORD_TOO_LARGE", "The record is over 4 MiB; use WatchItems or ExportExecutions."
+            )
+        return response
+
+    async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
+        """Return the stored plan of an execution."""
+        audience = audience_of(current_principal())
+        plan = await self._store.plan(request.execution_id, audience)
+        return pb.GetPlanResponse(plan=converters.plan_message(plan))
+
+    async def ListExecutions(
+        self, request: pb.ListExecutionsRequest, context: Context
+    ) -> pb.ListExecutionsResponse:
+        """Return a page of executions, newest first."""
+        audience = audience_of(current_principal())
+        wanted = converters.read_filter(request)
+        after = _page_key(request.page_token, wanted)
+        page = await self._store.page(wanted, audience, _page_size(request.page_size), after)
+        return pb.ListExecutionsResponse(
+            executions=[converters.summary_message(one) for one in page.executions],
+            next_page_token=_page_token(page.next, wanted),
+        )
+
+    async def WatchItems(
+        self, request: pb.WatchItemsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchItemsResponse]:
+        """Stream the items of one execution: what is there, then what comes."""
+        watched = watch_items(
+            self._store,
+            self._hub,
+            request.execution_id,
+            audience_of(current_principal()),
+            request.after_position,
+            converters.read_max_wait(request),
+        )
+        async with aclosing(watched) as items:
+            async for one in items:
+                yield converters.watched_message(one)
+
+
+def _page_size(asked: int) -> int:
+    if not 0 <= asked <= MAX_PAGE_SIZE:
+        raise InvalidArgumentError(
+            "PAGE_SIZE_INVALID", "Ask for 1 to 1 000 executions, or 0 for 50.", field="page_size"
+        )
+    return asked or DEFAULT_PAGE_SIZE
+
+
+def _page_key(token: str, wanted: ExecutionFilter) -> PageKey | None:
+    if not token:
+        return None
+    try:
+        return PageKey(*decode_token("page", wanted, token, 2))
+    except ValueError as exc:
+        raise InvalidArgumentError(
+            "PAGE_TOKEN_INVALID",
+            "Send a token as it was received, with the same filters.",
+            field="page_token",
+        ) from exc
+
+
+def _page_token(key: PageKey | None, wanted: ExecutionFilter) -> str:
+    return "" if key is None else encode_token("page", wanted, key.start_time_us, key.key)

@@ -1,0 +1,48 @@
+"""Settings of the tracker, read from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from servicekit.settings import Address, ServiceSettings
+
+
+class TrackerSettings(ServiceSettings):
+    """What the tracker can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="TRACKER_", frozen=True)
+
+    listen_address: Address = Field(
+        "127.0.0.1:50054",
+        description="`host:port` to serve on. Anything but loopback needs `API_KEYS_FILE`, "
+        "`SERVICE_KEY` or `INSECURE`. Port 0 lets the system choose.",
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        description="Folder of the database `tracker.sqlite3` and of `research_data/`.",
+    )
+    execution_lease_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Seconds without a sign of life after which a running execution counts as "
+        "interrupted.",
+    )
+    files: bool = Field(
+        True, description="Also write every record as a JSON file under `research_data/`."
+    )
+    file_refresh_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=86_400,
+        description="Seconds between renewals of the files of records that are not complete.",
+    )
+    synchronous: Literal["FULL", "NORMAL"] = Field(
+        "FULL",
+        description="When SQLite calls a commit safe. NORMAL is faster, and a power cut may lose "
+        "the last seconds that were acknowledged.",
+    )
