@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+OURS = {
+    "orchestrator",
+    "safety_service",
+    "generation_service",
+    "tracker_service",
+    "servicekit",
+    "stellwerk",
+    "stellwerk_client",
+    "stellwerk_cli",
+}
+NAMESPACES = {"google"}  # shared by several distributions
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 
 
@@ -41,3 +55,39 @@ def test_the_lock_knows_every_dependency() -> None:
         wanted += [one for one in extra if not one.startswith("stellwerk[")]
     names = {re.split(r"[\[<>=!~ ;]", one)[0] for one in wanted}
     assert names <= {name for name, _ in pins(ROOT / "requirements" / "dev.lock")}
+
+
+def imported_distributions(folder: Path) -> set[str]:
+    """Return the distributions that the modules below `folder` import directly."""
+    known = metadata.packages_distributions()
+    names: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.split(".")[0])
+    third_party = names - sys.stdlib_module_names - OURS
+    return {
+        re.sub(r"[-_.]+", "-", distribution).lower()
+        for name in third_party
+        for distribution in known.get(name, [name])
+        if name not in NAMESPACES
+    }
+
+
+@pytest.mark.parametrize(
+    ("lock", "folders"),
+    [
+        ("orchestrator", ["orchestrator", "stellwerk_client"]),
+        ("safety", ["safety_service"]),
+        ("generation-embedded", ["generation_service"]),
+        ("tracker", ["tracker_service"]),
+        ("cli", ["stellwerk_cli", "stellwerk_client", "orchestrator/configs"]),
+    ],
+)
+def test_an_image_holds_what_its_code_imports(lock: str, folders: list[str]) -> None:
+    """A service imports nothing that the lock of its image lacks, be it there by chance or not."""
+    installed = {name for name, _ in pins(ROOT / "requirements" / f"{lock}.lock")}
+    for folder in ["servicekit", *folders]:
+        assert imported_distributions(ROOT / folder) - installed == set(), folder
