@@ -22,84 +22,6 @@ _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "seven": 7}
 _BINDING_DISTANCE = 2
 """A colour, count or size belongs to a thing at most this many words later."""
-_FILLER = frozenset(
-    [
-        "the",
-        "and",
-        "for",
-        "with",
-        "that",
-        "this",
-        "its",
-        "into",
-        "from",
-        "are",
-        "was",
-        "were",
-        "has",
-        "have",
-        "had",
-        "not",
-        "but",
-        "all",
-        "any",
-        "out",
-        "over",
-        "under",
-        "upon",
-        "onto",
-        "while",
-        "when",
-        "where",
-        "which",
-        "who",
-        "whose",
-        "how",
-        "than",
-        "then",
-        "there",
-        "their",
-        "them",
-        "they",
-        "she",
-        "her",
-        "his",
-        "him",
-        "you",
-        "your",
-        "our",
-        "one",
-        "each",
-        "every",
-        "other",
-        "more",
-        "most",
-        "very",
-        "such",
-        "can",
-        "will",
-        "would",
-        "may",
-        "image",
-        "picture",
-        "painting",
-        "style",
-        "art",
-        "der",
-        "die",
-        "das",
-        "und",
-        "ein",
-        "eine",
-        "einer",
-        "eines",
-        "mit",
-        "auf",
-        "von",
-        "den",
-        "dem",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -200,7 +122,7 @@ def _read_word(draft: _Draft, words: list[str], position: int, word: str) -> Non
     colours = _look_up("colours", word)
     if colours and not any(_look_up("motifs", other) for other in following):
         draft.loose_colours.extend(colours)
-    if not names and not colours and len(word) > 2 and word not in _FILLER:
+    if not names and not colours and len(word) > 2 and not _look_up("filler", word):
         draft.marks.append(int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big"))
 
 

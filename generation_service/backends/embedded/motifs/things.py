@@ -210,15 +210,14 @@ def gear(rng: Random) -> list[Shape]:
         (-0.18, 0.12, 0.66, "main", teeth),
         (0.62, -0.58, 0.34, "accent", 7),
     ):
+        spoke = box(-r * 0.09, -r * 0.72, r * 0.09, r * 0.72)
         for i in range(n):
             cog = rotated(box(-r * 0.13, -r * 1.22, r * 0.13, -r * 0.8), i * math.tau / n)
             parts.append(Shape(moved(cog, cx, cy), tone))
         parts += [Shape(ellipse(cx, cy, r), tone), Shape(ellipse(cx, cy, r * 0.68), "haze", 0.75)]
         parts += [
             Shape(
-                moved(
-                    rotated(box(-r * 0.09, -r * 0.72, r * 0.09, r * 0.72), i * math.pi / 3), cx, cy
-                ),
+                moved(rotated(spoke, i * math.pi / 3), cx, cy),
                 tone,
             )
             for i in range(3)

@@ -1,0 +1,233 @@
+"""Protobuf to domain and back; the only place that knows both."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+
+from generation_service.backends.interface import MediaParameters
+from generation_service.media.library import MediaName
+from generation_service.queue.interface import (
+    Finished,
+    JobState,
+    Output,
+    Progress,
+    Queued,
+    Started,
+)
+from generation_service.text.interface import (
+    TextDelta,
+    TextMessage,
+    TextParameters,
+    TextRequest,
+    TextResult,
+    TextTask,
+)
+from stellwerk.common.v1 import types_pb2
+from stellwerk.generation.v1 import generation_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from generation_service.media.interface import StoredMedia
+    from generation_service.queue.interface import JobEvent
+    from generation_service.roles import ResolvedRole
+
+MEDIA_TYPES = {
+    types_pb2.MEDIA_TYPE_TEXT: "text",
+    types_pb2.MEDIA_TYPE_IMAGE: "image",
+    types_pb2.MEDIA_TYPE_AUDIO: "audio",
+    types_pb2.MEDIA_TYPE_MUSIC: "music",
+    types_pb2.MEDIA_TYPE_VIDEO: "video",
+    types_pb2.MEDIA_TYPE_THREE_D: "3d",
+    types_pb2.MEDIA_TYPE_METADATA: "metadata",
+}
+"""JSON names of the media; UNSPECIFIED and values of the future are not among them."""
+
+_STATES = {
+    JobState.QUEUED: pb.JOB_STATE_QUEUED,
+    JobState.RUNNING: pb.JOB_STATE_RUNNING,
+    JobState.DONE: pb.JOB_STATE_DONE,
+    JobState.FAILED: pb.JOB_STATE_FAILED,
+    JobState.CANCELLED: pb.JOB_STATE_CANCELLED,
+    JobState.EXPIRED: pb.JOB_STATE_EXPIRED,
+}
+_OWN_PARAMETERS = frozenset({"width", "height", "seed", "extra_json"})
+
+
+def duration(seconds: float) -> Duration:
+    """Seconds as a protobuf duration."""
+    message = Duration()
+    message.FromTimedelta(timedelta(seconds=seconds))
+    return message
+
+
+def json_bytes(value: Mapping[str, object]) -> bytes:
+    """A JSON object as UTF-8; 64-bit integers stay exact."""
+    return json.dumps(dict(value), ensure_ascii=False).encode()
+
+
+def job_state(state: JobState) -> pb.JobState.ValueType:
+    """A state on the wire."""
+    return _STATES[state]
+
+
+def media_ref(media: StoredMedia) -> types_pb2.MediaRef:
+    """A stored file on the wire."""
+    return types_pb2.MediaRef(
+        uri=media.uri,
+        sha256=media.sha256,
+        size_bytes=media.size_bytes,
+        mime_type=media.mime_type,
+        filename=media.filename,
+    )
+
+
+def media_name(key: pb.MediaKey) -> MediaName:
+    """How a caller names a file; all empty when they named none."""
+    if key.WhichOneof("key") == "sha256":
+        return MediaName(sha256=key.sha256)
+    return MediaName(execution_id=key.item.execution_id, item_id=key.item.item_id)
+
+
+def media_parameters(message: pb.MediaParameters) -> MediaParameters:
+    """Parameters as asked for."""
+    others = {
+        field.name: value
+        for field, value in message.ListFields()
+        if field.name not in _OWN_PARAMETERS
+    }
+    return MediaParameters(
+        width=message.width if message.HasField("width") else None,
+        height=message.height if message.HasField("height") else None,
+        seed=message.seed if message.HasField("seed") else None,
+        others=others,
+        extra=_json_object(message.extra_json),
+    )
+
+
+def _json_object(text: bytes) -> Mapping[str, object] | None:
+    """The object; empty for no text, None for anything else."""
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def job_event(event: JobEvent, warnings: tuple[str, ...]) -> pb.GenerateMediaResponse:
+    """One event on the wire."""
+    message = pb.GenerateMediaResponse(
+        sequence_number=event.sequence_number, job_id=event.job.job_id
+    )
+    match event.happening:
+        case Queued(position, estimate):
+            message.queued.position = position
+            if estimate is not None:
+                message.queued.estimate_duration.CopyFrom(duration(estimate))
+        case Started(worker, attempt):
+            message.started.CopyFrom(pb.JobStarted(worker=worker, attempt=attempt))
+        case Progress(percent, node):
+            message.progress.CopyFrom(pb.JobProgress(percent=percent, node=node))
+        case Output(media, number, photographic):
+            message.output.CopyFrom(
+                pb.JobOutput(media=media_ref(media), file_number=number, photographic=photographic)
+            )
+        case Finished() as end:
+            message.finished.CopyFrom(_finished(event, end, warnings))
+    return message
+
+
+def _finished(event: JobEvent, end: Finished, warnings: tuple[str, ...]) -> pb.JobFinished:
+    plan = event.job.plan
+    return pb.JobFinished(
+        state=job_state(end.state),
+        parameters_json=json_bytes(plan.applied),
+        backend=plan.backend,
+        model=plan.model,
+        wait_duration=duration(end.wait_seconds),
+        run_duration=duration(end.run_seconds),
+        error_reason=end.error_reason,
+        error_message=end.error_message,
+        warnings=[*plan.warnings, *warnings],
+    )
+
+
+def text_request(message: pb.GenerateTextRequest) -> TextRequest:
+    """What a model is asked."""
+    return TextRequest(
+        role=message.role,
+        messages=tuple(TextMessage(m.role, m.content) for m in message.messages),
+        task=_text_task(message.task) if message.HasField("task") else None,
+        parameters=_text_parameters(message.parameters),
+        model=message.model,
+        execution_id=message.execution_id,
+    )
+
+
+def _text_task(message: pb.TextTask) -> TextTask:
+    return TextTask(
+        text=message.text,
+        context=message.context,
+        source_language=message.source_language,
+        target_language=message.target_language,
+        config_id=message.config_id,
+    )
+
+
+def _text_parameters(message: pb.TextParameters) -> TextParameters:
+    keep_alive = message.keep_alive_duration
+    return TextParameters(
+        temperature=message.temperature if message.HasField("temperature") else None,
+        top_p=message.top_p if message.HasField("top_p") else None,
+        max_tokens=message.max_tokens if message.HasField("max_tokens") else None,
+        stop=tuple(message.stop),
+        seed=message.seed if message.HasField("seed") else None,
+        keep_alive_seconds=(
+            keep_alive.ToTimedelta().total_seconds()
+            if message.HasField("keep_alive_duration")
+            else None
+        ),
+    )
+
+
+def text_answer(piece: TextDelta | TextResult) -> pb.GenerateTextResponse:
+    """A piece of an answer on the wire."""
+    if isinstance(piece, TextDelta):
+        return pb.GenerateTextResponse(delta=pb.TextDelta(text=piece.text, restart=piece.restart))
+    return pb.GenerateTextResponse(
+        result=pb.TextResult(
+            text=piece.text,
+            messages=[pb.TextMessage(role=m.role, content=m.content) for m in piece.messages],
+            parameters_json=json_bytes(piece.parameters),
+            model=piece.model,
+            backend=piece.backend,
+            prompt_token_count=piece.prompt_token_count,
+            completion_token_count=piece.completion_token_count,
+            run_duration=duration(piece.run_seconds),
+            first_token_duration=duration(piece.first_token_seconds),
+            finish_reason=piece.finish_reason,
+            backend_job_id=piece.backend_job_id,
+            switches=[
+                pb.BackendSwitch(from_model=s.from_model, to_model=s.to_model, reason=s.reason)
+                for s in piece.switches
+            ],
+        )
+    )
+
+
+def resolved_role(role: ResolvedRole) -> pb.ResolveRoleResponse:
+    """What a role means, on the wire."""
+    return pb.ResolveRoleResponse(
+        model=role.model,
+        backend=role.backend,
+        fallback_models=role.fallback_models,
+        leaves_site=role.leaves_site,
+        profile=role.profile,
+        follows_instructions=role.follows_instructions,
+    )

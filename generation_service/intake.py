@@ -1,0 +1,137 @@
+"""Takes requests for media: checks them, settles their plan, puts them into the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from generation_service.backends.interface import BackendNotFoundError
+from generation_service.queue.interface import Job
+from servicekit.context import is_valid_id, new_id, remaining_seconds
+from servicekit.errors import InvalidArgumentError
+from servicekit.principals import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from generation_service.backends.interface import MediaBackend, MediaRequest
+    from generation_service.queue.interface import JobQueue
+    from servicekit.principals import Principal
+
+MAX_PROMPT_CHARACTERS = 20_000
+MAX_KEY_CHARACTERS = 128
+MAX_PRIORITY = 9
+_MAY_PRIORITISE = frozenset({Role.TEACHER, Role.ADMIN, Role.SERVICE})
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request for media, with everything around what is to be made.
+
+    Attributes:
+        backend: Name of the backend.
+        request: What is to be made; its medium is empty when the caller named none.
+        execution_id: The execution it belongs to.
+        loop_iteration: Number of the output, from 1.
+        output_config: Id of the output config.
+        item_id: The item that will hold the first file; empty: not known.
+        detach: The job goes on when the caller leaves.
+        idempotency_key: Empty: none.
+        priority: 0 to 9.
+    """
+
+    backend: str
+    request: MediaRequest
+    execution_id: str
+    loop_iteration: int = 0
+    output_config: str = ""
+    item_id: str = ""
+    detach: bool = False
+    idempotency_key: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An order that was taken.
+
+    Attributes:
+        job_id: The job.
+        warnings: What the intake itself did not apply, one sentence each.
+    """
+
+    job_id: str
+    warnings: tuple[str, ...]
+
+
+class Intake:
+    """The way into the queue."""
+
+    def __init__(self, backends: Mapping[str, MediaBackend], queue: JobQueue) -> None:
+        """Build the intake from the backends by name and the queue before them."""
+        self._backends = backends
+        self._queue = queue
+
+    def take(self, order: Order, caller: Principal) -> Receipt:
+        """Queue an order of `caller`.
+
+        Raises:
+            InvalidArgumentError: EMPTY_PROMPT, PROMPT_TOO_LONG, MEDIA_TYPE_UNSPECIFIED,
+                EXECUTION_MISSING or PARAMETER_OUT_OF_RANGE.
+            NotFoundError: BACKEND_NOT_FOUND or MODEL_NOT_FOUND.
+            QueueFullError: Too many wait.
+        """
+        _check(order)
+        backend = self._backends.get(order.backend)
+        if backend is None:
+            raise BackendNotFoundError(order.backend)
+        plan = backend.plan(order.request)
+        may_prioritise = caller.role in _MAY_PRIORITISE
+        job = Job(
+            job_id=new_id(),
+            owner=caller,
+            execution_id=order.execution_id,
+            loop_iteration=order.loop_iteration,
+            output_config=order.output_config,
+            item_id=order.item_id,
+            plan=plan,
+            photographic=backend.photographic,
+            priority=order.priority if may_prioritise else 0,
+            detach=order.detach,
+            idempotency_key=order.idempotency_key,
+            wait_seconds=None if order.detach else remaining_seconds(),
+        )
+        refused = order.priority > 0 and not may_prioritise
+        warning = ("priority is a teacher's to give and was not applied.",) if refused else ()
+        return Receipt(self._queue.submit(job), warning)
+
+
+def _check(order: Order) -> None:
+    prompt = order.request.prompt
+    if not prompt.strip():
+        raise InvalidArgumentError("EMPTY_PROMPT", "There is no prompt.", field="prompt")
+    if len(prompt) > MAX_PROMPT_CHARACTERS:
+        raise InvalidArgumentError(
+            "PROMPT_TOO_LONG",
+            f"The prompt has more than {MAX_PROMPT_CHARACTERS} characters.",
+            field="prompt",
+        )
+    if not order.request.media_type:
+        raise InvalidArgumentError(
+            "MEDIA_TYPE_UNSPECIFIED", "Say which medium is to be made.", field="media_type"
+        )
+    if not is_valid_id(order.execution_id):
+        raise InvalidArgumentError(
+            "EXECUTION_MISSING", "Name the execution by its id.", field="execution_id"
+        )
+    violations = []
+    if not 0 <= order.priority <= MAX_PRIORITY:
+        violations.append(("priority", f"Must be 0 to {MAX_PRIORITY}."))
+    if len(order.idempotency_key) > MAX_KEY_CHARACTERS:
+        violations.append(("idempotency_key", f"At most {MAX_KEY_CHARACTERS} characters."))
+    if order.item_id and not is_valid_id(order.item_id):
+        violations.append(("item_id", "Must be an id."))
+    if violations:
+        raise InvalidArgumentError(
+            "PARAMETER_OUT_OF_RANGE", "A field is out of range.", violations=violations
+        )

@@ -1,0 +1,1 @@
+"""One queue in front of all workers, fair to every session."""

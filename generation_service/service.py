@@ -1,0 +1,102 @@
+"""Puts the service together, from the outside in."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from generation_service.backends.embedded.backend import EmbeddedBackend
+from generation_service.backends.embedded.process import RenderPool
+from generation_service.intake import Intake
+from generation_service.media.folder import FolderMediaStore
+from generation_service.media.ledger import MediaLedger
+from generation_service.media.library import MediaLibrary
+from generation_service.media.upload import UploadLimits
+from generation_service.queue.interface import QueueLimits
+from generation_service.queue.local import LocalJobQueue
+from generation_service.roles import TextOptions, open_text_generator
+from generation_service.servicer import GenerationServicer
+from generation_service.work import MediaWorker
+from servicekit.principals import Role
+from stellwerk.generation.v1 import generation_service_pb2, generation_service_pb2_grpc
+
+if TYPE_CHECKING:
+    import grpc
+
+    from generation_service.servicer import TextAnswers
+    from generation_service.settings import GenerationSettings
+    from servicekit.server import Owned, Register, ServiceNames
+
+SERVICE_NAME = generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"].full_name
+
+
+def registration(settings: GenerationSettings) -> Register:
+    """Give what `servicekit.server` needs to serve the generation service."""
+
+    async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
+        text = await open_text_generator(_text_options(settings))
+        owned.push_async_callback(text.close)
+        return await add_generation(server, owned, settings, text)
+
+    return register
+
+
+async def add_generation(
+    server: grpc.aio.Server, owned: Owned, settings: GenerationSettings, text: TextAnswers
+) -> ServiceNames:
+    """Add the servicer with everything behind it but the language models.
+
+    Args:
+        server: Gets the servicer.
+        owned: Gets what must be closed.
+        settings: Folder, limits, slots.
+        text: Answers the text RPCs; closed by its owner.
+    """
+    ledger = MediaLedger(settings.data_dir / "media.sqlite3")
+    owned.push_async_callback(ledger.close)
+    library = MediaLibrary(
+        FolderMediaStore(settings.data_dir),
+        ledger,
+        UploadLimits(settings.upload_max_bytes, settings.upload_max_pixels),
+        machines=_machines(settings),
+    )
+    pool = RenderPool(settings.worker_slots, limit_seconds=settings.render_seconds)
+    embedded = EmbeddedBackend(pool, make_seed=lambda: secrets.randbits(63))
+    owned.push_async_callback(embedded.close)
+    await embedded.start()
+    backends = {embedded.name: embedded}
+    queue = LocalJobQueue(MediaWorker(backends, library), _queue_limits(settings))
+    await owned.enter_async_context(queue)
+    servicer = GenerationServicer(text, Intake(backends, queue), queue, library)
+    generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
+    return [SERVICE_NAME]
+
+
+def _machines(settings: GenerationSettings) -> frozenset[Role]:
+    """Who may read by hash: services; without any credentials they look like the local admin."""
+    if settings.api_keys_file is None and settings.service_key is None:
+        return frozenset({Role.SERVICE, Role.ADMIN})
+    return frozenset({Role.SERVICE})
+
+
+def _queue_limits(settings: GenerationSettings) -> QueueLimits:
+    return QueueLimits(
+        slots=settings.worker_slots,
+        waiting=settings.queue_limit,
+        waiting_per_session=settings.session_queue_limit,
+        wait_seconds=settings.queue_wait_seconds,
+        run_seconds=settings.render_seconds * 1.5,  # storing included
+    )
+
+
+def _text_options(settings: GenerationSettings) -> TextOptions:
+    return TextOptions(
+        models_file=settings.models_file,
+        profile=settings.models_profile,
+        data_dir=settings.data_dir,
+        ollama_url=settings.ollama_url,
+        openai_base_url=settings.openai_base_url,
+        openai_api_key=settings.openai_api_key,
+        embedded_preload=settings.embedded_preload,
+        embedded_model_path=settings.embedded_model_path,
+    )

@@ -1,0 +1,68 @@
+"""Settings of the generation service, read from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from servicekit.settings import Address, ServiceSettings
+
+
+class GenerationSettings(ServiceSettings):
+    """What the generation service can be told; variables begin with `GENERATION_`."""
+
+    model_config = SettingsConfigDict(env_prefix="GENERATION_", frozen=True)
+
+    listen_address: Address = Field(
+        "127.0.0.1:50053",
+        description="`host:port` to serve on. Anything but loopback needs `API_KEYS_FILE`, "
+        "`SERVICE_KEY` or `INSECURE`. Port 0 lets the system choose.",
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        description="Folder of the media store and its ledger (`media/`, `media.sqlite3`).",
+    )
+    models_file: Path = Field(
+        Path("configs/models.json"), description="Which model each role means, per profile."
+    )
+    models_profile: str = Field(
+        "",
+        description="Profile of the models file: `embedded`, `local` or `cloud`. Empty: the "
+        "file's default.",
+    )
+    ollama_url: str = Field("", description="Ollama's address. Empty: the models file's.")
+    openai_base_url: str = Field(
+        "", description="Base URL of an OpenAI-compatible server. Empty: the models file's."
+    )
+    openai_api_key: SecretStr | None = Field(
+        None, description="Its key. Unset: from the variable that the models file names."
+    )
+    embedded_preload: bool = Field(
+        True, description="Load the embedded language model at the start, in the background."
+    )
+    embedded_model_path: Path | None = Field(
+        None, description="Another GGUF file than the shipped one."
+    )
+    worker_slots: int = Field(
+        1, ge=1, le=64, description="Pictures that the embedded renderers make at the same time."
+    )
+    render_seconds: float = Field(
+        60.0, gt=0, le=3600, description="Longest time for one picture, in seconds."
+    )
+    queue_limit: int = Field(
+        200, ge=1, le=10_000, description="Jobs that may wait, of all sessions together."
+    )
+    session_queue_limit: int = Field(
+        20, ge=1, le=1000, description="Jobs that may wait, of one session."
+    )
+    queue_wait_seconds: float = Field(
+        600.0, gt=0, le=86_400, description="Longest time that a job may wait, in seconds."
+    )
+    upload_max_bytes: int = Field(
+        20 * 1024 * 1024, ge=1024, description="Largest file that may be uploaded, in bytes."
+    )
+    upload_max_pixels: int = Field(
+        40_000_000, ge=1, description="Largest picture that may be uploaded, width times height."
+    )
