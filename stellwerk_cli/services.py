@@ -5,15 +5,16 @@ One place, because the supervisor, `doctor` and `demo` must agree on names, port
 
 from __future__ import annotations
 
-import importlib.resources
 import secrets
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from orchestrator.configs.folders import schema_dir, shipped_configs_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 HOST = "127.0.0.1"
 DEFAULT_BASE_PORT = 50051
@@ -53,20 +54,6 @@ class ServiceSpec:
     stop_seconds: float
 
 
-def shipped_configs() -> Path:
-    """Return the folder of the shipped configs, wherever the command is started.
-
-    Raises:
-        FileNotFoundError: The installation lacks them.
-    """
-    beside_the_code = Path(__file__).resolve().parent.parent / "configs"
-    inside_the_wheel = Path(str(importlib.resources.files("orchestrator"))) / "shipped_configs"
-    for folder in (beside_the_code, inside_the_wheel):
-        if (folder / "models.json").is_file():
-            return folder
-    raise FileNotFoundError(f"no shipped configs in {beside_the_code} or {inside_the_wheel}")
-
-
 def describe_services(
     data: Path,
     ports: Sequence[int],
@@ -85,16 +72,13 @@ def describe_services(
 
     Returns:
         The services in the order of `SERVICE_NAMES`.
-
-    Raises:
-        FileNotFoundError: The shipped configs are needed and missing.
     """
     addresses = {name: f"{HOST}:{port}" for name, port in zip(SERVICE_NAMES, ports, strict=True)}
     settings = {
         **_shared_settings(addresses, api_keys),
         **_folder_settings(data),
     }
-    environment = {**_defaults(user_environment), **user_environment, **settings}
+    environment = {**_defaults(), **user_environment, **settings}
     return tuple(_spec(name, addresses[name], environment, data) for name in SERVICE_NAMES)
 
 
@@ -133,17 +117,12 @@ def _folder_settings(data: Path) -> dict[str, str]:
     }
 
 
-def _defaults(user_environment: Mapping[str, str]) -> dict[str, str]:
+def _defaults() -> dict[str, str]:
     """What the user may override."""
-    defaults = {"PYTHONUNBUFFERED": "1"}
-    configs = user_environment.get("ORCHESTRATOR_CONFIGS_DIR")
-    if configs is None:
-        defaults["ORCHESTRATOR_CONFIGS_DIR"] = str(shipped_configs())
-    models = Path(configs or defaults["ORCHESTRATOR_CONFIGS_DIR"]) / "models.json"
-    if not models.is_file():  # a folder of one's own configs need not repeat the models
-        models = shipped_configs() / "models.json"
-    defaults["GENERATION_MODELS_FILE"] = str(models)
-    return defaults
+    models_file = shipped_configs_dir() / "models.json"
+    if not models_file.is_file():  # a folder of one's own configs need not repeat the models
+        models_file = schema_dir().parent / "models.json"
+    return {"GENERATION_MODELS_FILE": str(models_file), "PYTHONUNBUFFERED": "1"}
 
 
 def _stop_seconds(name: str, environment: Mapping[str, str]) -> float:

@@ -1,0 +1,76 @@
+"""Deployments that several tests share, since each takes seconds to start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.deployment import deployed
+from tests.e2e.ollama_thread import running_ollama
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.deployment import Deployment
+    from tests.fakes.ollama import FakeOllama
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder as `e2e`."""
+    for item in items:
+        if "tests/e2e/" in item.path.as_posix():
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment as a stranger gets it: the embedded model, no credentials."""
+    with deployed(tmp_path_factory.mktemp("served")) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def ollama_of_session() -> Iterator[FakeOllama]:
+    """One fake Ollama for all tests."""
+    with running_ollama() as ollama:
+        yield ollama
+
+
+@pytest.fixture
+def ollama(ollama_of_session: FakeOllama) -> FakeOllama:
+    """The fake Ollama, with its switches as they were."""
+    fake = ollama_of_session
+    fake.answer = "A fake answer."
+    fake.fault = None
+    fake.next_faults.clear()
+    fake.first_token_delay_seconds = fake.token_delay_seconds = 0.0
+    fake.requests.clear()
+    fake.left_count = 0
+    return fake
+
+
+@pytest.fixture(scope="session")
+def local_models(ollama_of_session: FakeOllama) -> dict[str, str]:
+    """Settings by which the services ask the fake Ollama."""
+    return {
+        "GENERATION_MODELS_PROFILE": "local",
+        "GENERATION_OLLAMA_URL": ollama_of_session.url,
+    }
+
+
+@pytest.fixture(scope="session")
+def healing(
+    tmp_path_factory: pytest.TempPathFactory, local_models: dict[str, str]
+) -> Iterator[Deployment]:
+    """A deployment that restarts its services and asks the fake Ollama."""
+    with deployed(tmp_path_factory.mktemp("healing"), environment=local_models) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def mortal(tmp_path: Path, local_models: dict[str, str]) -> Iterator[Deployment]:
+    """A deployment of one test that restarts nothing and asks the fake Ollama."""
+    with deployed(tmp_path, "--no-restart", environment=local_models) as deployment:
+        yield deployment
