@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
+
 from stellwerk.common.v1 import types_pb2
 from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2
-
 from stellwerk_client.recorder.frames import HEARTBEAT, ITEM, PLAN, field
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 The hot path is one write into the page cache under a lock that nobody holds for long. Whatever can
 take time on a disk (syncing, opening a new segment, trying whether a sick disk is well again) is
-done by `tend`, which the keeper thread calls.
+done by `sync` and `tend`, which the keeper thread calls.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class Intake:
 
     def _divert(self, cause: str) -> None:
         self.aside = True
+        self._segment.sealed = True  # so that it can go when it is settled, and make room
         self.cause = cause
         self._next_try = 0.0
         self._wake_keeper()
@@ -127,20 +128,25 @@ class Intake:
         """How many frames wait in memory, not counting those on their way."""
         return len(self._memory)
 
-    def tend(self) -> None:
-        """Sync, leave full segments, return to a disk that is well. Takes as long as disks do."""
+    def sync(self) -> None:
+        """Let what was taken reach the disk. Takes as long as disks do."""
         segment = self._segment
-        if not self.aside and segment.size_bytes != self._synced_bytes:
-            size = segment.size_bytes
-            if segment.sync():
-                self._synced_bytes = size
-            else:
-                with self._lock:
-                    self._divert("sync_failed")
+        size = segment.size_bytes
+        if self.aside or size == self._synced_bytes:
+            return
+        if segment.sync():
+            self._synced_bytes = size
+        else:
+            with self._lock:
+                self._divert("sync_failed")
+
+    def tend(self) -> None:
+        """Leave full segments, remove settled ones, return to a disk that is well again."""
         self._spool.sweep()
         stored = self._spool.stored_bytes()
         with self._lock:
-            self._other_bytes = stored - segment.size_bytes
+            if not self.aside:
+                self._other_bytes = stored - self._segment.size_bytes
         if self.aside or self._wants_rotation(time.monotonic()):
             self._change_segment(stored)
 
@@ -187,7 +193,7 @@ class Intake:
             if self._memory:
                 return False
             old, self._segment, self.aside = self._segment, segment, False
-            self._other_bytes += old.size_bytes
+            self._other_bytes = self._spool.stored_bytes() - segment.size_bytes
             self._synced_bytes = self._next_try = 0
         self._rotated = time.monotonic()
         old.sync()

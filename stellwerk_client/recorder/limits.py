@@ -18,6 +18,7 @@ class Limits:
         stall_seconds: A write that takes longer counts as stalled.
         disk_retry_seconds: Wait before a failed disk is tried again.
         sync_seconds: How often the spool is synced; a killed machine loses as much.
+        round_seconds: How often full segments, acks and troubles are looked at.
         adopt_seconds: How often orphaned folders are looked for.
         linger_seconds: How long items are gathered before they are sent.
         batch_items: Most items of a batch.
@@ -34,6 +35,7 @@ class Limits:
     stall_seconds: float = 0.005
     disk_retry_seconds: float = 0.25
     sync_seconds: float = 0.05
+    round_seconds: float = 0.25
     adopt_seconds: float = 30.0
     linger_seconds: float = 0.05
     batch_items: int = 512

@@ -26,7 +26,6 @@ from stellwerk_client.recorder.frames import (
 
 if TYPE_CHECKING:
     from stellwerk.tracker.v1 import tracker_service_pb2
-
     from stellwerk_client.recorder.intake import Intake
     from stellwerk_client.recorder.limits import Limits
     from stellwerk_client.recorder.segment import Segment
@@ -70,12 +69,13 @@ class Batch:
     Attributes:
         payloads: Items and plans.
         segment: Where they come from; None = from memory.
-        suspect: Whether it has already failed alone.
+        suspect_since: How many batches had been acked when it first failed alone; None = it has
+            not.
     """
 
     payloads: list[bytes]
     segment: Segment | None
-    suspect: bool = False
+    suspect_since: int | None = None
 
 
 class Outbox:
@@ -92,9 +92,10 @@ class Outbox:
         self._link = 0
         self._in_flight: dict[int, tuple[Batch, float]] = {}
         self._resend: deque[Batch] = deque()
-        self._parked: list[Batch] = []
+        self._parked: deque[Batch] = deque()
         self._careful = False
         self._failures = 0
+        self._acks = 0
         self._heartbeats: dict[str, bytes] = {}
 
     def set_heartbeat(self, execution_id: str, payload: bytes | None) -> None:
@@ -144,7 +145,12 @@ class Outbox:
                 self.tally.adopted += item_count(unsent.piece.payloads)
             return Batch(unsent.piece.payloads, unsent.segment)
         payloads = self._intake.from_memory(self._limits.batch_items, _MEMORY_BATCH_BYTES)
-        return Batch(payloads, None) if payloads else None
+        if payloads:
+            return Batch(payloads, None)
+        if self._parked and not self._in_flight:
+            self._careful = True
+            return self._parked.popleft()
+        return None
 
     def take_ack(self, response: tracker_service_pb2.RecordItemsResponse) -> None:
         """Settle the batch that `response` answers."""
@@ -155,11 +161,7 @@ class Outbox:
             self._failures = 0
             batch, _ = entry
             self._settle(batch, len(response.refused))
-            if batch.payloads and self._parked:
-                # The tracker works, so what failed before gets its last trial.
-                self._resend.extend(self._parked)
-                self._parked.clear()
-                self._careful = True
+            self._acks += bool(batch.payloads)
         for refused in response.refused:
             log.warning("item_refused", item_id=refused.item_id, reason=refused.reason)
 
@@ -195,9 +197,10 @@ class Outbox:
                 replace(batch, payloads=payloads[:middle]),
                 replace(batch, payloads=payloads[middle:]),
             ]
-        if blame is Blame.MAYBE_BATCH and not batch.suspect:
+        since = batch.suspect_since
+        if blame is Blame.MAYBE_BATCH and (since is None or since == self._acks):
             # Perhaps the tracker fails at everything: wait until it has taken something else.
-            self._parked.append(replace(batch, suspect=True))
+            self._parked.append(replace(batch, suspect_since=self._acks))
             return []
         self._settle(batch, item_count(payloads))
         log.error("frame_rejected", size_bytes=len(payloads[0]))
@@ -218,7 +221,7 @@ class Outbox:
     def has_work(self) -> bool:
         """Tell whether something should be sent."""
         with self._lock:
-            mine = bool(self._resend or self._heartbeats)
+            mine = bool(self._resend or self._parked or self._heartbeats)
         return mine or self._spool.unread() or self._intake.memory_count > 0
 
     def empty(self) -> bool:

@@ -287,15 +287,19 @@ class Recorder:
 
     def _keep(self) -> None:
         """Look after disk, clock and orphans until the end: the body of the keeper thread."""
-        next_adoption = 0.0
+        next_round = next_adoption = 0.0
         while not self._stopping.is_set():
+            now = time.monotonic()
             try:
-                if time.monotonic() >= next_adoption:
-                    next_adoption = time.monotonic() + self._limits.adopt_seconds
+                self._intake.sync()
+                if self._intake.aside or now >= next_round:
+                    next_round = now + self._limits.round_seconds
+                    self._intake.tend()
+                    self._sender.check()
+                    self._troubles.report(self._intake)
+                if now >= next_adoption:
+                    next_adoption = now + self._limits.adopt_seconds
                     self._spool.adopt_orphans()
-                self._intake.tend()
-                self._sender.check()
-                self._troubles.report(self._intake)
             except Exception:  # without a keeper nobody would heal the disk
                 log.exception("recorder_keeper_failed")
             self._wake.wait(self._limits.sync_seconds)

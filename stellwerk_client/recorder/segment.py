@@ -104,6 +104,8 @@ class Segment:
 
     def sync(self) -> bool:
         """Wait until what was written has reached the disk; False when the disk fails."""
+        if self._descriptor < 0:
+            return True
         try:
             os.fdatasync(self._descriptor)
         except OSError:

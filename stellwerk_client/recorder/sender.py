@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
-from stellwerk.tracker.v1 import tracker_service_pb2
 
 from servicekit.channel import CHANNEL_OPTIONS
 from servicekit.errors import Code, RemoteError, remote_error
 from servicekit.principals import AUTHORIZATION_KEY
+from stellwerk.tracker.v1 import tracker_service_pb2
 from stellwerk_client.recorder.outbox import Blame
 
 if TYPE_CHECKING:

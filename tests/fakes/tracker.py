@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2, tracker_service_pb2_grpc
-
 from servicekit.errors import InternalError, InvalidArgumentError, ResourceExhaustedError
 from servicekit.server import start_server
 from servicekit.settings import ServiceSettings
+from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2, tracker_service_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +31,6 @@ class FakeTracker(tracker_service_pb2_grpc.TrackerServiceServicer):
 
     Attributes:
         journal: File of committed item ids; None = none is written.
-        frozen: Whether nothing is answered.
         refuse: Item types that are refused one by one.
         reject: Item types that make the whole batch INVALID_ARGUMENT.
         choke: Item types that make the whole stream INTERNAL.
@@ -46,7 +43,6 @@ class FakeTracker(tracker_service_pb2_grpc.TrackerServiceServicer):
     """
 
     journal: Path | None = None
-    frozen: bool = False
     refuse: set[str] = field(default_factory=set)
     reject: set[str] = field(default_factory=set)
     choke: set[str] = field(default_factory=set)
@@ -59,6 +55,19 @@ class FakeTracker(tracker_service_pb2_grpc.TrackerServiceServicer):
     plan_count: int = 0
     batch_sizes: list[int] = field(default_factory=list)
     stream_count: int = 0
+    _answering: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Begin thawed."""
+        self.thaw()
+
+    def freeze(self) -> None:
+        """Answer nothing from now on."""
+        self._answering.clear()
+
+    def thaw(self) -> None:
+        """Answer again."""
+        self._answering.set()
 
     async def RecordItems(
         self,
@@ -68,8 +77,7 @@ class FakeTracker(tracker_service_pb2_grpc.TrackerServiceServicer):
         """Commit batch by batch, as far as the switches allow."""
         self.stream_count += 1
         async for request in request_iterator:
-            while self.frozen:
-                await asyncio.sleep(0.01)
+            await self._answering.wait()
             await asyncio.sleep(self.ack_delay_seconds)
             self._misbehave({item.item_type for item in request.items})
             yield self._commit(request)
@@ -114,9 +122,7 @@ class FakeTracker(tracker_service_pb2_grpc.TrackerServiceServicer):
 
 
 @contextlib.asynccontextmanager
-async def serving_tracker(
-    tracker: FakeTracker, address: str = "127.0.0.1:0"
-) -> AsyncIterator[str]:
+async def serving_tracker(tracker: FakeTracker, address: str = "127.0.0.1:0") -> AsyncIterator[str]:
     """Serve `tracker` in this process and yield its address."""
 
     async def register(server: grpc.aio.Server, _: object) -> list[str]:
@@ -132,9 +138,8 @@ async def _main(journal: Path, port: str) -> None:
     async with serving_tracker(FakeTracker(journal=journal), f"127.0.0.1:{port}") as address:
         sys.stdout.write(f"serving {address}\n")
         sys.stdout.flush()
-        parent = os.getppid()
-        while os.getppid() == parent:  # never outlives the test
-            await asyncio.sleep(0.5)
+        # Whoever started it holds the other end of stdin, so it never outlives the test.
+        await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
