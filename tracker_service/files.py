@@ -7,11 +7,9 @@ they are written behind the acks, and whatever a crash left out is made up for a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import tempfile
+import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import quote
 
@@ -23,6 +21,7 @@ from tracker_service.export.json_form import dump
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from tracker_service.commits import CommitHub
     from tracker_service.records import ExecutionRecord
@@ -74,19 +73,14 @@ def write_record(path: Path, record: ExecutionRecord) -> None:
         OSError: The disk is full, or the folder may not be written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(dump(record))
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
+    # A fixed name: what a killed process left behind is overwritten, not collected.
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(dump(record))
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
     _sync_folder(path.parent)
 
 
@@ -115,11 +109,17 @@ class RecordFiles:
         self._hub = hub
         self._folder = folder
         self._refresh_seconds = refresh_seconds
+        # A cancelled write goes on in its thread; the next one must wait for it.
+        self._disk = threading.Lock()
 
-    async def run(self) -> NoReturn:
-        """Write what is due, for ever."""
+    async def run(self) -> None:
+        """Write what is due, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_up(), name="record-files-due")
+            tasks.create_task(self._restore_missing(), name="record-files-missing")
+
+    async def _keep_up(self) -> NoReturn:
         refreshed = time.monotonic()
-        await self._restore_missing()
         with self._hub.watching_completed() as waker:
             while True:
                 waker.rest()
@@ -178,5 +178,9 @@ class RecordFiles:
         path = record_path(
             self._folder, found.record.summary.config_name, found.record.summary.execution_id
         )
-        await asyncio.to_thread(write_record, path, found.record)
+        await asyncio.to_thread(self._write_file, path, found.record)
         await self._store.mark_file(found.key, found.revision)
+
+    def _write_file(self, path: Path, record: ExecutionRecord) -> None:
+        with self._disk:
+            write_record(path, record)

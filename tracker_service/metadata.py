@@ -6,7 +6,10 @@ They are parsed once, here, to be sure that every reader will be able to.
 
 from __future__ import annotations
 
+import json
+import math
 import re
+import sys
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -16,9 +19,8 @@ from tracker_service.items import Refusal
 MAX_METADATA_BYTES: Final = 1024 * 1024
 MAX_METADATA_DEPTH: Final = 20
 
-# Literals that overflow a double would come back as infinity, which JSON cannot say.
-_HUGE_EXPONENT: Final = re.compile(rb"\d[eE]\+?\d{3}")
-_HUGE_DIGITS: Final = re.compile(rb"\d{300}")
+# Such literals may overflow a double and come back as infinity, which JSON cannot say.
+_HUGE_NUMBER: Final = re.compile(r"\d[eE]\+?\d{3}|\d{300}")
 
 
 def check_metadata(data: bytes) -> dict[str, Any]:
@@ -47,8 +49,6 @@ def check_metadata(data: bytes) -> dict[str, Any]:
     # A cheap upper bound of the depth spares nearly every item the walk.
     if data.count(b"{") + data.count(b"[") > MAX_METADATA_DEPTH and _depth(value) > 20:
         raise _invalid("is nested deeper than 20 levels")
-    if _HUGE_EXPONENT.search(data) or _HUGE_DIGITS.search(data):
-        raise _invalid("holds a number that does not fit a double or 300 digits")
     return value
 
 
@@ -58,6 +58,19 @@ def read_metadata(text: str) -> dict[str, Any]:
         return {}
     value: dict[str, Any] = from_json(text, allow_inf_nan=False)
     return value
+
+
+def read_finite_metadata(text: str) -> dict[str, Any]:
+    """Parse checked metadata for writing JSON: numbers beyond a double become its largest."""
+    if _HUGE_NUMBER.search(text) is None:
+        return read_metadata(text)
+    value: dict[str, Any] = json.loads(text, parse_float=_finite)
+    return value
+
+
+def _finite(literal: str) -> float:
+    value = float(literal)
+    return value if math.isfinite(value) else math.copysign(sys.float_info.max, value)
 
 
 def is_withheld(text: str) -> bool:

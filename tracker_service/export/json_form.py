@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tracker_service.items import ExecutionItem, MediaRef
-from tracker_service.metadata import read_metadata
+from tracker_service.metadata import read_finite_metadata
 from tracker_service.records import (
     MAX_USER_INPUT,
     ExecutionRecord,
@@ -140,7 +140,7 @@ def _item_to_json(item: ExecutionItem) -> dict[str, Any]:
         "execution_time": (
             None if item.run_duration_us is None else item.run_duration_us / 1_000_000
         ),
-        "metadata": read_metadata(item.metadata_json),
+        "metadata": read_finite_metadata(item.metadata_json),
     }
     if item.late:
         form["late"] = True

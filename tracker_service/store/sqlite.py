@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from servicekit.errors import UnavailableError
 from tracker_service.migrations import migrate
 from tracker_service.recording import claim_execution, lapse_executions, record_batch
+from tracker_service.store.file_lock import FileLock
 from tracker_service.store.sqlite_book import SqliteBook
 from tracker_service.store.sqlite_reads import SqliteReads
 from tracker_service.store.writer_thread import WriterThread
@@ -57,9 +58,11 @@ class SqliteStore:
         self,
         connections: Callable[[], sqlite3.Connection],
         writer: WriterThread,
+        lock: FileLock,
         clock: Callable[[], int],
     ) -> None:
         """Use `open_store`."""
+        self._lock = lock
         self._writer = writer
         self._clock = clock
         self._own = threading.local()
@@ -154,6 +157,7 @@ class SqliteStore:
         await asyncio.to_thread(self._readers.shutdown)
         for connection in self._opened:
             connection.close()
+        self._lock.release()
 
     async def _write(self, work: Callable[[SqliteBook], T]) -> T:
         return await asyncio.wrap_future(self._writer.submit(work))
@@ -194,6 +198,9 @@ async def open_store(
 
     Returns:
         The store; close it.
+
+    Raises:
+        ConfigurationError: Another process has it open.
     """
     loop = asyncio.get_running_loop()
 
@@ -204,14 +211,15 @@ async def open_store(
         with contextlib.suppress(RuntimeError):  # the loop is over, so nobody waits any more
             loop.call_soon_threadsafe(on_commit, committed)
 
-    def start() -> WriterThread:
+    def start() -> SqliteStore:
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f"{path.name}.lock"))
         migrate(path)
         connection = connect()
         book = SqliteBook(connection, round(lease_seconds * 1_000_000))
-        return WriterThread(connection, book, tell)
+        return SqliteStore(connect, WriterThread(connection, book, tell), lock, clock)
 
-    return SqliteStore(connect, await asyncio.to_thread(start), clock)
+    return await asyncio.to_thread(start)
 
 
 def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
@@ -223,6 +231,7 @@ def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MiB: fewer, larger checkpoints
     connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("PRAGMA cache_size = -16384")
     return connection
