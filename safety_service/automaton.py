@@ -60,6 +60,8 @@ class Automaton:
         self._patterns: dict[str, list[int]] = defaultdict(list)
         for number, word in words.items():
             for form in map(rewrite, word.forms):
+                if len(form) < 3 and form not in word.forms:
+                    continue  # "xxx" squeezed would be every x
                 self._patterns[f" {form} "].append(number)
                 if word.begins_compound:
                     self._patterns[f" {form}"].append(number)
@@ -145,9 +147,9 @@ class MaskedForms:
             masked: The folded word, `*` for each hidden letter.
 
         Returns:
-            The numbers; empty unless the first and one more letter are visible.
+            The numbers; empty unless the first letter and half of all are visible.
         """
-        if masked[0] == "*" or len(masked) - masked.count("*") < 2:
+        if masked[0] == "*" or 2 * masked.count("*") > len(masked):
             return set()
         candidates = self._forms.get((len(masked), masked[0]), {})
         shape = re.compile(re.escape(masked).replace(r"\*", "[^ ]"))

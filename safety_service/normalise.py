@@ -35,13 +35,16 @@ _LOOKALIKES = {
 }  # fmt: skip
 _LETTER_BLOCKS = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)  # squared, circled, regional A…Z
 _INVISIBLE_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # fillers that count as letters or symbols
+# fmt: off
 _LEET = {"0": "o", "1": "i", "2": "z", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t",
-         "8": "b", "9": "g", "@": "a", "$": "s", "€": "e", "!": "i", "|": "l", "+": "t"}  # fmt: skip
+         "8": "b", "9": "g", "@": "a", "$": "s", "€": "e", "!": "i", "|": "l", "+": "t"}
+# fmt: on
 _AMBIGUOUS = "1!|"  # each may be an i or an l; the readings below try both
 _READINGS = ("i", "l", "il", "li")
 
 _TOKEN = re.compile(r"(?:[^\W_]|[@$€!|+*#])+")
 _TRAILING = "!|+*#"
+_GAPS_IN_SPEECH = " '’`"  # between words, and in "who're"
 _STRETCHED = re.compile(r"([aou]e)\1|(\w)\2\2|^(\w)\3|ii|uu|yy")
 _PIECES = re.compile(r"([aou]e)(?:\1)+|(.)\2*", re.DOTALL)
 _DISGUISED = re.compile(
@@ -343,7 +346,8 @@ def _glue(chain: list[_Token], folded: str) -> list[_Token]:
     """Join the pieces of a chain that only punctuation parts."""
     glued = [list(chain[0])]
     for token, gap in zip(chain[1:], _gaps(chain, folded), strict=True):
-        if " " in gap:
+        number = token[0][0].isdigit() and glued[-1][-1][0].isdigit()  # 1,8 is not 18
+        if number or not gap.strip(_GAPS_IN_SPEECH):
             glued.append([])
         glued[-1].extend(token)
     return glued

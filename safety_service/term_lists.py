@@ -1,7 +1,8 @@
 """Reads the term lists, so that a person can keep them in a table and a typo is found at start-up.
 
 A term is words with spaces between; `one|other` are alternatives, `.` leaves a gap of one word at
-most and `..` of four, `$name` stands for any word of a set. After a slash come the word's class
+most and `..` of four, `$name` stands for any word of a set, in
+the term's language. After a slash come the word's class
 (`n`oun, `v`erb, `a`djective: inflected by rule) and, for German, `<` if it may end a compound
 (Selbst·mord) and `>` if it may begin one (Mord·waffe). Blank lines and `#` lines are comments.
 """
@@ -100,6 +101,7 @@ class ListReader:
         self._fold = fold
         self.lists = TermLists()
         self._ids: set[str] = set()
+        self._members: dict[tuple[str, str], tuple[Word, ...]] = {}  # by set and language
 
     def read_sets(self, name: str, text: str) -> None:
         """Read `set <tab> language <tab> words, separated by commas`.
@@ -112,12 +114,14 @@ class ListReader:
             if len(cells) != 3 or cells[1] not in _LANGUAGES:
                 self._fault(where, "a set needs name, language (de, en, any) and words")
                 continue
-            words = [
-                self._word(one.strip(), cells[1], where)
+            name, language = cells[:2]
+            words = tuple(
+                self._word(one.strip(), language, where)
                 for part in cells[2].split(",")
                 for one in part.split("|")
-            ]
-            self.lists.sets[cells[0]] = (*self.lists.sets.get(cells[0], ()), *words)
+            )
+            self.lists.sets[name] = (*self.lists.sets.get(name, ()), *words)
+            self._members[name, language] = (*self._members.get((name, language), ()), *words)
 
     def read_allowed(self, name: str, text: str) -> None:
         """Read `language <tab> terms, separated by commas`.
@@ -193,7 +197,7 @@ class ListReader:
                 gap = _GAPS[part]
                 continue
             if part.startswith("$"):
-                members = self.lists.sets.get(part[1:], ())
+                members = self._set(part[1:], language)
                 if not members:
                     self._fault(where, f"unknown set {part!r}")
             else:
@@ -203,6 +207,12 @@ class ListReader:
         if gap or not words:
             self._fault(where, "a term needs words and cannot end with a gap")
         return tuple(words)
+
+    def _set(self, name: str, language: str) -> tuple[Word, ...]:
+        """The words of a set that fit the language of the term."""
+        if language == "any":
+            return self.lists.sets.get(name, ())
+        return self._members.get((name, language), ()) + self._members.get((name, "any"), ())
 
     def _word(self, text: str, language: str, where: str) -> Word:
         spelling, _, marks = text.partition("/")

@@ -78,7 +78,7 @@ class TermIndex:
         words = dict(enumerate(registry.words))
         alone = _single_words(self._terms, words, law_only=False)
         law = _single_words(self._terms, words, law_only=True)
-        self._automata = {
+        self._automata: dict[ViewKind, Automaton | UnboundedAutomaton] = {
             ViewKind.PLAIN: Automaton(words, splittable=law),
             ViewKind.SQUEEZED: squeezed(words),
             ViewKind.RUN: UnboundedAutomaton(alone),

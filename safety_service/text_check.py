@@ -38,11 +38,13 @@ class TextTrace:
         verdict: The verdict.
         readings: The text as layer 1 reads it, the plain reading first.
         findings: Every listed term found, also those that do not count.
+        counted: Those of them that speak against the text at the level.
     """
 
     verdict: Verdict
     readings: tuple[str, ...]
     findings: tuple[Finding, ...]
+    counted: tuple[Finding, ...]
 
 
 class TextChecker:
@@ -92,7 +94,8 @@ class TextChecker:
             message=self._message(decided, level, warned=warned),
             warning=warned and not decided,
         )
-        return TextTrace(verdict, tuple(view.text.strip() for view in readings), tuple(findings))
+        seen = tuple(view.text.strip() for view in readings)
+        return TextTrace(verdict, seen, tuple(findings), tuple(counted))
 
     @staticmethod
     def _decide(
