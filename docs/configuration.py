@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 PAGE = Path(__file__).with_name("configuration.md")
+ROOT = PAGE.resolve().parent.parent
 
 SERVICES: tuple[type[ServiceSettings], ...] = (
     OrchestratorSettings,
@@ -87,6 +88,8 @@ def _default(field: FieldInfo) -> str:
         return "–"
     if isinstance(value, SecretStr):
         return "secret"
+    if isinstance(value, Path) and value.is_relative_to(ROOT):
+        value = value.relative_to(ROOT)  # what ships lies elsewhere on each machine
     if isinstance(value, Enum):
         value = value.value
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

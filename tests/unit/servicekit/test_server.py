@@ -168,40 +168,41 @@ async def start_process(**environment: str) -> asyncio.subprocess.Process:
     )
 
 
+async def drive_through_a_stop(process: asyncio.subprocess.Process, address: str) -> None:
+    """Call the service, send SIGTERM during the call, and look at it while it drains."""
+    assert process.stdout is not None
+    ids = [("stellwerk-request-id", "r-1"), ("stellwerk-session", "s-1")]
+    async with open_channel(address) as channel:
+
+        async def serves() -> bool:
+            try:
+                return await health(channel, "readiness") == "SERVING"
+            except grpc.aio.AioRpcError:
+                return False
+
+        async def drains() -> bool:
+            return await health(channel, "readiness") == "NOT_SERVING"
+
+        await eventually(serves, within_seconds=30)
+        running = asyncio.create_task(unary_unary(channel, metadata=ids))
+        while await asyncio.wait_for(process.stdout.readline(), 20) != b"call running\n":
+            pass
+        process.send_signal(signal.SIGTERM)
+        await eventually(drains)
+        assert await health(channel, "") == "SERVING"
+        assert await health(channel, TRACKER) == "NOT_SERVING"
+        late = asyncio.create_task(unary_unary(channel, metadata=ids))
+        await asyncio.wait_for(asyncio.gather(running, late), 20)
+
+
 async def test_sigterm_stops_in_order() -> None:
     """Not ready, then drain, then running calls finish, then resources close, last opened first."""
-    port = free_port()
+    address = f"127.0.0.1:{free_port()}"
     process = await start_process(
-        SERVICE_LISTEN_ADDRESS=f"127.0.0.1:{port}",
-        SERVICE_DRAIN_SECONDS="1.5",
-        SERVICE_GRACE_SECONDS="20",
+        SERVICE_LISTEN_ADDRESS=address, SERVICE_DRAIN_SECONDS="1.5", SERVICE_GRACE_SECONDS="20"
     )
     try:
-        assert process.stdout is not None
-        async with open_channel(f"127.0.0.1:{port}") as channel:
-
-            async def serves() -> bool:
-                try:
-                    return await health(channel, "readiness") == "SERVING"
-                except grpc.aio.AioRpcError:
-                    return False
-
-            await eventually(serves, within_seconds=30)
-            ids = [("stellwerk-request-id", "r-1"), ("stellwerk-session", "s-1")]
-            running = asyncio.create_task(unary_unary(channel, metadata=ids))
-            seen = [await asyncio.wait_for(process.stdout.readline(), 20)]
-            while seen[-1] != b"call running\n":
-                seen.append(await asyncio.wait_for(process.stdout.readline(), 20))
-            process.send_signal(signal.SIGTERM)
-
-            async def drains() -> bool:
-                return await health(channel, "readiness") == "NOT_SERVING"
-
-            await eventually(drains)
-            assert await health(channel, "") == "SERVING"
-            assert await health(channel, TRACKER) == "NOT_SERVING"
-            late = asyncio.create_task(unary_unary(channel, metadata=ids))
-            await asyncio.wait_for(asyncio.gather(running, late), 20)
+        await drive_through_a_stop(process, address)
         output, errors = await asyncio.wait_for(process.communicate(), 30)
     finally:
         if process.returncode is None:
@@ -209,8 +210,7 @@ async def test_sigterm_stops_in_order() -> None:
             await process.wait()
     assert process.returncode == 0, errors
     lines = output.decode().splitlines()
-    plain = [line for line in lines if not line.startswith("{")]
-    assert plain == [
+    assert [line for line in lines if not line.startswith("{")] == [
         "call running",
         "before stop",
         "closed what was opened last",
