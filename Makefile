@@ -57,11 +57,11 @@ $(BIN)/python:
 
 $(RUN): requirements/run.lock pyproject.toml | $(BIN)/python
 	@echo "Installing Stellwerk into $(VENV) (about a minute, once) …"
-	@$(PIP) install --quiet --require-hashes -r requirements/run.lock
-	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@$(PIP) install -qq --require-hashes -r requirements/run.lock
+	@$(PIP) install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV): requirements/dev.lock $(RUN)
 	@echo "Installing the developer tools into $(VENV) (about half a minute, once) …"
-	@$(PIP) install --quiet --require-hashes -r requirements/dev.lock
+	@$(PIP) install -qq --require-hashes -r requirements/dev.lock
 	@touch $@
