@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from orchestrator.app import registration
+from orchestrator.service import registration
 from orchestrator.settings import OrchestratorSettings
 from servicekit.logging import configure_logging
 from servicekit.server import serve
