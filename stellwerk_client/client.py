@@ -1,0 +1,318 @@
+"""The client for Python tools: run ideas, watch them, take pictures and records home.
+
+It needs one address, the orchestrator's, and asks there for the others. Requests and answers are
+the messages of the contract, so whatever a service learns to say can be read at once. What the
+client adds: every call ends in time, failures have one shape, and long transfers go on after a
+broken connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from servicekit.principals import identity_metadata
+from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as orchestrator_pb2
+from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
+from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
+from stellwerk_client import transfers
+from stellwerk_client.connections import Connections
+from stellwerk_client.errors import DownloadBrokenError, StellwerkError, translated
+from stellwerk_client.files import PartFile, ResumableFile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
+
+    from stellwerk.common.v1.types_pb2 import MediaRef
+    from stellwerk.orchestrator.v1.event_pb2 import Execution, ExecutionEvent
+    from stellwerk.tracker.v1.execution_pb2 import (
+        ExecutionRecord,
+        ExecutionState,
+        ExecutionSummary,
+    )
+    from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceAsyncStub
+
+RUN_SECONDS = 3600.0
+"""Limit of a run or watch."""
+_PAGE_SIZE = 100
+
+
+class StellwerkClient:
+    """One deployment, as one person or tool sees it. Use it as an async context.
+
+    Every method raises `StellwerkError` when a service refuses or fails, and its subclass
+    `ServerNotReachableError` when none answers.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        api_key: str | None = None,
+        user: str = "",
+        session: str = "",
+        group: str = "",
+        run_seconds: float = RUN_SECONDS,
+    ) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            server: The orchestrator, `host:port`.
+            api_key: Shown on each call; none is needed on the server's own machine.
+            user: Pseudonym to act for, where the key allows it. Empty: the key's own.
+            session: The sitting that executions belong to. Empty: the key's own.
+            group: Class or workshop. Empty: the key's own.
+            run_seconds: Limit of a run or watch, in seconds.
+        """
+        identity = identity_metadata(user=user, session=session, group=group)
+        self._connections = Connections(server, api_key, identity)
+        self._run_seconds = run_seconds
+
+    async def __aenter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close all channels."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all channels."""
+        await self._connections.close()
+
+    async def get_server_info(self) -> orchestrator_pb2.GetServerInfoResponse:
+        """Return what the deployment is and where its services are."""
+        return await self._connections.info()
+
+    async def run(
+        self, request: orchestrator_pb2.RunExecutionRequest
+    ) -> AsyncIterator[ExecutionEvent]:
+        """Run an idea and yield what happens until its end.
+
+        Leaving the loop closes the call; `request.on_disconnect` says what then becomes of the run.
+        """
+        call = self._connections.orchestrator.RunExecution(request, timeout=self._run_seconds)
+        kind = orchestrator_pb2.RunExecutionResponse
+        async with aclosing(transfers.responses(call, kind)) as responses:
+            async for response in responses:
+                yield response.event
+
+    async def watch(
+        self, execution_id: str, *, after_epoch: int = 0, after_sequence: int = 0
+    ) -> AsyncIterator[ExecutionEvent]:
+        """Yield what happened after a token (that of an earlier event), then what happens."""
+        request = orchestrator_pb2.WatchExecutionRequest(
+            execution_id=execution_id, after_epoch=after_epoch, after_sequence=after_sequence
+        )
+        call = self._connections.orchestrator.WatchExecution(request, timeout=self._run_seconds)
+        kind = orchestrator_pb2.WatchExecutionResponse
+        async with aclosing(transfers.responses(call, kind)) as responses:
+            async for response in responses:
+                yield response.event
+
+    async def get_execution(self, execution_id: str) -> Execution:
+        """Return where an execution stands."""
+        request = orchestrator_pb2.GetExecutionRequest(execution_id=execution_id)
+        with translated():
+            return (await self._connections.orchestrator.GetExecution(request)).execution
+
+    async def cancel(self, execution_id: str) -> Execution:
+        """End an execution; one that has ended stays as it is."""
+        request = orchestrator_pb2.CancelExecutionRequest(execution_id=execution_id)
+        with translated():
+            return (await self._connections.orchestrator.CancelExecution(request)).execution
+
+    async def list_configs(
+        self,
+        kind: orchestrator_pb2.ConfigKind.ValueType = orchestrator_pb2.CONFIG_KIND_UNSPECIFIED,
+    ) -> AsyncIterator[orchestrator_pb2.ConfigSummary]:
+        """Yield the configs of a kind; UNSPECIFIED = of all kinds."""
+        request = orchestrator_pb2.ListConfigsRequest(kind=kind, page_size=_PAGE_SIZE)
+        while True:
+            with translated():
+                page = await self._connections.orchestrator.ListConfigs(request)
+            for config in page.configs:
+                yield config
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+
+    async def get_config(
+        self,
+        config_id: str,
+        kind: orchestrator_pb2.ConfigKind.ValueType = orchestrator_pb2.CONFIG_KIND_INTERCEPTION,
+    ) -> orchestrator_pb2.GetConfigResponse:
+        """Return a config with everything that it refers to resolved."""
+        request = orchestrator_pb2.GetConfigRequest(id=config_id, kind=kind)
+        with translated():
+            return await self._connections.orchestrator.GetConfig(request)
+
+    async def upload_media(self, content: bytes | Path, *, filename: str = "") -> MediaRef:
+        """Store a picture for a later run.
+
+        Args:
+            content: Its bytes or its file.
+            filename: A name for people; empty = that of the file.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        if isinstance(content, Path):
+            filename = filename or content.name
+            await asyncio.to_thread(content.stat)  # a missing file is no failed call
+        stub = await self._connections.generation()
+        requests = transfers.upload_requests(content, filename)
+        with translated():
+            response = await stub.UploadMedia(requests, timeout=transfers.TRANSFER_SECONDS)
+        return response.media
+
+    async def read_media(self, execution_id: str, item_id: str) -> AsyncIterator[bytes]:
+        """Yield the bytes of an item's file."""
+        stub = await self._connections.generation()
+        async with aclosing(transfers.download(stub, execution_id, item_id)) as pieces:
+            async for piece in pieces:
+                yield piece.data
+
+    async def save_media(self, execution_id: str, item_id: str, to: Path) -> MediaRef:
+        """Save the file of an item, whole or not at all.
+
+        Args:
+            execution_id: The execution.
+            item_id: The item.
+            to: The file to write; folders are made.
+
+        Returns:
+            The file as the server describes it.
+
+        Raises:
+            DownloadBrokenError: What arrived is not what the server described.
+            OSError: It cannot be written.
+        """
+        stub = await self._connections.generation()
+        media: MediaRef | None = None
+        with PartFile(to) as file:
+            async with aclosing(transfers.download(stub, execution_id, item_id)) as pieces:
+                async for piece in pieces:
+                    if media is None and piece.HasField("media"):
+                        media = piece.media
+                    await asyncio.to_thread(file.write, piece.data)
+            if media is None or file.sha256 != media.sha256:
+                raise DownloadBrokenError(f"{to.name} arrived damaged; try again")
+            await asyncio.to_thread(file.commit)
+        return media
+
+    async def list_executions(
+        self,
+        *,
+        config_name: str = "",
+        session_id: str = "",
+        states: Sequence[ExecutionState.ValueType] = (),
+        start_time_from: datetime | None = None,
+        start_time_before: datetime | None = None,
+    ) -> AsyncIterator[ExecutionSummary]:
+        """Yield the records that match, newest first; what is left out does not filter.
+
+        Args:
+            config_name: Only of this config.
+            session_id: Only of this session.
+            states: Only in one of these states.
+            start_time_from: Only started at or after this aware time.
+            start_time_before: Only started before this aware time.
+        """
+        request = tracker_pb2.ListExecutionsRequest(
+            page_size=_PAGE_SIZE,
+            config_name=config_name,
+            session_id=session_id,
+            states=states,
+            start_time_from=_timestamp(start_time_from),
+            start_time_before=_timestamp(start_time_before),
+        )
+        stub = await self._connections.tracker()
+        while True:
+            with translated():
+                page = await stub.ListExecutions(request)
+            for summary in page.executions:
+                yield summary
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+
+    async def get_record(self, execution_id: str) -> ExecutionRecord:
+        """Return an execution with all its items; `record_json` gives its JSON form."""
+        stub = await self._connections.tracker()
+        with translated():
+            request = tracker_pb2.GetExecutionRequest(execution_id=execution_id)
+            return (await stub.GetExecution(request)).record
+
+    async def get_plan(self, execution_id: str) -> bytes:
+        """Return what an execution was resolved to at its start, as JSON."""
+        stub = await self._connections.tracker()
+        with translated():
+            request = tracker_pb2.GetPlanRequest(execution_id=execution_id)
+            return (await stub.GetPlan(request)).plan.plan_json
+
+    async def export(
+        self,
+        execution_ids: Sequence[str] = (),
+        form: export_pb2.ExportFormat.ValueType = export_pb2.EXPORT_FORMAT_JSON,
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes of one file of these executions; none = of all that one may see."""
+        request = export_pb2.ExportExecutionsRequest(format=form, execution_ids=execution_ids)
+        stub = await self._connections.export()
+        async with aclosing(transfers.export(stub, request)) as chunks:
+            async for chunk in chunks:
+                yield chunk.data
+
+    async def export_records(self, request: export_pb2.ExportExecutionsRequest, to: Path) -> int:
+        """Export to a file, which is there only when it is whole.
+
+        An export that was broken off leaves `<to>.part` and goes on from there when it is asked
+        for again, also by another process.
+
+        Args:
+            request: What to export; its cursor is not looked at.
+            to: The file to write; folders are made.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        stub = await self._connections.export()
+        with ResumableFile(to, transfers.digest_of(request)) as file:
+            try:
+                await _export_to(file, stub, request)
+            except StellwerkError as exc:
+                if exc.reason != "CURSOR_INVALID" or not file.progress.cursor:
+                    raise
+                file.restart()
+                await _export_to(file, stub, request)
+            await asyncio.to_thread(file.commit)
+            return file.progress.size_bytes
+
+
+async def _export_to(
+    file: ResumableFile,
+    stub: ExportServiceAsyncStub,
+    request: export_pb2.ExportExecutionsRequest,
+) -> None:
+    rest = export_pb2.ExportExecutionsRequest()
+    rest.CopyFrom(request)
+    rest.cursor = file.progress.cursor
+    async with aclosing(transfers.export(stub, rest)) as chunks:
+        async for chunk in chunks:
+            await asyncio.to_thread(file.write, chunk.data, chunk.cursor)
+
+
+def _timestamp(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromDatetime(time)
+    return timestamp

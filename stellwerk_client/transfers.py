@@ -1,0 +1,111 @@
+"""Long transfers, which go on where they were when a connection breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
+from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
+from stellwerk_client.errors import StellwerkError, translated
+from stellwerk_client.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+    from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
+    from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceAsyncStub
+
+T = TypeVar("T")
+
+TRANSFER_SECONDS = 600.0
+"""Limit of one attempt of a transfer."""
+_CHUNK_BYTES = 256 * 1024
+
+
+async def responses(call: Any, _: type[T]) -> AsyncGenerator[T]:
+    """Yield the responses of a streaming call; the call ends when nobody reads on.
+
+    Args:
+        call: A started call.
+
+    Raises:
+        StellwerkError: The call failed.
+    """
+    with translated():
+        try:
+            async for response in call:
+                yield response
+        finally:
+            call.cancel()
+
+
+async def download(
+    stub: GenerationServiceAsyncStub, execution_id: str, item_id: str
+) -> AsyncGenerator[generation_pb2.ReadMediaResponse]:
+    """Yield the pieces of an item's file; the first names the file."""
+    item = generation_pb2.ItemKey(execution_id=execution_id, item_id=item_id)
+    request = generation_pb2.ReadMediaRequest(key=generation_pb2.MediaKey(item=item))
+    patience = Patience()
+    while True:
+        call = stub.ReadMedia(request, timeout=TRANSFER_SECONDS)
+        try:
+            async with aclosing(responses(call, generation_pb2.ReadMediaResponse)) as pieces:
+                async for piece in pieces:
+                    request.offset += len(piece.data)
+                    patience.restore()
+                    yield piece
+        except StellwerkError as exc:
+            await patience.bear(exc)
+        else:
+            return
+
+
+async def upload_requests(
+    content: bytes | Path, filename: str
+) -> AsyncIterator[generation_pb2.UploadMediaRequest]:
+    """Yield the header and the pieces of a file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    header = generation_pb2.UploadMediaHeader(filename=filename)
+    yield generation_pb2.UploadMediaRequest(header=header)
+    if isinstance(content, bytes):
+        for begin in range(0, len(content), _CHUNK_BYTES):
+            yield generation_pb2.UploadMediaRequest(data=content[begin : begin + _CHUNK_BYTES])
+        return
+    file = await asyncio.to_thread(content.open, "rb")
+    with file:
+        while data := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            yield generation_pb2.UploadMediaRequest(data=data)
+
+
+async def export(
+    stub: ExportServiceAsyncStub, request: export_pb2.ExportExecutionsRequest
+) -> AsyncGenerator[export_pb2.ExportExecutionsResponse]:
+    """Yield the chunks of an export; `request.cursor` is moved along."""
+    patience = Patience()
+    while True:
+        call = stub.ExportExecutions(request, timeout=TRANSFER_SECONDS)
+        try:
+            async with aclosing(responses(call, export_pb2.ExportExecutionsResponse)) as chunks:
+                async for chunk in chunks:
+                    request.cursor = chunk.cursor
+                    patience.restore()
+                    yield chunk
+        except StellwerkError as exc:
+            await patience.bear(exc)
+        else:
+            return
+
+
+def digest_of(request: export_pb2.ExportExecutionsRequest) -> str:
+    """Return what tells an export from others, whatever its cursor."""
+    plain = export_pb2.ExportExecutionsRequest()
+    plain.CopyFrom(request)
+    plain.ClearField("cursor")
+    return hashlib.sha256(plain.SerializeToString(deterministic=True)).hexdigest()
