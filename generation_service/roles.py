@@ -6,8 +6,32 @@ every switch to a fallback is seen and recorded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
+
+import structlog
+
+from generation_service.text.embedded.backend import EmbeddedBackend
+from generation_service.text.embedded.library import Library
+from generation_service.text.embedded.process import ModelProcess
+from generation_service.text.embedded.prompts import PromptWriter
+from generation_service.text.embedded.weights import MODEL_NAME, own_weights, shipped_weights
+from generation_service.text.http_backend import HttpTextBackend, make_client
+from generation_service.text.interface import (
+    BackendSwitch,
+    ModelNotFoundError,
+    RoleNotFoundError,
+    TextDelta,
+    TextResult,
+)
+from generation_service.text.models_file import ModelsFileError, RoleModels, read_models_file
+from generation_service.text.ollama import OllamaDialect
+from generation_service.text.openai import OpenAIDialect
+from generation_service.text.validation import check_request
+from servicekit.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -15,7 +39,11 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from generation_service.text.interface import TextDelta, TextRequest, TextResult
+    from generation_service.text.http_backend import Dialect
+    from generation_service.text.interface import TextBackend, TextRequest
+    from generation_service.text.models_file import Provider
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,20 @@ class ResolvedRole:
 class TextGenerator:
     """Answers requests by role. Open it with `open_text_generator`."""
 
+    def __init__(
+        self, profile: str, roles: Mapping[str, RoleModels], backends: Mapping[str, TextBackend]
+    ) -> None:
+        """Take a profile and the backends of its models.
+
+        Args:
+            profile: Its name.
+            roles: Its models by role.
+            backends: By name; closed with the generator.
+        """
+        self._profile = profile
+        self._roles = roles
+        self._backends = backends
+
     def resolve(self, role: str) -> ResolvedRole:
         """Tell which model a role means now.
 
@@ -79,28 +121,79 @@ class TextGenerator:
         Raises:
             RoleNotFoundError: The profile has no model for it.
         """
-        raise NotImplementedError
+        models = self._models_of(role)
+        backend = self._backend(models.model)
+        return ResolvedRole(
+            model=models.model,
+            backend=backend.name,
+            fallback_models=models.fallbacks,
+            leaves_site=backend.leaves_site,
+            profile=self._profile,
+            follows_instructions=backend.follows_instructions,
+        )
 
-    def generate(self, request: TextRequest) -> AsyncGenerator[TextDelta | TextResult, None]:
+    async def generate(self, request: TextRequest) -> AsyncGenerator[TextDelta | TextResult, None]:
         """Ask the role's model, then its fallbacks: deltas, then one result.
 
         The request is checked first (all violations in one InvalidArgumentError, fields named as
         in GenerateTextRequest), so the caller need not. Close the iterator (`aclosing`) to leave.
 
         Args:
-            request: What to ask.
+            request: What to ask. A model that it names is asked instead of the role's first.
 
         Raises:
             InvalidArgumentError: NO_MESSAGES, ROLE_MISSING, MESSAGE_ROLE_INVALID, TEXT_TOO_LONG
                 or PARAMETER_OUT_OF_RANGE.
             RoleNotFoundError: The profile has no model for the role.
+            ModelNotFoundError: There is no backend for the model that the request names.
             ServiceError: The first model's error, when no model answered: see `TextBackend`.
         """
-        raise NotImplementedError
+        check_request(request)
+        role = self._models_of(request.role)
+        candidates = [request.model or role.model, *role.fallbacks]
+        self._backend(candidates[0])
+        switches: list[BackendSwitch] = []
+        errors: list[ServiceError] = []
+        for number, model in enumerate(candidates):
+            shown = False
+            try:
+                async with aclosing(self._ask(model, request)) as events:
+                    async for event in events:
+                        if isinstance(event, TextResult):
+                            yield replace(event, switches=tuple(switches))
+                            return
+                        shown = True
+                        yield event
+            except ServiceError as exc:
+                errors.append(exc)
+                log.warning("model_failed", role=request.role, model=model, reason=exc.reason)
+            if number + 1 < len(candidates):
+                switches.append(BackendSwitch(model, candidates[number + 1], errors[-1].reason))
+            if shown:
+                yield TextDelta("", restart=True)
+        # The first model is the one that somebody has to look after.
+        raise errors[0]
 
     async def close(self) -> None:
         """End the child process and close the connections."""
-        raise NotImplementedError
+        for backend in self._backends.values():
+            await backend.close()
+
+    def _models_of(self, role: str) -> RoleModels:
+        if role not in self._roles:
+            raise RoleNotFoundError(role, self._profile)
+        return self._roles[role]
+
+    def _backend(self, model: str) -> TextBackend:
+        backend = self._backends.get(model.partition("/")[0])
+        if backend is None:
+            raise ModelNotFoundError(model)
+        return backend
+
+    def _ask(
+        self, model: str, request: TextRequest
+    ) -> AsyncGenerator[TextDelta | TextResult, None]:
+        return self._backend(model).generate(model.partition("/")[2], request)
 
 
 async def open_text_generator(options: TextOptions) -> TextGenerator:
@@ -115,4 +208,61 @@ async def open_text_generator(options: TextOptions) -> TextGenerator:
     Raises:
         ModelsFileError: The file is faulty; its text names every fault with its field.
     """
-    raise NotImplementedError
+    file = read_models_file(options.models_file)
+    profile = options.profile or file.default_profile
+    if profile not in file.profiles:
+        known = ", ".join(sorted(file.profiles))
+        raise ModelsFileError(
+            options.models_file, [f"there is no profile {profile!r}, only {known}."]
+        )
+    own_name = options.embedded_model_path.stem if options.embedded_model_path else MODEL_NAME
+    roles: dict[str, RoleModels] = {
+        role: _with_own_weights(models, own_name) for role, models in file.profiles[profile].items()
+    }
+    wanted = {m.partition("/")[0] for r in roles.values() for m in (r.model, *r.fallbacks)}
+    backends: dict[str, TextBackend] = {
+        name: _open_backend(name, provider, options, own_name, preload=name in wanted)
+        for name, provider in file.providers.items()
+    }
+    return TextGenerator(profile, roles, backends)
+
+
+def _with_own_weights(models: RoleModels, name: str) -> RoleModels:
+    """Name the embedded model by the file that it really is."""
+    embedded = f"embedded/{name}"
+    return RoleModels(
+        model=embedded if models.model.startswith("embedded/") else models.model,
+        fallbacks=tuple(
+            embedded if model.startswith("embedded/") else model for model in models.fallbacks
+        ),
+    )
+
+
+def _open_backend(
+    name: str, provider: Provider, options: TextOptions, own_name: str, *, preload: bool
+) -> TextBackend:
+    """Build one backend from the file, with what the settings say instead."""
+    limits = provider.limits
+    if name == "embedded":
+        find = (
+            partial(own_weights, options.embedded_model_path)
+            if options.embedded_model_path
+            else partial(shipped_weights, options.data_dir / "models")
+        )
+        process = ModelProcess(find, limits)
+        process.open(start=options.embedded_preload and preload)
+        return EmbeddedBackend(process, PromptWriter(Library.load()), own_name, limits)
+    override = options.ollama_url if name == "ollama" else options.openai_base_url
+    client = make_client(
+        override or provider.base_url or "", limits, api_key=_key(name, provider, options)
+    )
+    dialect: Dialect = OllamaDialect() if name == "ollama" else OpenAIDialect()
+    return HttpTextBackend(dialect, client, limits, leaves_site=provider.leaves_site)
+
+
+def _key(name: str, provider: Provider, options: TextOptions) -> str:
+    """The key of a provider: from the settings, else from the variable that the file names."""
+    if name == "openai" and options.openai_api_key is not None:
+        return options.openai_api_key.get_secret_value()
+    environment = os.environ if options.environment is None else options.environment
+    return environment.get(provider.key_env, "") if provider.key_env else ""

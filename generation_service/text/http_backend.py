@@ -64,22 +64,12 @@ class Piece:
     backend_job_id: str = ""
 
 
-class Dialect(Protocol):
-    """How one kind of server is spoken to."""
-
-    @property
-    def name(self) -> str:
-        """The backend's name, such as `ollama`."""
+class Stream(Protocol):
+    """How the answers of one kind of server are read."""
 
     @property
     def path(self) -> str:
         """The path to post to."""
-
-    def body(self, model: str, request: TextRequest) -> bytes:
-        """Write the request, exactly as it is sent."""
-
-    def applied(self, request: TextRequest) -> Mapping[str, object]:
-        """Tell the parameters that `body` asks for; can be written as JSON."""
 
     def read(self, line: bytes) -> Piece | None:
         """Read one line; None for lines without meaning.
@@ -88,6 +78,20 @@ class Dialect(Protocol):
             ModelAnswerInvalidError: The line is nonsense.
             ServiceError: The line tells of an error.
         """
+
+
+class Dialect(Stream, Protocol):
+    """How one kind of server is spoken to."""
+
+    @property
+    def name(self) -> str:
+        """The backend's name, such as `ollama`."""
+
+    def body(self, model: str, request: TextRequest) -> bytes:
+        """Write the request, exactly as it is sent."""
+
+    def applied(self, request: TextRequest) -> Mapping[str, object]:
+        """Tell the parameters that `body` asks for; can be written as JSON."""
 
 
 def make_client(
@@ -129,13 +133,13 @@ def make_client(
 
 
 async def stream_pieces(
-    client: httpx.AsyncClient, dialect: Dialect, model: str, body: bytes, clock: AnswerClock
+    client: httpx.AsyncClient, stream: Stream, model: str, body: bytes, clock: AnswerClock
 ) -> AsyncGenerator[Piece, None]:
     """Post a request and read its stream until the server says that it is done.
 
     Args:
         client: The pool of the server.
-        dialect: How to speak to it.
+        stream: How to read its answer.
         model: For errors only, `<backend>/<model>`.
         body: What to post.
         clock: Limits the waits; ticks with every token.
@@ -146,7 +150,7 @@ async def stream_pieces(
     ended = False
     with _translated_errors():
         request = client.build_request(
-            "POST", dialect.path, content=body, headers={"Content-Type": "application/json"}
+            "POST", stream.path, content=body, headers={"Content-Type": "application/json"}
         )
         response = await clock.wait(client.send(request, stream=True))
         async with aclosing(response):
@@ -154,7 +158,7 @@ async def stream_pieces(
                 raise _status_error(response, model)
             async with aclosing(_lines(response, clock)) as lines:
                 async for line in lines:
-                    piece = dialect.read(line)
+                    piece = stream.read(line)
                     if piece is None:
                         continue
                     if piece.text or piece.thinking:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class FakeOllama(TextServer):
-    """Answers like Ollama 0.12 did; see `TextServer` for its switches."""
+    """Answers as the API documentation of Ollama says; see `TextServer` for its switches."""
 
     path = "/api/chat"
     content_type = "application/x-ndjson"

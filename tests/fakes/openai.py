@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class FakeOpenAI(TextServer):
-    """Answers like vLLM and OpenRouter do; the base URL is `.base_url`, which ends in `/v1`."""
+    """Answers as vLLM and OpenRouter document; the base URL is `.base_url`, which ends in `/v1`."""
 
     path = "/v1/chat/completions"
     content_type = "text/event-stream"

@@ -1,0 +1,244 @@
+"""The embedded text backend: from a task to an answer that has passed its guards.
+
+The small model is asked piece by piece, twice at most for each; what it cannot do stays as the
+learner wrote it, and `finish_reason` says `composed`, so that nobody takes it for the model's.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from generation_service.text.embedded.engine import (
+    CompletionStream,
+    completion_body,
+    sampling_options,
+)
+from generation_service.text.embedded.guards import find_fault, first_repetition, shorten, tidy
+from generation_service.text.http_backend import Piece, stream_pieces
+from generation_service.text.interface import (
+    ModelAnswerInvalidError,
+    ModelNotFoundError,
+    ModelTimeoutError,
+    TextDelta,
+    TextMessage,
+    TextResult,
+    TextTask,
+)
+from generation_service.text.limits import AnswerClock, ModelSlots, ProviderLimits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from generation_service.text.embedded.process import ModelProcess
+    from generation_service.text.embedded.prompts import Prompt, PromptWriter, Step
+    from generation_service.text.interface import TextParameters, TextRequest
+
+log = structlog.get_logger()
+
+ATTEMPTS = 2
+
+MAX_TIMEOUTS = 3
+"""After so many requests in a row without an answer in time the child is taken for hung."""
+
+
+@dataclass
+class _Answer:
+    """An answer in the making."""
+
+    parameters: TextParameters
+    clock: AnswerClock
+    seed: int
+    text: str = ""
+    shown: str = ""
+    finish_reason: str = "stop"
+    sent: list[TextMessage] = field(default_factory=list)
+    options: dict[str, object] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def count(self, piece: Piece) -> None:
+        self.prompt_tokens += piece.prompt_token_count or 0
+        self.completion_tokens += piece.completion_token_count or 0
+
+    def record(self, prompt: Prompt, options: dict[str, object]) -> None:
+        """Note what is sent: examples once, then each text; both in a row are the prompt."""
+        self.options = options
+        examples = TextMessage("system", prompt.examples)
+        if examples not in self.sent:
+            self.sent.append(examples)
+        self.sent.append(TextMessage("user", prompt.tail))
+
+
+class EmbeddedBackend:
+    """Asks the model in the child process."""
+
+    name = "embedded"
+    leaves_site = False
+    follows_instructions = False
+
+    def __init__(
+        self, process: ModelProcess, prompts: PromptWriter, model: str, limits: ProviderLimits
+    ) -> None:
+        """Take what it works with.
+
+        Args:
+            process: The child; closed with the backend.
+            prompts: Writes the few-shot prompts.
+            model: Name of the one model that there is.
+            limits: How many may ask, and how long answers may take.
+        """
+        self._process = process
+        self._prompts = prompts
+        self._model = model
+        self._limits = limits
+        self._slots = ModelSlots(limits)
+        self._stream = CompletionStream()
+        self._timeouts = 0
+
+    async def generate(
+        self, model: str, request: TextRequest
+    ) -> AsyncGenerator[TextDelta | TextResult, None]:
+        """Ask the model: deltas, then one result. See `TextBackend.generate`."""
+        if model != self._model:
+            raise ModelNotFoundError(f"{self.name}/{model}")
+        started = perf_counter()
+        steps = self._prompts.steps(request.role, request.task or _task(request))
+        seed = (
+            random.getrandbits(32) if request.parameters.seed is None else request.parameters.seed
+        )
+        async with self._slots.place(model):
+            answer = _Answer(request.parameters, AnswerClock(self._limits, started), seed)
+            try:
+                for step in steps:
+                    async with aclosing(self._step(step, answer)) as deltas:
+                        async for delta in deltas:
+                            yield delta
+            except ModelTimeoutError:
+                self._note_timeout()
+                raise
+            self._timeouts = 0
+        yield self._result(answer)
+
+    async def close(self) -> None:
+        """End the child."""
+        await self._process.close()
+
+    async def _step(self, step: Step, answer: _Answer) -> AsyncGenerator[TextDelta, None]:
+        """Work on one piece; leaves its text in `answer`."""
+        text, reason = step.text, "stop"
+        if step.prompt is not None:
+            text, reason = step.text, "composed"
+            for attempt in range(ATTEMPTS):
+                heard: list[Piece] = []
+                async with aclosing(self._ask(step.prompt, answer, attempt)) as pieces:
+                    async for piece in pieces:
+                        heard.append(piece)
+                        if piece.text:
+                            answer.shown += piece.text
+                            yield TextDelta(piece.text)
+                written, reason = _judge(step.prompt, heard, last=attempt + 1 == ATTEMPTS)
+                if written:
+                    text = written
+                    break
+                yield self._restart(answer)
+        answer.text += text
+        if reason != "stop" and answer.finish_reason != "composed":
+            answer.finish_reason = reason
+        if answer.shown != answer.text:
+            yield self._restart(answer)
+        if step.separator:
+            answer.text += step.separator
+            answer.shown += step.separator
+            yield TextDelta(step.separator)
+
+    async def _ask(
+        self, prompt: Prompt, answer: _Answer, attempt: int
+    ) -> AsyncGenerator[Piece, None]:
+        """Ask once, beginning with what of the answer is there already."""
+        options = sampling_options(prompt, answer.parameters, answer.seed, attempt)
+        answer.record(prompt, options)
+        body = completion_body(prompt, options)
+        client = await answer.clock.wait(self._process.connection())
+        model = f"{self.name}/{self._model}"
+        if prompt.beginning:
+            yield Piece(text=prompt.beginning)
+        begun = bool(prompt.beginning)
+        pieces = stream_pieces(client, self._stream, model, body, answer.clock)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                answer.count(piece)
+                text = piece.text if begun else piece.text.lstrip()
+                begun = begun or bool(text)
+                yield replace(piece, text=text)
+
+    def _restart(self, answer: _Answer) -> TextDelta:
+        """Show the answer as it stands now."""
+        answer.shown = answer.text
+        return TextDelta(answer.text, restart=True)
+
+    def _note_timeout(self) -> None:
+        self._timeouts += 1
+        if self._timeouts >= MAX_TIMEOUTS:
+            log.warning("embedded_model_hung", timeout_count=self._timeouts)
+            self._timeouts = 0
+            self._process.kill()
+
+    def _result(self, answer: _Answer) -> TextResult:
+        text = answer.text.strip()
+        if not text:
+            raise ModelAnswerInvalidError("The embedded model was given nothing to work on.")
+        return TextResult(
+            text=text,
+            messages=tuple(answer.sent),
+            parameters=_applied(answer),
+            model=f"{self.name}/{self._model}",
+            backend=self.name,
+            prompt_token_count=answer.prompt_tokens,
+            completion_token_count=answer.completion_tokens,
+            run_seconds=answer.clock.run_seconds,
+            first_token_seconds=answer.clock.first_token_seconds,
+            finish_reason=answer.finish_reason,
+        )
+
+
+def _judge(prompt: Prompt, heard: list[Piece], *, last: bool) -> tuple[str, str]:
+    """Make the pieces an answer.
+
+    Returns:
+        The answer and why it ended; an empty answer and `composed` where it does not pass.
+    """
+    raw = "".join(piece.text for piece in heard).removeprefix(prompt.beginning)
+    reason = heard[-1].finish_reason if heard else "stop"
+    answer = tidy(raw, prompt)
+    if reason == "length":
+        answer = shorten(answer)
+    fault = find_fault(answer, prompt)
+    if fault == "repetition" and last:
+        answer = shorten(answer[: first_repetition(answer)])
+        reason, fault = "length", find_fault(answer, prompt)
+    if fault:
+        log.debug("embedded_answer_refused", fault=fault, length=len(answer))
+        return "", "composed"
+    return f"{prompt.beginning}{answer}", reason
+
+
+def _applied(answer: _Answer) -> dict[str, object]:
+    """Name the parameters as other backends do, with the seed of the request as it came."""
+    options = dict(answer.options)
+    if options:
+        options["max_tokens"] = options.pop("n_predict")
+        options["seed"] = answer.seed
+    return options
+
+
+def _task(request: TextRequest) -> TextTask:
+    """Make a task of a conversation: its last word, under the rule of its system messages."""
+    said = [message.content for message in request.messages if message.role != "system"]
+    rules = [message.content for message in request.messages if message.role == "system"]
+    return TextTask(text=said[-1] if said else rules[-1], context="\n".join(rules))

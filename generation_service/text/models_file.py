@@ -1,0 +1,168 @@
+"""`configs/models.json`: which models mean which role in which profile, and where they live.
+
+The file is edited by people, so it is read strictly: a misspelt key or a fallback on a provider
+that is not there is a fault at the start, and all faults are told at once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from generation_service.text.limits import ProviderLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Role = Literal[
+    "translation",
+    "interception",
+    "optimization",
+    "coding",
+    "summary",
+    "text_guard",
+    "image_guard",
+    "image_analysis",
+]
+"""What models are needed for; a profile may leave roles out."""
+
+ProviderName = Literal["embedded", "ollama", "openai"]
+"""The backends that this build has."""
+
+
+def checked_url(url: str) -> str:
+    """Return an `http` or `https` URL as it is.
+
+    Raises:
+        ValueError: It is another thing, or carries credentials, which belong into a variable.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected an http or https URL, such as http://127.0.0.1:11434")
+    if parts.username or parts.password:
+        raise ValueError("a key does not belong into the URL; name its variable in key_env")
+    return url
+
+
+class ModelsFileError(Exception):
+    """The file cannot be used.
+
+    Attributes:
+        faults: What is wrong, one sentence each, with the field.
+    """
+
+    def __init__(self, path: Path, faults: list[str]) -> None:
+        """Take the file and all its faults."""
+        super().__init__("\n  ".join([f"Faulty models file {path}:", *faults]))
+        self.faults = faults
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Provider(_Strict):
+    """Where models live and what may be asked of them."""
+
+    base_url: Annotated[str, AfterValidator(checked_url)] | None = Field(
+        None, description="Where the server's paths begin. The embedded provider has none."
+    )
+    key_env: str | None = Field(
+        None,
+        pattern="^[A-Z][A-Z0-9_]*$",
+        description="Environment variable that holds the key. Never the key itself.",
+    )
+    leaves_site: bool = Field(description="Whether texts leave the site with this provider.")
+    limits: ProviderLimits = Field(
+        default_factory=ProviderLimits, description="For each of its models."
+    )
+
+
+ModelName = Annotated[
+    str, StringConstraints(pattern=r"^(embedded|ollama|openai)/\S+$", max_length=200)
+]
+"""`<provider>/<model>`; the model's own name may contain slashes."""
+
+
+class RoleModels(_Strict):
+    """The models of one role, in the order in which they are asked."""
+
+    model: ModelName = Field(description="Asked first.")
+    fallbacks: tuple[ModelName, ...] = Field(
+        (), max_length=4, description="Asked in turn when the ones before cannot answer."
+    )
+
+
+class ModelsFile(_Strict):
+    """The whole file."""
+
+    json_schema: str | None = Field(None, alias="$schema", description="For editors.")
+    default_profile: str = Field(description="In force unless the settings name another.")
+    providers: dict[ProviderName, Provider] = Field(description="By the first part of a model.")
+    profiles: dict[str, dict[Role, RoleModels]] = Field(
+        description="Roles by profile. A role that is left out is not available."
+    )
+
+    def faults(self) -> Iterator[str]:
+        """Tell what does not fit together."""
+        if self.default_profile not in self.profiles:
+            yield f"default_profile: there is no profile {self.default_profile!r}."
+        for name in get_args(ProviderName):
+            provider = self.providers.get(name)
+            if provider and name != "embedded" and provider.base_url is None:
+                yield f"providers.{name}.base_url: missing."
+        for profile, roles in self.profiles.items():
+            for role, models in roles.items():
+                for model in (models.model, *models.fallbacks):
+                    if model.partition("/")[0] not in self.providers:
+                        yield f"profiles.{profile}.{role}: {model!r} names no provider of the file."
+
+
+def read_models_file(path: Path) -> ModelsFile:
+    """Read and check the file.
+
+    Args:
+        path: `configs/models.json` or one like it.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ModelsFileError: It is missing, no JSON, or wrong somewhere; with every fault.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ModelsFileError(path, [f"cannot be read: {exc.strerror}."]) from exc
+    except UnicodeDecodeError as exc:
+        raise ModelsFileError(path, ["is not in UTF-8."]) from exc
+    except json.JSONDecodeError as exc:
+        raise ModelsFileError(path, [f"line {exc.lineno}: {exc.msg}."]) from exc
+    try:
+        models = ModelsFile.model_validate(content)
+    except ValidationError as exc:
+        raise ModelsFileError(path, [_fault(error) for error in _errors(exc)]) from exc
+    if faults := list(models.faults()):
+        raise ModelsFileError(path, faults)
+    return models
+
+
+def _errors(exc: ValidationError) -> list[tuple[str, str]]:
+    details = exc.errors(include_url=False, include_input=False)
+    return [(".".join(str(part) for part in d["loc"]), d["msg"]) for d in details]
+
+
+def _fault(error: tuple[str, str]) -> str:
+    field, message = error
+    return f"{field or 'the whole file'}: {message.removeprefix('Value error, ')}."
