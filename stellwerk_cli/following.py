@@ -9,12 +9,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from servicekit.channel import retry_unavailable
 from servicekit.errors import Code, RemoteError
 from stellwerk.tracker.v1 import execution_pb2 as record_pb2
 from stellwerk_cli.exits import Exit
-from stellwerk_cli.files import DamagedFileError, whole_file
 from stellwerk_cli.outputs import output_path
+from stellwerk_client.errors import DownloadBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,8 +47,8 @@ class Server(Protocol):
     async def get_execution(self, execution_id: str) -> Execution:
         """Return where an execution stands."""
 
-    def read_media(self, execution_id: str, item_id: str) -> AsyncIterator[bytes]:
-        """Stream the bytes of an item's file."""
+    async def save_media(self, execution_id: str, item_id: str, to: Path) -> object:
+        """Save the file of an item, whole or not at all."""
 
 
 @dataclass
@@ -209,8 +208,8 @@ class Follower:
         if path in following.saved:
             return
         try:
-            await retry_unavailable(lambda: self._fetch(following.execution_id, output, path))
-        except (RemoteError, DamagedFileError) as exc:
+            await self._server.save_media(following.execution_id, output.item_id, path)
+        except (RemoteError, DownloadBrokenError) as exc:
             # The run itself is not at fault: it goes on, and the file can be fetched later.
             fault = exc.message if isinstance(exc, RemoteError) else str(exc)
             self._printer.note(
@@ -221,8 +220,3 @@ class Follower:
             return
         following.saved.append(path)
         self._printer.saved(following.execution_id, output, path)
-
-    async def _fetch(self, execution_id: str, output: Output, path: Path) -> None:
-        with whole_file(path, sha256=output.media.sha256) as write:
-            async for piece in self._server.read_media(execution_id, output.item_id):
-                write(piece)

@@ -6,6 +6,7 @@ and in a screen reader; only the progress of a picture is drawn in place, and on
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from rich.panel import Panel
@@ -53,7 +54,7 @@ class ScreenPrinter:
 
         Args:
             console: Where to draw.
-            language: The person's language for messages, ISO 639-1; English where it is missing.
+            language: The person's language for messages, ISO 639-1; empty: that of the run.
         """
         self._console = console
         self._language = language
@@ -150,7 +151,9 @@ class ScreenPrinter:
 
     def _item_recorded(self, item: ExecutionItem, withheld: bool) -> None:
         streamed, self._streamed = self._streamed.strip(), ""
-        if item.item_type == "warning":
+        if item.item_type == "pipeline_start":
+            self._language = self._language or json.loads(item.metadata_json).get("language", "")
+        elif item.item_type == "warning":
             self._line("a check could not run; the policy allows to go on", "yellow")
         elif withheld:
             self._line("this text is not shown", "dim")

@@ -12,7 +12,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from stellwerk_cli.files import whole_file
+from stellwerk_client.files import PartFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,8 +62,9 @@ def write_run_file(data: Path, processes: Mapping[str, tuple[int, str]]) -> None
         processes: Service name to (pid, address).
     """
     content = {name: {"pid": pid, "address": address} for name, (pid, address) in processes.items()}
-    with whole_file(data / RUN_FILE_NAME) as write:
-        write(json.dumps(content, indent=2).encode() + b"\n")
+    with PartFile(data / RUN_FILE_NAME) as file:
+        file.write(json.dumps(content, indent=2).encode() + b"\n")
+        file.commit()
 
 
 def forget_run_file(data: Path) -> None:

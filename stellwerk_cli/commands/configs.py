@@ -7,7 +7,6 @@ from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from stellwerk_client.client import StellwerkClient
 
 from orchestrator.configs import check_folder, shipped_configs_dir
 from servicekit.errors import Code, RemoteError
@@ -28,6 +27,7 @@ from stellwerk_cli.options import (
 )
 from stellwerk_cli.plain import enum_word, plain_message
 from stellwerk_cli.remote import run_remote
+from stellwerk_client.client import StellwerkClient
 
 if TYPE_CHECKING:
     from orchestrator.configs import Fault

@@ -19,7 +19,6 @@ import typer
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
-from stellwerk_client.client import StellwerkClient
 
 from servicekit.errors import RemoteError
 from stellwerk_cli.commands.run import Idea, run_idea
@@ -31,6 +30,7 @@ from stellwerk_cli.render import ScreenPrinter
 from stellwerk_cli.runfile import locked_folder
 from stellwerk_cli.services import SERVICE_NAMES, describe_services
 from stellwerk_cli.supervisor import StartError, Supervisor
+from stellwerk_client.client import StellwerkClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,7 +13,6 @@ from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from stellwerk_client.client import StellwerkClient
 
 from orchestrator.configs import check_folder, shipped_configs_dir
 from servicekit.errors import RemoteError
@@ -23,6 +22,7 @@ from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
 from stellwerk_cli.readiness import check_serving
 from stellwerk_cli.remote import is_unreachable
+from stellwerk_client.client import StellwerkClient
 
 if TYPE_CHECKING:
     from stellwerk.orchestrator.v1.orchestrator_service_pb2 import GetServerInfoResponse

@@ -9,19 +9,20 @@ from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from stellwerk_client.client import StellwerkClient
 
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
 from stellwerk.tracker.v1.export_service_pb2 import (
     EXPORT_FORMAT_JSON,
     EXPORT_FORMAT_JSON_LINES,
+    ExportExecutionsRequest,
 )
 from stellwerk_cli.console import say
 from stellwerk_cli.exits import Exit
-from stellwerk_cli.files import whole_file
 from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
 from stellwerk_cli.plain import enum_word, plain_message
 from stellwerk_cli.remote import run_remote
+from stellwerk_client.client import StellwerkClient
+from stellwerk_client.record_json import record_json
 
 if TYPE_CHECKING:
     from stellwerk.tracker.v1.execution_pb2 import ExecutionSummary
@@ -94,19 +95,17 @@ def show(
 
     async def work() -> Exit:
         async with StellwerkClient(server, api_key=api_key) as client:
-            if as_json:
-                export = client.export([execution_id], _FORMATS[Format.JSONL])
-                content = b"".join([piece async for piece in export])
-                say(json.dumps(json.loads(content), ensure_ascii=False, indent=2))
-                return Exit.OK
             record = await client.get_record(execution_id)
-            say(_line(record.summary))
-            for item in record.items:
-                number = item.stage_iteration or item.loop_iteration
-                say(
-                    f"{item.sequence_number:>4}  stage {item.stage}  {item.item_type:<26}"
-                    f"{number or '':<3} {_short(item.content or item.media.uri)}".rstrip()
-                )
+        if as_json:
+            say(json.dumps(record_json(record), ensure_ascii=False, indent=2))
+            return Exit.OK
+        say(_line(record.summary))
+        for item in record.items:
+            number = item.stage_iteration or item.loop_iteration
+            say(
+                f"{item.sequence_number:>4}  stage {item.stage}  {item.item_type:<26}"
+                f"{number or '':<3} {_short(item.content or item.media.uri)}".rstrip()
+            )
         return Exit.OK
 
     run_remote(work, server=server, as_json=as_json)
@@ -128,14 +127,12 @@ def export(
 
     async def work() -> Exit:
         async with StellwerkClient(server, api_key=api_key) as client:
-            pieces = client.export(execution_ids, _FORMATS[form])
             if str(to) == "-":
-                async for piece in pieces:
+                async for piece in client.export(execution_ids, _FORMATS[form]):
                     sys.stdout.buffer.write(piece)
                 return Exit.OK
-            with whole_file(to) as write:
-                async for piece in pieces:
-                    write(piece)
+            request = ExportExecutionsRequest(format=_FORMATS[form], execution_ids=execution_ids)
+            await client.export_records(request, to)
         say(f"{len(execution_ids)} records: {to.resolve()}")
         return Exit.OK
 

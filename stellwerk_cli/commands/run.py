@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from stellwerk_client.client import StellwerkClient
 
 from servicekit.errors import RemoteError
 from stellwerk.common.v1.types_pb2 import SafetyLevel
@@ -31,11 +30,11 @@ from stellwerk_cli.options import (
 from stellwerk_cli.printers import JsonPrinter, Printer
 from stellwerk_cli.remote import run_remote
 from stellwerk_cli.render import ScreenPrinter
+from stellwerk_client.client import StellwerkClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stellwerk.common.v1.types_pb2 import MediaRef
     from stellwerk_cli.exits import Exit
 
 DEFAULT_OUT = Path("stellwerk-out")
@@ -205,7 +204,7 @@ async def _request(client: StellwerkClient, idea: Idea) -> orchestrator_pb2.RunE
     request = orchestrator_pb2.RunExecutionRequest(
         config=idea.config,
         texts=idea.texts,
-        images=[await _upload(client, image) for image in idea.images],
+        images=[await client.upload_media(image) for image in idea.images],
         safety_level=level,
         outputs=idea.outputs,
         text_only=idea.text_only,
@@ -221,11 +220,6 @@ async def _request(client: StellwerkClient, idea: Idea) -> orchestrator_pb2.RunE
         name = f"ON_DISCONNECT_{idea.on_disconnect.name}"
         request.on_disconnect = orchestrator_pb2.OnDisconnect.Value(name)
     return request
-
-
-async def _upload(client: StellwerkClient, image: Path) -> MediaRef:
-    content = await asyncio.to_thread(image.read_bytes)
-    return await client.upload_media(content, filename=image.name)
 
 
 def _texts(first: str | None, more: list[str]) -> list[str]:

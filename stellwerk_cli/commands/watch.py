@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from stellwerk_client.client import StellwerkClient
 
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
 from stellwerk_cli.console import say
@@ -25,6 +24,7 @@ from stellwerk_cli.plain import enum_word, plain_message
 from stellwerk_cli.printers import JsonPrinter, Printer
 from stellwerk_cli.remote import run_remote
 from stellwerk_cli.render import ScreenPrinter
+from stellwerk_client.client import StellwerkClient
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The execution.")]
 
