@@ -1,0 +1,85 @@
+"""The contract of stores on SQLite, and what only SQLite has."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from servicekit.errors import ResourceExhaustedError
+from tests.unit.tracker_service.builders import SERVICE, make_item, make_run
+from tests.unit.tracker_service.store_contract import LEASE_SECONDS, Clock, StoreContract
+from tracker_service.store.interface import Batch
+from tracker_service.store.sqlite import open_store
+from tracker_service.store.writer_thread import MAX_WAITING_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tracker_service.store.sqlite import SqliteStore
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
+    """Open the store of `folder`."""
+    store = await open_store(
+        folder / "tracker.sqlite3",
+        lease_seconds=LEASE_SECONDS,
+        on_commit=lambda committed: None,
+        clock=clock,
+    )
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+class TestSqliteStore(StoreContract):
+    """SQLite keeps the contract."""
+
+    def open(
+        self, folder: Path, clock: Clock
+    ) -> contextlib.AbstractAsyncContextManager[SqliteStore]:
+        """Open the store of `folder`."""
+        return opened(folder, clock)
+
+
+async def test_full_queue_is_busy(tmp_path: Path) -> None:
+    """More than the queue may hold is refused at once with STORE_BUSY; what was taken is kept."""
+    async with opened(tmp_path, Clock()) as store:
+        half = MAX_WAITING_BYTES // 2
+        taken = []
+        with pytest.raises(ResourceExhaustedError) as raised:
+            for number in range(1000):
+                batch = Batch(SERVICE, [(0, make_item(f"e{number}", 1))], size_bytes=half)
+                taken.append(store.record(batch))
+        assert raised.value.reason == "STORE_BUSY"
+        assert raised.value.retry_seconds
+        for outcome in taken:
+            assert (await outcome).accepted_count == 1
+
+
+async def test_acknowledged_items_are_in_the_file(tmp_path: Path) -> None:
+    """What was acknowledged is there for another process, while the store is still open."""
+    async with opened(tmp_path, Clock()) as store:
+        await store.record(Batch(SERVICE, list(enumerate(make_run("e", 7)))))
+        with contextlib.closing(sqlite3.connect(tmp_path / "tracker.sqlite3")) as other:
+            assert other.execute("SELECT COUNT(*) FROM items").fetchone() == (7,)
+            assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_bad_job_does_not_take_others_along(tmp_path: Path) -> None:
+    """A batch that the database rejects fails alone, though it shares a transaction."""
+    async with opened(tmp_path, Clock()) as store:
+        unreadable = make_item("bad", 1, content="\ud800")
+        outcomes = [
+            store.record(Batch(SERVICE, [(0, item)]))
+            for item in (make_item("one", 1), unreadable, make_item("two", 1))
+        ]
+        assert (await outcomes[0]).accepted_count == 1
+        with pytest.raises(UnicodeEncodeError):
+            await outcomes[1]
+        assert (await outcomes[2]).accepted_count == 1
