@@ -38,8 +38,10 @@ protos: $(DEV) ## Make the stubs again from the .proto files
 	@rm -rf protos/gen/stellwerk
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 
-bench: $(RUN) ## Measure, and print one table
-	@$(BIN)/python -m bench
+bench: $(DEV) ## Measure: one file of bench/ per figure
+	@set -e; for figure in bench/[a-z]*.py; do \
+		$(BIN)/python -m "bench.$$(basename "$$figure" .py)"; \
+	done
 
 docs: $(RUN) ## Make docs/configuration.md again from the settings
 	@$(BIN)/python docs/configuration.py
