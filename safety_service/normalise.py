@@ -34,6 +34,8 @@ _LOOKALIKES = {
     "æ": "ae", "œ": "oe", "Æ": "ae", "Œ": "oe", "Ø": "o", "Ł": "l", "Đ": "d",
 }  # fmt: skip
 _LETTER_BLOCKS = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)  # squared, circled, regional A…Z
+_UMLAUT_SPELLINGS = frozenset(_UMLAUTS.values())
+_SIGNS = "卐卍ᛋ"  # letters of other scripts that are drawn as symbols
 _INVISIBLE_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # fillers that count as letters or symbols
 # fmt: off
 _LEET = {"0": "o", "1": "i", "2": "z", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t",
@@ -51,7 +53,7 @@ _DISGUISED = re.compile(
     r"([a-z])\1\1|([aou]e)\2|ii|uu|yy|\b([a-z])\3"  # stretched
     r"|[a-z][0-9@$€|+*#]|[0-9@$€!|+*#][a-z]"  # leetspeak, masks
     r"|[^\W_][.\-_~/'’·•,:;]+[^\W_]"  # d-o-t-t-e-d, bl-ut
-    r"|(?<![^\W_])[^\W_][\W_]{1,3}[^\W_][\W_]{1,3}[^\W_](?![^\W_])"  # s p a c e d
+    r"|(?<![^\W_])(?:[^\W_]|[aou]e)[\W_]{1,3}(?:[^\W_]|[aou]e)[\W_]{1,3}(?:[^\W_]|[aou]e)(?![^\W_])"  # s p a c e d
 )
 
 
@@ -132,7 +134,7 @@ def _fold_character(character: str) -> str:
         return _UMLAUTS.get(lowered) or _LOOKALIKES[lowered]
     parts = unicodedata.normalize("NFKD", character).casefold()
     kept = "".join(_LOOKALIKES.get(c, c) for c in parts if not unicodedata.combining(c))
-    if category == "So" and kept == character:
+    if kept == character and (category == "So" or character in _SIGNS):
         return f" {character} "  # an emoji is a word of its own
     return kept
 
@@ -301,7 +303,7 @@ def _join(tokens: list[_Token], folded: str) -> tuple[list[_Token], list[_Token]
     joined: list[_Token] = []
     runs: list[_Token] = []
     for chain in _chains(tokens, folded):
-        if len(chain) >= 3 and all(len(token) == 1 for token in chain):
+        if len(chain) >= 3 and all(map(_is_single, chain)):
             words = _split_run(chain, folded)
             joined.extend(words)
             runs.append([pair for word in words for pair in word])
@@ -316,13 +318,18 @@ def _chains(tokens: list[_Token], folded: str) -> Iterator[list[_Token]]:
     for token in tokens:
         if chain:
             gap = folded[chain[-1][-1][1] + 1 : token[0][1]]
-            single = len(token) == 1 and all(len(other) == 1 for other in chain[-1:])
-            if not (single and len(gap) <= 3) and (" " in gap or not gap):
+            apart = _is_single(token) and _is_single(chain[-1]) and len(gap) <= 3
+            if not apart and (" " in gap or not gap):
                 yield chain
                 chain = []
         chain.append(token)
     if chain:
         yield chain
+
+
+def _is_single(token: _Token) -> bool:
+    """Whether it was one letter in the original; an umlaut is two by now."""
+    return len(token) == 1 or "".join(character for character, _ in token) in _UMLAUT_SPELLINGS
 
 
 def _gaps(chain: list[_Token], folded: str) -> list[str]:
