@@ -25,7 +25,7 @@ from stellwerk_client.errors import DownloadBrokenError, StellwerkError, transla
 from stellwerk_client.files import PartFile, ResumableFile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from datetime import datetime
 
     from stellwerk.common.v1.types_pb2 import MediaRef
@@ -91,7 +91,7 @@ class StellwerkClient:
 
     async def run(
         self, request: orchestrator_pb2.RunExecutionRequest
-    ) -> AsyncIterator[ExecutionEvent]:
+    ) -> AsyncGenerator[ExecutionEvent]:
         """Run an idea and yield what happens until its end.
 
         Leaving the loop closes the call; `request.on_disconnect` says what then becomes of the run.
@@ -104,7 +104,7 @@ class StellwerkClient:
 
     async def watch(
         self, execution_id: str, *, after_epoch: int = 0, after_sequence: int = 0
-    ) -> AsyncIterator[ExecutionEvent]:
+    ) -> AsyncGenerator[ExecutionEvent]:
         """Yield what happened after a token (that of an earlier event), then what happens."""
         request = orchestrator_pb2.WatchExecutionRequest(
             execution_id=execution_id, after_epoch=after_epoch, after_sequence=after_sequence
@@ -130,7 +130,7 @@ class StellwerkClient:
     async def list_configs(
         self,
         kind: orchestrator_pb2.ConfigKind.ValueType = orchestrator_pb2.CONFIG_KIND_UNSPECIFIED,
-    ) -> AsyncIterator[orchestrator_pb2.ConfigSummary]:
+    ) -> AsyncGenerator[orchestrator_pb2.ConfigSummary]:
         """Yield the configs of a kind; UNSPECIFIED = of all kinds."""
         request = orchestrator_pb2.ListConfigsRequest(kind=kind, page_size=_PAGE_SIZE)
         while True:
@@ -171,7 +171,7 @@ class StellwerkClient:
             response = await stub.UploadMedia(requests, timeout=transfers.TRANSFER_SECONDS)
         return response.media
 
-    async def read_media(self, execution_id: str, item_id: str) -> AsyncIterator[bytes]:
+    async def read_media(self, execution_id: str, item_id: str) -> AsyncGenerator[bytes]:
         """Yield the bytes of an item's file."""
         stub = await self._connections.generation()
         async with aclosing(transfers.download(stub, execution_id, item_id)) as pieces:
@@ -214,7 +214,7 @@ class StellwerkClient:
         states: Sequence[ExecutionState.ValueType] = (),
         start_time_from: datetime | None = None,
         start_time_before: datetime | None = None,
-    ) -> AsyncIterator[ExecutionSummary]:
+    ) -> AsyncGenerator[ExecutionSummary]:
         """Yield the records that match, newest first; what is left out does not filter.
 
         Args:
@@ -260,7 +260,7 @@ class StellwerkClient:
         self,
         execution_ids: Sequence[str] = (),
         form: export_pb2.ExportFormat.ValueType = export_pb2.EXPORT_FORMAT_JSON,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Yield the bytes of one file of these executions; none = of all that one may see."""
         request = export_pb2.ExportExecutionsRequest(format=form, execution_ids=execution_ids)
         stub = await self._connections.export()

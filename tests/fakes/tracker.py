@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from servicekit.errors import InternalError, InvalidArgumentError, ResourceExhaustedError
 from servicekit.server import start_server
 from servicekit.settings import ServiceSettings
-from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2, tracker_service_pb2_grpc
+from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2
+from tests.fakes.partial import add_partial_service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class FakeTracker(tracker_service_pb2_grpc.TrackerServiceServicer):
+class FakeTracker:
     """The tracker's record stream, with switches.
 
     Attributes:
@@ -69,7 +70,7 @@ class FakeTracker(tracker_service_pb2_grpc.TrackerServiceServicer):
         """Answer again."""
         self._answering.set()
 
-    async def RecordItems(
+    async def record_items(
         self,
         request_iterator: AsyncIterator[tracker_service_pb2.RecordItemsRequest],
         context: grpc.aio.ServicerContext[object, object],
@@ -126,8 +127,8 @@ async def serving_tracker(tracker: FakeTracker, address: str = "127.0.0.1:0") ->
     """Serve `tracker` in this process and yield its address."""
 
     async def register(server: grpc.aio.Server, _: object) -> list[str]:
-        tracker_service_pb2_grpc.add_TrackerServiceServicer_to_server(tracker, server)
-        return ["stellwerk.tracker.v1.TrackerService"]
+        service = tracker_service_pb2.DESCRIPTOR.services_by_name["TrackerService"]
+        return [add_partial_service(server, service, {"RecordItems": tracker.record_items})]
 
     settings = ServiceSettings(listen_address=address, grace_seconds=0)
     async with start_server(settings, register) as server:
