@@ -83,7 +83,7 @@ def imported_distributions(folder: Path) -> set[str]:
         ("safety", ["safety_service"]),
         ("generation-embedded", ["generation_service"]),
         ("tracker", ["tracker_service"]),
-        ("cli", ["stellwerk_cli", "stellwerk_client", "orchestrator/configs"]),
+        ("cli", ["stellwerk_cli", "stellwerk_client", "orchestrator/configs", "safety_service"]),
     ],
 )
 def test_an_image_holds_what_its_code_imports(lock: str, folders: list[str]) -> None:
