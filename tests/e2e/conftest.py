@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stellwerk_cli.readiness import check_serving
 from tests.e2e.deployment import deployed
 from tests.e2e.ollama_thread import running_ollama
+from tests.support import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/e2e/" in item.path.as_posix():
             item.add_marker(pytest.mark.e2e)
-
-
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A deployment as a stranger gets it: the embedded model, no credentials."""
-    with deployed(tmp_path_factory.mktemp("served")) as deployment:
-        yield deployment
 
 
 @pytest.fixture(scope="session")
@@ -61,12 +56,24 @@ def local_models(ollama_of_session: FakeOllama) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def healing(
+def shared_deployment(
     tmp_path_factory: pytest.TempPathFactory, local_models: dict[str, str]
 ) -> Iterator[Deployment]:
-    """A deployment that restarts its services and asks the fake Ollama."""
-    with deployed(tmp_path_factory.mktemp("healing"), environment=local_models) as deployment:
+    """A deployment that restarts its services, asks the fake Ollama and knows no keys."""
+    with deployed(tmp_path_factory.mktemp("served"), environment=local_models) as deployment:
         yield deployment
+
+
+@pytest.fixture
+async def served(shared_deployment: Deployment, ollama: FakeOllama) -> Deployment:
+    """The shared deployment with all services serving, whatever a test before did to them."""
+
+    async def all_serve() -> bool:
+        addresses = [entry["address"] for entry in shared_deployment.run_file().values()]
+        return all([await check_serving(address) for address in addresses])
+
+    await eventually(all_serve, within_seconds=60)
+    return shared_deployment
 
 
 @pytest.fixture

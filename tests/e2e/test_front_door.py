@@ -12,14 +12,18 @@ from tests.e2e.deployment import assert_well_formed, items_of
 
 if TYPE_CHECKING:
     from tests.e2e.deployment import Deployment
+    from tests.fakes.ollama import FakeOllama
 
 IDEA = "Eine Blume auf der Wiese"
 VIOLENT_IDEA = "Ein Mann ermordet seinen Nachbarn mit einem Messer, überall ist Blut"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def test_dada_run_delivers_a_picture_and_a_complete_record(served: Deployment) -> None:
+def test_dada_run_delivers_a_picture_and_a_complete_record(
+    served: Deployment, ollama: FakeOllama
+) -> None:
     """A plain run ends COMPLETED with code 0, saves its picture and records everything."""
+    ollama.answer = "Die Blume tanzt mit dem Regenschirm über die Wiese und singt dabei laut."
     result = served.run(IDEA, "--config", "dada", "--level", "kids")
     assert result.code == 0, result.err
     (saved,) = [line for line in result.lines if line["event"] == "output_saved"]
@@ -29,6 +33,8 @@ def test_dada_run_delivers_a_picture_and_a_complete_record(served: Deployment) -
     assert record["status"] == "completed"
     assert len(items_of(record, "user_input_text")) == 1
     assert len(items_of(record, "output_image")) == 1
+    (translation,) = items_of(record, "translation_result")
+    assert translation["metadata"]["from_lang"] == "de"
 
 
 def test_every_line_names_the_execution(served: Deployment) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stellwerk_cli.readiness import check_serving
 from tests.e2e.deployment import assert_well_formed, items_of
 from tests.e2e.processes import first_execution_id, read_execution_id
 from tests.fakes.text_server import Fault
@@ -92,94 +93,88 @@ async def test_tracker_killed_during_a_run_loses_no_item(
 
 
 async def test_orchestrator_killed_during_a_run_keeps_what_was_recorded(
-    healing: Deployment, ollama: FakeOllama
+    served: Deployment, ollama: FakeOllama
 ) -> None:
     """The next orchestrator delivers the items of a run that died, without a gap."""
     ollama.answer, ollama.fault = LONG_ANSWER, Fault.HANG_BETWEEN
-    with healing.started("run", *IDEA, "--json") as run:
+    with served.started("run", *IDEA, "--json") as run:
         await eventually(lambda: ollama.requests, within_seconds=20)
         execution_id = read_execution_id(run)
-        old_pid = healing.pid("orchestrator")
-        healing.signal("orchestrator", signal.SIGKILL)
-        await eventually(lambda: healing.pid("orchestrator") != old_pid, within_seconds=20)
+        old_pid = served.pid("orchestrator")
+        served.signal("orchestrator", signal.SIGKILL)
+        await eventually(lambda: served.pid("orchestrator") != old_pid, within_seconds=20)
 
     def items_arrived() -> bool:
-        shown = healing.command("records", "show", execution_id, "--json")
+        shown = served.command("records", "show", execution_id, "--json")
         assert shown.code == 0, shown.err
         return "stage1_safety_check" in shown.out
 
     await eventually(items_arrived, within_seconds=30)
-    record = healing.record(execution_id)
+    record = served.record(execution_id)
     numbers = [item["sequence_number"] for item in record["items"]]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
 @pytest.mark.parametrize("service", ["safety", "generation", "tracker", "orchestrator"])
 async def test_killed_service_heals_and_the_next_run_works(
-    healing: Deployment, ollama: FakeOllama, service: str
+    served: Deployment, ollama: FakeOllama, service: str
 ) -> None:
     """With restarts on a killed service comes back by itself, and a run works as before."""
-    old_pid = healing.pid(service)
-    healing.signal(service, signal.SIGKILL)
-    await eventually(lambda: healing.pid(service) != old_pid, within_seconds=20)
-    before = len(healing.console)
-    await eventually(
-        lambda: any(
-            service in line and "serving again" in line for line in healing.console[before - 2 :]
-        ),
-        within_seconds=30,
-    )
-    result = finish(healing)
+    old_pid = served.pid(service)
+    served.signal(service, signal.SIGKILL)
+    await eventually(lambda: served.pid(service) != old_pid, within_seconds=20)
+    await eventually(lambda: check_serving(served.address(service)), within_seconds=30)
+    result = finish(served)
     assert result.code == 0, result.err
-    assert_well_formed(healing.complete_record(result.execution_id))
+    assert_well_formed(served.complete_record(result.execution_id))
 
 
 @pytest.mark.parametrize("service", ["safety", "generation", "tracker"])
 async def test_drained_service_loses_nothing_of_a_run(
-    healing: Deployment, ollama: FakeOllama, service: str
+    served: Deployment, ollama: FakeOllama, service: str
 ) -> None:
     """SIGTERM to a service during a run: the run reaches an end and its record is complete."""
     ollama.answer, ollama.token_delay_seconds = LONG_ANSWER, 0.02
-    old_pid = healing.pid(service)
-    with healing.started("run", *IDEA, "--json") as run:
+    old_pid = served.pid(service)
+    with served.started("run", *IDEA, "--json") as run:
         await eventually(lambda: ollama.requests, within_seconds=20)
-        healing.signal(service, signal.SIGTERM)
+        served.signal(service, signal.SIGTERM)
         out, _ = run.communicate(timeout=60)
     assert run.returncode in (0, 4)
-    record = healing.complete_record(first_execution_id(out))
+    record = served.complete_record(first_execution_id(out))
     assert_well_formed(record)
-    await eventually(lambda: healing.pid(service) != old_pid, within_seconds=30)
+    await eventually(lambda: served.pid(service) != old_pid, within_seconds=30)
 
 
 async def test_drained_orchestrator_lets_a_short_run_finish(
-    healing: Deployment, ollama: FakeOllama
+    served: Deployment, ollama: FakeOllama
 ) -> None:
     """SIGTERM to the orchestrator: a run that ends within the grace time ends as always."""
     ollama.answer, ollama.first_token_delay_seconds = "A short answer.", 1.0
-    old_pid = healing.pid("orchestrator")
+    old_pid = served.pid("orchestrator")
     arguments = ("run", "A red kite", "--config", "dada", "--text-only", "--json")
-    with healing.started(*arguments) as run:
+    with served.started(*arguments) as run:
         await eventually(lambda: ollama.requests, within_seconds=20)
-        healing.signal("orchestrator", signal.SIGTERM)
+        served.signal("orchestrator", signal.SIGTERM)
         out, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
-    await eventually(lambda: healing.pid("orchestrator") != old_pid, within_seconds=30)
-    assert_well_formed(healing.complete_record(first_execution_id(out)))
+    await eventually(lambda: served.pid("orchestrator") != old_pid, within_seconds=30)
+    assert_well_formed(served.complete_record(first_execution_id(out)))
 
 
 async def test_drained_orchestrator_interrupts_a_long_run(
-    healing: Deployment, ollama: FakeOllama
+    served: Deployment, ollama: FakeOllama
 ) -> None:
     """A run that outlasts the grace time reads INTERRUPTED, code 7, and loses no item."""
     ollama.answer, ollama.fault = LONG_ANSWER, Fault.HANG_BETWEEN
-    old_pid = healing.pid("orchestrator")
-    with healing.started("run", *IDEA, "--json") as run:
+    old_pid = served.pid("orchestrator")
+    with served.started("run", *IDEA, "--json") as run:
         await eventually(lambda: ollama.requests, within_seconds=20)
-        healing.signal("orchestrator", signal.SIGTERM)
+        served.signal("orchestrator", signal.SIGTERM)
         out, _ = run.communicate(timeout=60)
     assert run.returncode == 7
-    await eventually(lambda: healing.pid("orchestrator") != old_pid, within_seconds=30)
-    record = healing.record(first_execution_id(out))
+    await eventually(lambda: served.pid("orchestrator") != old_pid, within_seconds=30)
+    record = served.record(first_execution_id(out))
     assert record["status"] == "interrupted"
     numbers = [item["sequence_number"] for item in record["items"]]
     assert numbers == list(range(1, len(numbers) + 1))
