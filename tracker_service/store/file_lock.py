@@ -15,7 +15,7 @@ from servicekit.settings import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-WAIT_SECONDS: Final = 10.0
+WAIT_SECONDS: Final = 3.0
 """A predecessor that is being stopped gets this long to finish."""
 
 
