@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ahocorasick_rs import AhoCorasick
 
-from safety_service.normalise import squeeze
+from safety_service.disguises import squeeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _VOWEL = re.compile(r"[aeiouy]")
 _MIN_COMPOUND_PART = 3
-MIN_UNBOUNDED_LENGTH = 5
+_MIN_SPLITTABLE_LENGTH = 5
+_MIN_UNBOUNDED_LENGTH = 4
 
 
 class WordRegistry:
@@ -69,7 +70,7 @@ class Automaton:
                     self._patterns[f"{form} "].append(number)
         for number in splittable:
             for form in map(rewrite, words[number].forms):
-                if len(form) >= MIN_UNBOUNDED_LENGTH:
+                if len(form) >= _MIN_SPLITTABLE_LENGTH:
                     for cut in range(1, len(form)):
                         self._patterns[f" {form[:cut]} {form[cut:]} "].append(number)
         self._numbers = list(self._patterns.values())
@@ -111,11 +112,11 @@ class UnboundedAutomaton:
     """Finds long words anywhere in a chain of letters that were written apart."""
 
     def __init__(self, words: Mapping[int, Word]) -> None:
-        """Compile the forms of at least `MIN_UNBOUNDED_LENGTH` letters."""
+        """Compile the forms of at least `_MIN_UNBOUNDED_LENGTH` letters."""
         forms: dict[str, list[int]] = defaultdict(list)
         for number, word in words.items():
             for form in word.forms:
-                if len(form) >= MIN_UNBOUNDED_LENGTH:
+                if len(form) >= _MIN_UNBOUNDED_LENGTH:
                     forms[form].append(number)
         self._numbers = list(forms.values())
         self._automaton = AhoCorasick(list(forms))

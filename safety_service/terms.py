@@ -7,6 +7,7 @@ comrades). Praise near a hit voids the lawful context.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,12 +19,13 @@ from safety_service.automaton import (
     WordRegistry,
     squeezed,
 )
-from safety_service.normalise import Normalised, View, ViewKind
+from safety_service.disguises import View, ViewKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from safety_service.model import Span
+    from safety_service.normalise import Normalised
     from safety_service.term_lists import Entry, TermLists, Word
 
 _CONTEXT_CHARACTERS = 200  # a context counts this far before and after a hit
@@ -158,7 +160,7 @@ class _Contexts:
         self._scans = scans
         self._sets = sets
         self._voiding = voiding
-        self._places: dict[frozenset[int], list[Span]] = {}
+        self._places: dict[frozenset[int], list[tuple[int, int]]] = {}
 
     def judge(self, finding: Finding) -> Finding:
         """The finding, excused if a context says so."""
@@ -173,21 +175,24 @@ class _Contexts:
         return finding
 
     def _near(self, finding: Finding, numbers: frozenset[int]) -> bool:
+        """Whether one of the words stands near the finding and not inside of it."""
         if numbers not in self._places:
-            self._places[numbers] = [
-                self._text.span(view, start, end)
+            self._places[numbers] = sorted(
+                (span.start, span.end)
                 for view, hits in self._scans
                 if view.kind is not ViewKind.SQUEEZED
                 for number in numbers & hits.keys()
-                for start, end in hits[number]
-            ]
-        span = finding.span
-        return any(
-            place.start <= span.end + _CONTEXT_CHARACTERS
-            and place.end >= span.start - _CONTEXT_CHARACTERS
-            and not (span.start <= place.start and place.end <= span.end)
-            for place in self._places[numbers]
-        )
+                for span in (self._text.span(view, *place) for place in hits[number])
+            )
+        span, places = finding.span, self._places[numbers]
+        first = bisect_left(places, (span.start - _CONTEXT_CHARACTERS, 0))
+        for index in range(first, len(places)):
+            start, end = places[index]
+            if start > span.end + _CONTEXT_CHARACTERS:
+                return False
+            if not (span.start <= start and end <= span.end):
+                return True
+        return False
 
 
 def _term(

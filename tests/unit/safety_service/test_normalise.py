@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety_service.normalise import Normaliser, ViewKind, squeeze
+from safety_service.disguises import ViewKind, squeeze
+from safety_service.normalise import Normaliser
 
 
 def _readings(text: str) -> list[str]:
