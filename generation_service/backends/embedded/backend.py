@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generation_service.backends.embedded.picture import MAX_EDGE, MIN_EDGE, Variant
+from generation_service.backends.embedded.variants import MAX_EDGE, MIN_EDGE, Variant
 from generation_service.backends.interface import (
     MadeFile,
     MediaModelNotFoundError,

@@ -3,29 +3,26 @@
 A process of its own, so that a long render never holds up the event loop and a crash in native
 code takes nothing else along. It imports nothing of the service but the renderer. It ends when
 its parent does, since then stdin closes.
-
-A message is a length (4 bytes, big endian) and as many bytes: orders are JSON objects, answers
-are one byte, `+` or `-`, and a PNG or the name of an exception.
 """
 
 from __future__ import annotations
 
 import json
-import struct
+import signal
 import sys
 from typing import TYPE_CHECKING
 
-from generation_service.backends.embedded.picture import Variant, render_picture
+from generation_service.backends.embedded.framing import DONE, FAILED, LENGTH
+from generation_service.backends.embedded.picture import render_picture
+from generation_service.backends.embedded.variants import Variant
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-LENGTH = struct.Struct(">I")
-DONE, FAILED = b"+", b"-"
-
 
 def main() -> None:
     """Serve until stdin closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who then closes stdin
     orders, answers = sys.stdin.buffer, sys.stdout.buffer
     while (order := _read(orders)) is not None:
         answer = _work(order)

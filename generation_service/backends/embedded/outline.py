@@ -43,6 +43,12 @@ def polygon(*corners: Pair) -> Points:
     return np.array(corners, dtype=np.float64)
 
 
+def path(text: str) -> list[Pair]:
+    """Corners from text: `"0 -1, 0.5 0.5"` is two of them."""
+    pairs = (corner.split() for corner in text.split(","))
+    return [(float(x), float(y)) for x, y in pairs]
+
+
 def ellipse(cx: float, cy: float, rx: float, ry: float | None = None, *, steps: int = 64) -> Points:
     """An ellipse, or a circle when `ry` is left out."""
     turn = np.linspace(0.0, 2.0 * math.pi, steps, endpoint=False)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from enum import StrEnum
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -20,22 +19,12 @@ from generation_service.backends.embedded.palette import choose_palette
 from generation_service.backends.embedded.reading import Reading, read_prompt
 from generation_service.backends.embedded.stage import Stage
 from generation_service.backends.embedded.texture import Textures
+from generation_service.backends.embedded.variants import Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from PIL import Image
-
-MIN_EDGE = 64
-MAX_EDGE = 2048
-
-
-class Variant(StrEnum):
-    """Which hand draws."""
-
-    PAINTED = "picture-a"
-    PRINTED = "picture-b"
-
 
 _LAYOUTS: dict[str, Callable[[Stage], None]] = {
     "landscape": landscape.compose,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from generation_service.backends.embedded.child import DONE, LENGTH
+from generation_service.backends.embedded.framing import DONE, LENGTH
 from generation_service.backends.interface import AttemptFailedError
 
 if TYPE_CHECKING:

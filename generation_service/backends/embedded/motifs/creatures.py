@@ -10,6 +10,7 @@ from generation_service.backends.embedded.outline import (
     box,
     ellipse,
     leaf,
+    path,
     polygon,
     sector,
     smooth,
@@ -22,65 +23,39 @@ if TYPE_CHECKING:
 
 def cat(rng: Random) -> list[Shape]:
     """A sitting cat seen from the front, tail to one side."""
-    side = rng.choice((-1.0, 1.0))
-    parts = [
-        Shape(
-            stroke(
-                [(0.3 * side, 0.88), (0.85 * side, 0.8), (0.82 * side, 0.3), (0.6 * side, 0.1)],
-                0.17,
-                0.09,
-            ),
-            "deep",
-        ),
-        Shape(
-            smooth(
-                [
-                    (0, -0.2),
-                    (0.34, 0.05),
-                    (0.5, 0.6),
-                    (0.4, 1.0),
-                    (-0.4, 1.0),
-                    (-0.5, 0.6),
-                    (-0.34, 0.05),
-                ]
-            ),
-            "main",
-        ),
-        Shape(
-            smooth([(0, 0.1), (0.2, 0.4), (0.14, 0.9), (-0.14, 0.9), (-0.2, 0.4)]), "light", 0.55
-        ),
+    s = rng.choice((-1.0, 1.0))
+    tail = [(0.3 * s, 0.88), (0.85 * s, 0.8), (0.82 * s, 0.3), (0.6 * s, 0.1)]
+    body = path("0 -0.2, 0.34 0.05, 0.5 0.6, 0.4 1.0, -0.4 1.0, -0.5 0.6, -0.34 0.05")
+    belly = path("0 0.1, 0.2 0.4, 0.14 0.9, -0.14 0.9, -0.2 0.4")
+    return [
+        Shape(stroke(tail, 0.17, 0.09), "deep"),
+        Shape(smooth(body), "main"),
+        Shape(smooth(belly), "light", 0.55),
+        *(Shape(ellipse(x, 0.95, 0.17, 0.09), "deep") for x in (-0.2, 0.2)),
+        *_cat_head(),
     ]
+
+
+def _cat_head() -> list[Shape]:
+    parts = []
     for x in (-1.0, 1.0):
-        parts.append(Shape(polygon((0.12 * x, -0.66), (0.46 * x, -1.0), (0.48 * x, -0.4)), "main"))
-        parts.append(
-            Shape(polygon((0.22 * x, -0.66), (0.41 * x, -0.86), (0.42 * x, -0.5)), "accent")
-        )
+        parts += [
+            Shape(polygon((0.12 * x, -0.66), (0.46 * x, -1.0), (0.48 * x, -0.4)), "main"),
+            Shape(polygon((0.22 * x, -0.66), (0.41 * x, -0.86), (0.42 * x, -0.5)), "accent"),
+        ]
     parts.append(Shape(ellipse(0, -0.35, 0.5, 0.41), "main"))
-    for i in range(3):
-        parts.append(
-            Shape(
-                polygon(
-                    (-0.1 + 0.1 * i - 0.03, -0.75),
-                    (-0.1 + 0.1 * i + 0.03, -0.75),
-                    (-0.1 + 0.1 * i, -0.55),
-                ),
-                "deep",
-            )
-        )
+    for x in (-0.1, 0.0, 0.1):
+        parts.append(Shape(polygon((x - 0.03, -0.75), (x + 0.03, -0.75), (x, -0.55)), "deep"))
     for x in (-1.0, 1.0):
+        upper = [(0.12 * x, -0.16), (0.45 * x, -0.2), (0.72 * x, -0.28)]
+        lower = [(0.12 * x, -0.12), (0.45 * x, -0.1), (0.7 * x, -0.1)]
         parts += [
             Shape(ellipse(0.21 * x, -0.4, 0.115, 0.13), "warm"),
             Shape(ellipse(0.21 * x, -0.4, 0.04, 0.11), "dark"),
-            Shape(
-                stroke([(0.12 * x, -0.16), (0.45 * x, -0.2), (0.72 * x, -0.28)], 0.022), "dark", 0.7
-            ),
-            Shape(
-                stroke([(0.12 * x, -0.12), (0.45 * x, -0.1), (0.7 * x, -0.1)], 0.022), "dark", 0.7
-            ),
-            Shape(ellipse(0.2 * x, 0.95, 0.17, 0.09), "deep"),
+            Shape(stroke(upper, 0.022), "dark", 0.7),
+            Shape(stroke(lower, 0.022), "dark", 0.7),
         ]
-    parts.append(Shape(polygon((-0.07, -0.23), (0.07, -0.23), (0, -0.14)), "accent"))
-    return parts
+    return [*parts, Shape(polygon((-0.07, -0.23), (0.07, -0.23), (0, -0.14)), "accent")]
 
 
 def dog(rng: Random) -> list[Shape]:
@@ -95,31 +70,19 @@ def dog(rng: Random) -> list[Shape]:
         *legs,
         Shape(
             smooth(
-                [
-                    (-0.72, 0.1),
-                    (-0.5, -0.12),
-                    (0.2, -0.1),
-                    (0.55, -0.25),
-                    (0.66, 0.1),
-                    (0.5, 0.42),
-                    (-0.1, 0.38),
-                    (-0.6, 0.46),
-                ]
+                path(
+                    "-0.72 0.1, -0.5 -0.12, 0.2 -0.1, 0.55 -0.25, "
+                    "0.66 0.1, 0.5 0.42, -0.1 0.38, -0.6 0.46"
+                )
             ),
             "main",
         ),
         Shape(ellipse(-0.25, 0.1, 0.25, 0.17), "deep", 0.7),
         Shape(
             smooth(
-                [
-                    (0.32, -0.3),
-                    (0.4, -0.75),
-                    (0.7, -0.78),
-                    (0.98, -0.52),
-                    (0.96, -0.36),
-                    (0.66, -0.26),
-                    (0.56, 0.0),
-                ]
+                path(
+                    "0.32 -0.3, 0.4 -0.75, 0.7 -0.78, 0.98 -0.52, 0.96 -0.36, 0.66 -0.26, 0.56 0.0"
+                )
             ),
             "main",
         ),
@@ -135,10 +98,14 @@ def dog(rng: Random) -> list[Shape]:
 
 def horse(rng: Random) -> list[Shape]:
     """A horse in profile with a cut-paper mane."""
-    toss = rng.uniform(-0.05, 0.05)
+    toss = 0.74 + rng.uniform(-0.05, 0.05)
+    body = path(
+        "-0.72 0.05, -0.4 -0.16, 0.1 -0.08, 0.45 -0.16, 0.5 0.2, 0.2 0.36, -0.3 0.32, -0.64 0.36"
+    )
+    neck = path("0.9 -0.34, 0.7 -0.48, 0.5 0.14, 0.2 0.05, 0.4 -0.5, 0.56 -0.85")
     legs = [
-        Shape(stroke([(x, 0.2), (x + bend, 0.6), (x, 0.97)], 0.17, 0.09), t)
-        for x, bend, t in (
+        Shape(stroke([(x, 0.2), (x + bend, 0.6), (x, 0.97)], 0.17, 0.09), tone)
+        for x, bend, tone in (
             (-0.45, -0.06, "deep"),
             (0.22, 0.05, "deep"),
             (-0.6, 0.05, "main"),
@@ -152,36 +119,8 @@ def horse(rng: Random) -> list[Shape]:
     return [
         Shape(stroke([(-0.64, -0.05), (-0.95, 0.1), (-0.9, 0.6)], 0.2, 0.05), "second"),
         *legs,
-        Shape(
-            smooth(
-                [
-                    (-0.72, 0.05),
-                    (-0.4, -0.16),
-                    (0.1, -0.08),
-                    (0.45, -0.16),
-                    (0.5, 0.2),
-                    (0.2, 0.36),
-                    (-0.3, 0.32),
-                    (-0.64, 0.36),
-                ]
-            ),
-            "main",
-        ),
-        Shape(
-            smooth(
-                [
-                    (0.2, 0.05),
-                    (0.4, -0.5),
-                    (0.56, -0.85),
-                    (0.74 + toss, -0.8),
-                    (0.98, -0.46),
-                    (0.9, -0.34),
-                    (0.7, -0.48),
-                    (0.5, 0.14),
-                ]
-            ),
-            "main",
-        ),
+        Shape(smooth(body), "main"),
+        Shape(smooth([*neck, (toss, -0.8), (0.98, -0.46)]), "main"),
         Shape(polygon((0.55, -0.8), (0.6, -1.0), (0.68, -0.8)), "main"),
         *mane,
         Shape(ellipse(0.72, -0.66, 0.04), "dark"),
@@ -212,9 +151,7 @@ def fish(rng: Random) -> list[Shape]:
         Shape(polygon((-0.5, 0), (-1.0, -0.42), (-0.86, 0.0), (-1.0, 0.42)), "second"),
         Shape(smooth([(-0.1, -0.38), (0.2, -0.78), (0.4, -0.3)]), "accent"),
         Shape(
-            smooth(
-                [(-0.62, 0), (-0.1, -0.42), (0.5, -0.42), (0.95, -0.05), (0.5, 0.4), (-0.1, 0.42)]
-            ),
+            smooth(path("-0.62 0, -0.1 -0.42, 0.5 -0.42, 0.95 -0.05, 0.5 0.4, -0.1 0.42")),
             "main",
         ),
     ]
@@ -249,16 +186,10 @@ def whale(rng: Random) -> list[Shape]:
         ),
         Shape(
             smooth(
-                [
-                    (-0.8, 0.0),
-                    (-0.3, -0.1),
-                    (0.2, -0.4),
-                    (0.8, -0.25),
-                    (0.98, 0.25),
-                    (0.6, 0.7),
-                    (0, 0.74),
-                    (-0.55, 0.4),
-                ]
+                path(
+                    "-0.8 0.0, -0.3 -0.1, 0.2 -0.4, 0.8 -0.25, "
+                    "0.98 0.25, 0.6 0.7, 0 0.74, -0.55 0.4"
+                )
             ),
             "main",
         ),
@@ -274,17 +205,7 @@ def owl(rng: Random) -> list[Shape]:
     """A night bird made of rings."""
     parts = [
         Shape(
-            smooth(
-                [
-                    (-0.55, -0.85),
-                    (0, -0.68),
-                    (0.55, -0.85),
-                    (0.6, 0.1),
-                    (0.4, 0.9),
-                    (-0.4, 0.9),
-                    (-0.6, 0.1),
-                ]
-            ),
+            smooth(path("-0.55 -0.85, 0 -0.68, 0.55 -0.85, 0.6 0.1, 0.4 0.9, -0.4 0.9, -0.6 0.1")),
             "main",
         ),
         Shape(ellipse(0, 0.35, 0.36, 0.5), "light", 0.8),
@@ -316,9 +237,7 @@ def elephant(rng: Random) -> list[Shape]:
         Shape(stroke([(-0.72, -0.05), (-0.86, 0.2), (-0.84, 0.5)], 0.07, 0.04), "deep"),
         *legs,
         Shape(
-            smooth(
-                [(-0.78, 0.1), (-0.5, -0.5), (0.1, -0.55), (0.4, -0.1), (0.25, 0.5), (-0.6, 0.5)]
-            ),
+            smooth(path("-0.78 0.1, -0.5 -0.5, 0.1 -0.55, 0.4 -0.1, 0.25 0.5, -0.6 0.5")),
             "main",
         ),
         Shape(
@@ -375,7 +294,7 @@ def dragon(rng: Random) -> list[Shape]:
         *spikes,
         *(Shape(stroke([(x, 0.5), (x + 0.05, 0.95)], 0.22, 0.16), "deep") for x in (-0.35, 0.15)),
         Shape(
-            smooth([(-0.62, 0.25), (-0.1, -0.05), (0.3, 0.05), (0.4, 0.5), (0, 0.75), (-0.5, 0.6)]),
+            smooth(path("-0.62 0.25, -0.1 -0.05, 0.3 0.05, 0.4 0.5, 0 0.75, -0.5 0.6")),
             "main",
         ),
         Shape(stroke([(0.25, 0.25), (0.5, -0.1), (0.5, -0.42)], 0.32, 0.2), "main"),

@@ -9,6 +9,7 @@ from generation_service.backends.embedded.outline import (
     Shape,
     box,
     ellipse,
+    path,
     polygon,
     sector,
     smooth,
@@ -31,9 +32,7 @@ def person(rng: Random) -> list[Shape]:
         Shape(stroke([(-0.18, -0.25), (-0.55, -0.1), (-0.8, -up)], 0.13, 0.08), "second"),
         Shape(stroke([(0.18, -0.25), (0.55, -0.35), (0.75, 0.1 - up)], 0.13, 0.08), "second"),
         Shape(
-            smooth(
-                [(-0.2, -0.38), (0.2, -0.38), (0.3, 0.2), (0.46, 0.62), (-0.46, 0.62), (-0.3, 0.2)]
-            ),
+            smooth(path("-0.2 -0.38, 0.2 -0.38, 0.3 0.2, 0.46 0.62, -0.46 0.62, -0.3 0.2")),
             "main",
         ),
         *(Shape(ellipse(0, y, 0.045), "warm") for y in (-0.15, 0.05, 0.25)),
@@ -47,20 +46,8 @@ def person(rng: Random) -> list[Shape]:
 def face(rng: Random) -> list[Shape]:
     """A mask in two halves, as the cubists liked it."""
     gaze = rng.uniform(-0.05, 0.05)
-    left = smooth(
-        [
-            (0, -0.95),
-            (-0.6, -0.7),
-            (-0.7, 0.1),
-            (-0.35, 0.85),
-            (0, 0.98),
-            (0.05, 0.3),
-            (-0.05, -0.2),
-        ]
-    )
-    right = smooth(
-        [(0, -0.95), (0.6, -0.7), (0.7, 0.1), (0.35, 0.85), (0, 0.98), (0.05, 0.3), (-0.05, -0.2)]
-    )
+    left = smooth(path("0 -0.95, -0.6 -0.7, -0.7 0.1, -0.35 0.85, 0 0.98, 0.05 0.3, -0.05 -0.2"))
+    right = smooth(path("0 -0.95, 0.6 -0.7, 0.7 0.1, 0.35 0.85, 0 0.98, 0.05 0.3, -0.05 -0.2"))
     parts = [Shape(right, "second"), Shape(left, rng.choice(SKINS))]
     for x, tone in ((-0.32, "light"), (0.32, "warm")):
         parts += [

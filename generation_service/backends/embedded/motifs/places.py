@@ -9,6 +9,7 @@ from generation_service.backends.embedded.outline import (
     Shape,
     box,
     ellipse,
+    path,
     polygon,
     sector,
     smooth,
@@ -145,15 +146,7 @@ def car(rng: Random) -> list[Shape]:
         ),
         Shape(
             smooth(
-                [
-                    (-0.95, 0.5),
-                    (-0.85, 0.18),
-                    (-0.3, 0.1),
-                    (0.4, 0.1),
-                    (0.92, 0.28),
-                    (0.97, 0.7),
-                    (-0.95, 0.72),
-                ]
+                path("-0.95 0.5, -0.85 0.18, -0.3 0.1, 0.4 0.1, 0.92 0.28, 0.97 0.7, -0.95 0.72")
             ),
             "main",
         ),

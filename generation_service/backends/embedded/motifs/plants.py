@@ -10,6 +10,7 @@ from generation_service.backends.embedded.outline import (
     ellipse,
     leaf,
     moved,
+    path,
     petal,
     placed,
     polygon,
@@ -87,9 +88,7 @@ def tree(rng: Random) -> list[Shape]:
     """A branching trunk under a crown of many leaf clusters."""
     parts = [
         Shape(
-            smooth(
-                [(-0.17, 1.0), (-0.08, 0.5), (-0.09, 0.05), (0.09, 0.05), (0.08, 0.5), (0.19, 1.0)]
-            ),
+            smooth(path("-0.17 1.0, -0.08 0.5, -0.09 0.05, 0.09 0.05, 0.08 0.5, 0.19 1.0")),
             "trunk",
         ),
         Shape(stroke([(0, 0.3), (-0.22, -0.05), (-0.42, -0.3)], 0.1, 0.03), "trunk"),
@@ -163,7 +162,7 @@ def mushroom(rng: Random) -> list[Shape]:
     """A dotted cap on a stout foot."""
     parts = [
         Shape(
-            smooth([(-0.22, 0.0), (0.22, 0.0), (0.2, 0.6), (0.3, 1.0), (-0.3, 1.0), (-0.2, 0.6)]),
+            smooth(path("-0.22 0.0, 0.22 0.0, 0.2 0.6, 0.3 1.0, -0.3 1.0, -0.2 0.6")),
             "light",
         ),
         Shape(sector(0, 0.1, 0.9, math.pi, math.tau), "main"),
@@ -181,19 +180,11 @@ def mushroom(rng: Random) -> list[Shape]:
 
 def fruit(rng: Random) -> list[Shape]:
     """An apple, half in shade, with a leaf."""
-    body = [
-        (0, -0.42),
-        (0.42, -0.58),
-        (0.82, -0.2),
-        (0.66, 0.6),
-        (0.25, 0.92),
-        (0, 0.84),
-        (-0.25, 0.92),
-        (-0.66, 0.6),
-        (-0.82, -0.2),
-        (-0.42, -0.58),
-    ]
-    half = [(0.1, -0.46), (0.42, -0.58), (0.82, -0.2), (0.66, 0.6), (0.25, 0.92), (0.42, 0.2)]
+    body = path(
+        "0 -0.42, 0.42 -0.58, 0.82 -0.2, 0.66 0.6, 0.25 0.92, "
+        "0 0.84, -0.25 0.92, -0.66 0.6, -0.82 -0.2, -0.42 -0.58"
+    )
+    half = path("0.1 -0.46, 0.42 -0.58, 0.82 -0.2, 0.66 0.6, 0.25 0.92, 0.42 0.2")
     return [
         Shape(stroke([(0, -0.4), (0.04, -0.7), (0.14, -0.95)], 0.08), "trunk"),
         Shape(smooth(body), "main"),

@@ -11,6 +11,7 @@ from generation_service.backends.embedded.outline import (
     ellipse,
     leaf,
     moved,
+    path,
     petal,
     polygon,
     rotated,
@@ -106,7 +107,7 @@ def snow(rng: Random) -> list[Shape]:
 
 def lightning(rng: Random) -> list[Shape]:
     """One zigzag with an echo."""
-    bolt = [(0.1, -1.0), (-0.45, 0.1), (-0.05, 0.05), (-0.3, 1.0), (0.5, -0.25), (0.08, -0.18)]
+    bolt = path("0.1 -1.0, -0.45 0.1, -0.05 0.05, -0.3 1.0, 0.5 -0.25, 0.08 -0.18")
     lean = rng.uniform(-0.1, 0.1)
     shifted = [(x + lean * y + 0.1, y) for x, y in bolt]
     return [Shape(polygon(*shifted), "accent", 0.7), Shape(polygon(*bolt), "warm")]
@@ -126,9 +127,7 @@ def rainbow(rng: Random) -> list[Shape]:
 def bird(rng: Random) -> list[Shape]:
     """A bird in flight, wings up, cut from five pieces."""
     lift = rng.uniform(0.55, 0.95)
-    body = smooth(
-        [(-0.75, 0.22), (-0.2, 0.02), (0.35, -0.08), (0.62, 0.02), (0.4, 0.26), (-0.2, 0.34)]
-    )
+    body = smooth(path("-0.75 0.22, -0.2 0.02, 0.35 -0.08, 0.62 0.02, 0.4 0.26, -0.2 0.34"))
     near = smooth(
         [(-0.12, 0.12), (0.02, -0.3 * lift), (-0.32, -1.0 * lift), (-0.5, -0.4), (-0.4, 0.1)]
     )
@@ -175,15 +174,7 @@ def balloon(rng: Random) -> list[Shape]:
     parts = [
         Shape(
             smooth(
-                [
-                    (0, -1),
-                    (0.66, -0.72),
-                    (0.72, -0.2),
-                    (0.2, 0.42),
-                    (-0.2, 0.42),
-                    (-0.72, -0.2),
-                    (-0.66, -0.72),
-                ]
+                path("0 -1, 0.66 -0.72, 0.72 -0.2, 0.2 0.42, -0.2 0.42, -0.72 -0.2, -0.66 -0.72")
             ),
             "main",
         )
@@ -217,17 +208,7 @@ def rocket(rng: Random) -> list[Shape]:
         Shape(polygon((-0.26, 0.0), (-0.62, 0.6), (-0.2, 0.42)), "accent"),
         Shape(polygon((0.26, 0.0), (0.62, 0.6), (0.2, 0.42)), "accent"),
         Shape(
-            smooth(
-                [
-                    (0, -1),
-                    (0.3, -0.45),
-                    (0.32, 0.1),
-                    (0.2, 0.5),
-                    (-0.2, 0.5),
-                    (-0.32, 0.1),
-                    (-0.3, -0.45),
-                ]
-            ),
+            smooth(path("0 -1, 0.3 -0.45, 0.32 0.1, 0.2 0.5, -0.2 0.5, -0.32 0.1, -0.3 -0.45")),
             "light",
         ),
         Shape(smooth([(0, -1), (0.25, -0.56), (0.1, -0.5), (-0.1, -0.5), (-0.25, -0.56)]), "main"),

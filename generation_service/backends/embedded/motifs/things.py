@@ -11,11 +11,11 @@ from generation_service.backends.embedded.outline import (
     ellipse,
     leaf,
     moved,
+    path,
     polygon,
     rotated,
     sector,
     smooth,
-    star,
     stroke,
 )
 
@@ -25,18 +25,10 @@ if TYPE_CHECKING:
 
 def heart(rng: Random) -> list[Shape]:
     """A heart, with a second one inside."""
-    outer = [
-        (0, -0.38),
-        (0.42, -0.8),
-        (0.9, -0.5),
-        (0.82, 0.05),
-        (0.4, 0.55),
-        (0, 0.92),
-        (-0.4, 0.55),
-        (-0.82, 0.05),
-        (-0.9, -0.5),
-        (-0.42, -0.8),
-    ]
+    outer = path(
+        "0 -0.38, 0.42 -0.8, 0.9 -0.5, 0.82 0.05, 0.4 0.55, "
+        "0 0.92, -0.4 0.55, -0.82 0.05, -0.9 -0.5, -0.42 -0.8"
+    )
     inside = rng.uniform(0.45, 0.6)
     return [
         Shape(smooth(outer), "main"),
@@ -55,7 +47,7 @@ def eye(rng: Random) -> list[Shape]:
     return [
         *lashes,
         Shape(
-            smooth([(-1, 0), (-0.45, -0.42), (0.45, -0.42), (1, 0), (0.45, 0.42), (-0.45, 0.42)]),
+            smooth(path("-1 0, -0.45 -0.42, 0.45 -0.42, 1 0, 0.45 0.42, -0.45 0.42")),
             "light",
         ),
         Shape(ellipse(look, 0, 0.4), "main"),
@@ -84,9 +76,7 @@ def hand(rng: Random) -> list[Shape]:
         Shape(stroke([(-0.25, 0.6), (-0.6, 0.4), (-0.8, 0.08)], 0.26, 0.18), "main"),
         Shape(ellipse(-0.8, 0.08, 0.09), "main"),
         Shape(
-            smooth(
-                [(-0.36, 0.2), (0.38, 0.2), (0.36, 0.75), (0.2, 1.0), (-0.2, 1.0), (-0.36, 0.75)]
-            ),
+            smooth(path("-0.36 0.2, 0.38 0.2, 0.36 0.75, 0.2 1.0, -0.2 1.0, -0.36 0.75")),
             "main",
         ),
         Shape(sector(0.03, 0.6, 0.2, math.pi, math.tau * 0.98, 0.15), "accent"),
@@ -106,37 +96,6 @@ def clock(rng: Random) -> list[Shape]:
         Shape(rotated(leaf(0, 0.12, 0, 0.78, 0.08), minute), "dark"),
         Shape(ellipse(0, 0, 0.07), "warm"),
     ]
-    return parts
-
-
-def book(rng: Random) -> list[Shape]:
-    """An open book; lines, no letters."""
-    parts = [
-        Shape(polygon((-1, -0.4), (0, -0.25), (1, -0.4), (1, 0.62), (0, 0.8), (-1, 0.62)), "main"),
-        Shape(
-            smooth(
-                [(-0.92, -0.46), (-0.45, -0.56), (0, -0.3), (0, 0.7), (-0.45, 0.44), (-0.92, 0.54)],
-                steps=5,
-            ),
-            "light",
-        ),
-        Shape(
-            smooth(
-                [(0.92, -0.46), (0.45, -0.56), (0, -0.3), (0, 0.7), (0.45, 0.44), (0.92, 0.54)],
-                steps=5,
-            ),
-            "glow",
-        ),
-    ]
-    for i in range(6):
-        y = -0.3 + 0.13 * i
-        end = rng.uniform(0.3, 0.75)
-        parts.append(Shape(stroke([(-0.8, y), (-0.8 + end, y + 0.05)], 0.035), "dark", 0.7))
-        if i > 2:
-            parts.append(
-                Shape(stroke([(0.14, y + 0.06), (0.14 + end, y - 0.02)], 0.035), "dark", 0.7)
-            )
-    parts.append(Shape(ellipse(0.48, -0.22, 0.15), "accent"))
     return parts
 
 
@@ -179,18 +138,11 @@ def note(rng: Random) -> list[Shape]:
 
 def guitar(rng: Random) -> list[Shape]:
     """A cubist's guitar, half of it in shade."""
-    body = [
-        (-0.16, -0.05),
-        (0.34, 0.0),
-        (0.34, 0.26),
-        (0.52, 0.6),
-        (0.3, 0.98),
-        (-0.3, 0.98),
-        (-0.52, 0.6),
-        (-0.34, 0.26),
-        (-0.34, 0.0),
-    ]
-    shade = [(0.02, -0.05), (0.34, 0.0), (0.34, 0.26), (0.52, 0.6), (0.3, 0.98), (0.02, 0.98)]
+    body = path(
+        "-0.16 -0.05, 0.34 0.0, 0.34 0.26, 0.52 0.6, "
+        "0.3 0.98, -0.3 0.98, -0.52 0.6, -0.34 0.26, -0.34 0.0"
+    )
+    shade = path("0.02 -0.05, 0.34 0.0, 0.34 0.26, 0.52 0.6, 0.3 0.98, 0.02 0.98")
     return [
         Shape(box(-0.07, -0.85, 0.09, 0.3), "trunk"),
         Shape(polygon((-0.12, -1.0), (0.14, -0.96), (0.12, -0.78), (-0.1, -0.78)), "dark"),
@@ -227,86 +179,6 @@ def gear(rng: Random) -> list[Shape]:
             Shape(ellipse(cx, cy, r * 0.13), "warm"),
         ]
     return parts
-
-
-def cup(rng: Random) -> list[Shape]:
-    """A cup with steam."""
-    bend = rng.uniform(0.1, 0.18)
-    return [
-        *(
-            Shape(
-                stroke(
-                    [(x, -0.3), (x + bend, -0.5), (x - bend, -0.7), (x + bend * 0.5, -0.95)],
-                    0.07,
-                    0.02,
-                ),
-                "haze",
-                0.8,
-            )
-            for x in (-0.25, 0.1)
-        ),
-        Shape(sector(0.55, 0.25, 0.34, -math.pi / 2, math.pi / 2, 0.2), "deep"),
-        Shape(
-            smooth(
-                [
-                    (-0.62, -0.12),
-                    (0.62, -0.12),
-                    (0.52, 0.55),
-                    (0.2, 0.82),
-                    (-0.2, 0.82),
-                    (-0.52, 0.55),
-                ]
-            ),
-            "main",
-        ),
-        Shape(ellipse(0, -0.12, 0.6, 0.13), "trunk"),
-        Shape(stroke([(-0.56, 0.2), (0, 0.28), (0.56, 0.2)], 0.1), "accent"),
-        Shape(ellipse(0, 0.92, 0.75, 0.09), "second"),
-    ]
-
-
-def key(rng: Random) -> list[Shape]:
-    """An old door key."""
-    turn = rng.uniform(-0.5, 0.5)
-    parts = [
-        sector(0, -0.58, 0.38, 0, math.tau, 0.2),
-        box(-0.08, -0.25, 0.08, 0.95),
-        box(0.05, 0.5, 0.36, 0.64),
-        box(0.05, 0.76, 0.28, 0.9),
-    ]
-    shapes = [Shape(rotated(p, turn), "main") for p in parts]
-    return [*shapes, Shape(rotated(ellipse(0, -0.58, 0.1), turn), "accent")]
-
-
-def lamp(rng: Random) -> list[Shape]:
-    """A lantern or bulb with its glow."""
-    size = rng.uniform(0.75, 0.9)
-    return [
-        Shape(ellipse(0, -0.2, size), "glow", 0.3),
-        Shape(star(0, -0.2, 0.98, 0.66, 12), "warm", 0.35),
-        Shape(
-            smooth(
-                [
-                    (0, -0.72),
-                    (0.44, -0.45),
-                    (0.4, 0.0),
-                    (0.2, 0.3),
-                    (-0.2, 0.3),
-                    (-0.4, 0.0),
-                    (-0.44, -0.45),
-                ]
-            ),
-            "glow",
-        ),
-        Shape(
-            stroke(
-                [(-0.12, 0.28), (-0.14, -0.15), (0.0, -0.02), (0.14, -0.15), (0.12, 0.28)], 0.035
-            ),
-            "accent",
-        ),
-        *(Shape(box(-0.2, 0.3 + 0.13 * i, 0.2, 0.4 + 0.13 * i), "dark") for i in range(3)),
-        Shape(sector(0, 0.68, 0.12, 0, math.pi), "dark"),
-    ]
 
 
 def fire(rng: Random) -> list[Shape]:

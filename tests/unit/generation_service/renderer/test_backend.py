@@ -9,8 +9,9 @@ import psutil
 import pytest
 
 from generation_service.backends.embedded.backend import EmbeddedBackend
-from generation_service.backends.embedded.picture import Variant, render_picture
+from generation_service.backends.embedded.picture import render_picture
 from generation_service.backends.embedded.process import CHILD_MODULE, RenderPool
+from generation_service.backends.embedded.variants import Variant
 from generation_service.backends.interface import (
     AttemptFailedError,
     MediaModelNotFoundError,

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from generation_service.backends.embedded.picture import Variant, render_picture
+from generation_service.backends.embedded.picture import render_picture
+from generation_service.backends.embedded.variants import Variant
 
 PROMPTS = [
     "A flower in the meadow",
