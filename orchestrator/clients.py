@@ -18,7 +18,7 @@ import structlog
 from orchestrator.converters import generation, verdicts, words
 from orchestrator.intake import Claim
 from orchestrator.model import StageFailure
-from servicekit.channel import deadline, retry_unavailable
+from servicekit.channel import deadline, ending, retry_unavailable
 from servicekit.errors import Code, NotFoundError, RemoteError, UnavailableError, remote_error
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
@@ -30,7 +30,6 @@ from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
-        AsyncIterator,
         Awaitable,
         Callable,
         Iterator,
@@ -138,17 +137,17 @@ class GenerationClient:
         self._media_seconds = media_seconds
         self._models: dict[str, tuple[float, str]] = {}
 
-    async def generate_text(self, request: TextRequest) -> AsyncIterator[TextDelta | TextAnswer]:
+    async def generate_text(
+        self, request: TextRequest
+    ) -> AsyncGenerator[TextDelta | TextAnswer, None]:
         """See `ports.Generation`."""
         with _generation_failures():
             call = self._stub.GenerateText(
                 generation.text_request_to_proto(request), timeout=deadline(self._text_seconds)
             )
-            try:
+            with ending(call):
                 async for response in call:
                     yield generation.text_event_from_proto(response)
-            finally:
-                call.cancel()
 
     async def generate_media(self, request: MediaRequest) -> AsyncGenerator[JobEvent, None]:
         """See `ports.Generation`."""
@@ -156,13 +155,11 @@ class GenerationClient:
             call = self._stub.GenerateMedia(
                 generation.media_request_to_proto(request), timeout=deadline(self._media_seconds)
             )
-            try:
+            with ending(call):
                 async for response in call:
                     event = generation.job_event_from_proto(response)
                     if event is not None:
                         yield event
-            finally:
-                call.cancel()
 
     async def release_media(self, execution_id: str, item_id: str, sha256: str) -> None:
         """See `ports.Generation`."""
@@ -275,7 +272,9 @@ class TrackerClient:
                 lambda: self._stub.GetExecution(request, timeout=deadline(self._limit_seconds))
             )
 
-    async def watch(self, execution_id: str) -> AsyncIterator[tracker_pb2.WatchItemsResponse]:
+    async def watch(
+        self, execution_id: str
+    ) -> AsyncGenerator[tracker_pb2.WatchItemsResponse, None]:
         """Stream stored items, then new ones.
 
         Raises:
@@ -284,11 +283,9 @@ class TrackerClient:
         """
         with _tracker_failures():
             call = self._stub.WatchItems(tracker_pb2.WatchItemsRequest(execution_id=execution_id))
-            try:
+            with ending(call):
                 async for response in call:
                     yield response
-            finally:
-                call.cancel()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ replica, if any, ran them.
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from stellwerk.orchestrator.v1 import event_pb2
@@ -51,9 +52,10 @@ async def past_events(
         snapshot=event_pb2.Snapshot(execution=_execution(record)),
     )
     if record.summary.state in UNFINISHED:
-        async for stored in tracker.watch(execution_id):
-            if _token(stored.item) > after:
-                yield _item_event(stored.item)
+        async with aclosing(tracker.watch(execution_id)) as watching:
+            async for stored in watching:
+                if _token(stored.item) > after:
+                    yield _item_event(stored.item)
         record = (await tracker.get(execution_id)).record
     else:
         for item in record.items:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from datetime import datetime
 
     from orchestrator.model import Direction, MediaFile, SafetyLevel, Verdict
@@ -169,7 +169,7 @@ JobEvent = JobQueued | JobStarted | JobProgress | JobOutput | JobFinished
 class Generation(Protocol):
     """Makes texts and media. Every failure to get an answer is a StageFailure."""
 
-    def generate_text(self, request: TextRequest) -> AsyncIterator[TextDelta | TextAnswer]:
+    def generate_text(self, request: TextRequest) -> AsyncGenerator[TextDelta | TextAnswer, None]:
         """Stream deltas, then exactly one answer.
 
         Raises:

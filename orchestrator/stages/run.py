@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -248,11 +248,13 @@ class Run:
         if shown_as is not None:
             self.show(replace(shown_as, text="", restart=True))
         answer: TextAnswer | None = None
-        async for piece in self.services.generation.generate_text(request):
-            if isinstance(piece, TextAnswer):
-                answer = piece
-            elif shown_as is not None:
-                self.show(replace(shown_as, text=piece.text, restart=piece.restart))
+        # Closing the stream is what stops the model when this run is cancelled.
+        async with aclosing(self.services.generation.generate_text(request)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, TextAnswer):
+                    answer = piece
+                elif shown_as is not None:
+                    self.show(replace(shown_as, text=piece.text, restart=piece.restart))
         if answer is None or not answer.text.strip():
             raise StageFailure("EMPTY_ANSWER", "The language model gave no answer; try again.")
         return answer

@@ -1,8 +1,9 @@
-"""Small rules of the orchestrator: levels, drawn languages, cached translations, found languages."""
+"""Small rules of the orchestrator: levels, drawn and found languages, cached translations."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -45,7 +46,7 @@ def test_drawn_languages_change_each_pass_and_end_where_the_plan_says(
     assert len(drawn) == iterations
     assert drawn[-1] == "en"
     before_last = drawn[:-1]
-    assert all(a != b for a, b in zip(before_last, before_last[1:], strict=False))
+    assert all(a != b for a, b in itertools.pairwise(before_last))
     assert set(before_last) <= {"fr", "tr", "ja"}
 
 
