@@ -1,4 +1,4 @@
-"""What `record()` costs its caller, with the tracker alive, frozen and dead.
+"""What `record()` costs its caller, with the tracker alive, frozen and dead, beside a bare write.
 
 Usage: `python -m bench.record [--seconds N] [--rate N] [--json FILE]`. The tracker is a stand-in in
 a process of its own, so that what is measured is the recorder. "CPU" is the time of the whole
@@ -95,6 +95,26 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
+def bare(rate: int, seconds: float) -> dict[str, Any]:
+    """Measure the least that anybody could do: JSON of the item, one write to a file."""
+    with tempfile.TemporaryFile(buffering=0) as file:
+
+        def write(number: int) -> None:
+            file.write(json.dumps({**ITEM, "sequence_number": number, **METADATA}).encode())
+
+        costs, _ = paced(write, rate, seconds)
+    return {"state": "bare write", **summary(costs)}
+
+
+def summary(costs: list[float]) -> dict[str, float]:
+    """Return the percentiles of `costs`."""
+    return {
+        "p50_us": round(percentile(costs, 0.5), 1),
+        "p99_us": round(percentile(costs, 0.99), 1),
+        "max_us": round(max(costs), 1),
+    }
+
+
 def measure(state: str, rate: int, seconds: float) -> dict[str, Any]:
     """Measure one state of the tracker: `alive`, `frozen` or `dead`."""
     folder = Path(tempfile.mkdtemp(prefix="bench-record-"))
@@ -114,9 +134,7 @@ def measure(state: str, rate: int, seconds: float) -> dict[str, Any]:
     shutil.rmtree(folder)
     return {
         "state": state,
-        "p50_us": round(percentile(costs, 0.5), 1),
-        "p99_us": round(percentile(costs, 0.99), 1),
-        "max_us": round(max(costs), 1),
+        **summary(costs),
         "cpu_us_per_item": round((cpu - idle) / len(costs) * 1e6, 1),
         "acked": stats.acked,
         "pending": stats.pending,
@@ -133,7 +151,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = [measure(state, options.rate, options.seconds) for state in ("alive", "frozen", "dead")]
     print(" ".join(f"{name:>16}" for name in rows[0]))
-    for row in rows:
+    for row in [bare(options.rate, options.seconds), *rows]:
         print(" ".join(f"{value:>16}" for value in row.values()))
     if options.json:
         about = {

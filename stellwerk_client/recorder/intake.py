@@ -62,6 +62,7 @@ class Intake:
         self._limits = limits
         self._wake_keeper = wake_keeper
         self._lock = threading.Lock()
+        self._slow = False
         self._memory: deque[bytes] = deque()
         self._memory_bytes = 0
         self._other_bytes = 0  # of all segments but the current one
@@ -90,10 +91,14 @@ class Intake:
             else:
                 started = time.perf_counter()
                 written = segment.append(frame)
+                slow = time.perf_counter() - started > self._limits.stall_seconds
                 if not written:
                     self._divert("failed")
-                elif time.perf_counter() - started > self._limits.stall_seconds:
+                elif slow and self._slow:
+                    # The second in a row: a single one is more often a busy CPU, and memory is
+                    # a worse place for an item than a disk that is well.
                     self._divert("stalled")
+                self._slow = slow
                 if written:
                     return True
         if self._memory_bytes + len(frame) > self._limits.memory_bytes:

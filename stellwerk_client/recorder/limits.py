@@ -15,7 +15,7 @@ class Limits:
         quota_bytes: Most bytes of its spool, adopted folders included.
         memory_bytes: Most bytes kept in memory while the disk fails.
         segment_bytes: A segment of this size is left for the next one.
-        stall_seconds: A write that takes longer counts as stalled.
+        stall_seconds: Two writes in a row that take longer mean that the disk is stalled.
         disk_retry_seconds: Wait before a failed disk is tried again.
         sync_seconds: How often the spool is synced; a killed machine loses as much.
         round_seconds: How often full segments, acks and troubles are looked at.

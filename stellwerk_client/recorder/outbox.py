@@ -96,17 +96,24 @@ class Outbox:
         self._careful = False
         self._failures = 0
         self._acks = 0
+        self._heartbeat_lock = threading.Lock()
         self._heartbeats: dict[str, bytes] = {}
 
     def set_heartbeat(self, execution_id: str, payload: bytes | None) -> None:
         """Keep the newest heartbeat of an execution; None = it needs none any more."""
-        with self._lock:
+        # Not the other lock: it is held while the disk is read, and pipelines call this.
+        with self._heartbeat_lock:
             self._heartbeats.pop(execution_id, None)
             if payload is None:
                 return
             if len(self._heartbeats) >= _MAX_HEARTBEATS:
                 self._heartbeats.pop(next(iter(self._heartbeats)))
             self._heartbeats[execution_id] = payload
+
+    def _take_heartbeats(self) -> list[bytes]:
+        with self._heartbeat_lock:
+            ids = list(itertools.islice(self._heartbeats, self._limits.batch_items))
+            return [self._heartbeats.pop(execution_id) for execution_id in ids]
 
     def open_link(self) -> int:
         """Begin a stream; its number goes with `next_request`."""
@@ -121,11 +128,7 @@ class Outbox:
             if link != self._link or len(self._in_flight) >= limit:
                 return None
             batch = self._next_batch()
-            extra: list[bytes] = []
-            if not self._careful and self._heartbeats:
-                extra = list(itertools.islice(self._heartbeats.values(), self._limits.batch_items))
-                for key in list(itertools.islice(self._heartbeats, len(extra))):
-                    del self._heartbeats[key]
+            extra = [] if self._careful else self._take_heartbeats()
             if batch is None:
                 if not extra:
                     return None

@@ -141,10 +141,14 @@ class Sender:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            pause = self._limits.linger_seconds
             if self._outbox.has_work():
-                self._stop.wait(self._connect())
-            else:
-                self._stop.wait(self._limits.linger_seconds)
+                try:
+                    pause = self._connect()
+                except Exception:  # without a sender nothing would ever arrive
+                    log.exception("recorder_sender_failed")
+                    pause = self._limits.max_backoff_seconds
+            self._stop.wait(pause)
 
     def _connect(self) -> float:
         """Keep a stream as long as it lasts; returns the seconds to wait before the next one."""
