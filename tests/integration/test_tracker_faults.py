@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -18,8 +15,10 @@ from hypothesis import strategies as st
 from servicekit.channel import open_channel
 from servicekit.errors import Code, remote_error
 from stellwerk.tracker.v1 import export_service_pb2, tracker_service_pb2
+from stellwerk_client.recorder import Recorder
 from tests.integration.tracker import (
     Item,
+    Process,
     Request,
     Tracker,
     make_item,
@@ -28,7 +27,7 @@ from tests.integration.tracker import (
     running_tracker,
     tracker_on,
 )
-from tests.support import free_port
+from tests.support import eventually
 from tracker_service.taxonomy import RULES
 
 if TYPE_CHECKING:
@@ -189,39 +188,6 @@ async def test_mutated_messages_are_never_our_fault(
     assert await code_of(tracker, "export", everything) == "OK"
 
 
-class Process:
-    """A tracker in a process of its own, which can be killed."""
-
-    def __init__(self, data: Path) -> None:
-        """Choose a port; start with `start`."""
-        self.address = f"127.0.0.1:{free_port()}"
-        self._environment = os.environ | {
-            "TRACKER_LISTEN_ADDRESS": self.address,
-            "TRACKER_DATA_DIR": str(data),
-            "TRACKER_GRACE_SECONDS": "5",
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it; it serves some time later."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tracker_service"],
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-        )
-
-    def wait(self) -> int:
-        """Wait for its end and return the exit code."""
-        process, self._process = self._process, None
-        return 0 if process is None else process.wait(20)
-
-    def end(self, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal, wait for its end and return the exit code."""
-        if self._process is not None:
-            self._process.send_signal(number)
-        return self.wait()
-
-
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
     """A tracker process, not started; killed in the end."""
@@ -268,3 +234,40 @@ async def test_second_tracker_stays_out(process: Process, tmp_path: Path) -> Non
         process.start()
         code = await asyncio.to_thread(process.wait)
     assert code == 78
+
+
+async def test_recorder_and_killed_tracker_lose_nothing(process: Process, tmp_path: Path) -> None:
+    """What a recorder took is in the records once, though the tracker died again and again."""
+    process.start()
+    with Recorder(tmp_path / "spool", process.address) as recorder:
+        for step in range(1, 101):
+            before = recorder.stats().acked
+            for execution in range(20):
+                _record(recorder, f"e{execution}", step)
+            if step % 25 == 0:
+                # Killed in the midst of its work: it has acknowledged some of this round.
+                await eventually(lambda before=before: recorder.stats().acked > before)
+                process.end(signal.SIGKILL)
+                process.start()
+        await eventually(lambda: recorder.stats().pending == 0, within_seconds=30)
+        assert recorder.stats().refused == 0
+    async with open_channel(process.address) as channel:
+        tracker = tracker_on(channel, tmp_path)
+        for execution in range(20):
+            record = await tracker.read(f"e{execution}")
+            assert [item.sequence_number for item in record.items] == list(range(1, 101))
+            assert record.summary.complete
+
+
+def _record(recorder: Recorder, execution_id: str, number: int) -> None:
+    stage, item_type = {1: (0, "pipeline_start"), 100: (5, "pipeline_complete")}.get(
+        number, (1, "warning")
+    )
+    recorder.record(
+        execution_id=execution_id,
+        epoch=1,
+        sequence_number=number,
+        stage=stage,
+        item_type=item_type,
+        metadata={"config_name": "dada", "user_id": "anna", "session_id": "s-anna"},
+    )

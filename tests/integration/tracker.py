@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +25,7 @@ from stellwerk.tracker.v1 import (
     tracker_service_pb2,
     tracker_service_pb2_grpc,
 )
+from tests.support import free_port
 from tracker_service.service import registration
 from tracker_service.settings import TrackerSettings
 
@@ -98,6 +103,39 @@ def tracker_on(channel: grpc.aio.Channel, data: Path) -> Tracker:
         export_service_pb2_grpc.ExportServiceStub(channel),
         data / "research_data",
     )
+
+
+class Process:
+    """A tracker in a process of its own, which can be killed."""
+
+    def __init__(self, data: Path) -> None:
+        """Choose a port; start with `start`."""
+        self.address = f"127.0.0.1:{free_port()}"
+        self._environment = os.environ | {
+            "TRACKER_LISTEN_ADDRESS": self.address,
+            "TRACKER_DATA_DIR": str(data),
+            "TRACKER_GRACE_SECONDS": "5",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it serves some time later."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tracker_service"],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code."""
+        process, self._process = self._process, None
+        return 0 if process is None else process.wait(20)
+
+    def end(self, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal, wait for its end and return the exit code."""
+        if self._process is not None:
+            self._process.send_signal(number)
+        return self.wait()
 
 
 def new_id() -> str:
