@@ -87,6 +87,6 @@ def _sentence(error: RemoteError, server: str) -> str:
             f"no Stellwerk server answers at {server}; "
             "start one with `stellwerk up`, or name another with --server"
         )
-    where = ", ".join(field for field, _ in error.violations if field)
-    details = "; ".join(part for part in (error.reason or str(error.code), where) if part)
-    return f"{error.message or 'the call failed'} ({details})"
+    fields = ", ".join(field for field, _ in error.violations if field)
+    where = f"{fields}: " if fields else ""
+    return f"{where}{error.message or 'the call failed'} ({error.reason or error.code})"

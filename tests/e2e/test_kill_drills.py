@@ -133,7 +133,8 @@ async def test_killed_service_heals_and_the_next_run_works(
 async def test_drained_service_loses_nothing_of_a_run(
     served: Deployment, ollama: FakeOllama, service: str
 ) -> None:
-    """SIGTERM to a service during a run: the run reaches an end and its record is complete."""
+    """SIGTERM to a service during a run: both end properly, and the record is complete."""
+    lines_before = len(served.console)
     ollama.answer, ollama.token_delay_seconds = LONG_ANSWER, 0.02
     old_pid = served.pid(service)
     with served.started("run", *IDEA, "--json") as run:
@@ -144,6 +145,8 @@ async def test_drained_service_loses_nothing_of_a_run(
     record = served.complete_record(first_execution_id(out))
     assert_well_formed(record)
     await eventually(lambda: served.pid(service) != old_pid, within_seconds=30)
+    said = [line for line in served.console[lines_before:] if line.startswith(service)]
+    assert any("ended with code 0" in line for line in said), said
 
 
 async def test_drained_orchestrator_lets_a_short_run_finish(
