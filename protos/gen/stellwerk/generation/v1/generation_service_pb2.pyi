@@ -851,7 +851,8 @@ class JobFinished(_message.Message):
     backend_job_id: _builtins.str
     """The backend's own id of the job. Empty: none."""
     error_reason: _builtins.str
-    """Why it did not end well, as an ErrorInfo reason such as RENDERER_FAILED.
+    """Why it did not end well, as an ErrorInfo reason: RENDERER_FAILED,
+    RENDERER_TIMEOUT, JOB_TIMEOUT, JOB_EXPIRED, JOB_CANCELLED or INTERNAL.
     Empty when it is DONE.
     """
     error_message: _builtins.str

@@ -179,6 +179,7 @@ class GenerationServiceServicer(object):
 
         NOT_FOUND, reason MEDIA_NOT_FOUND. Do not retry.
         INVALID_ARGUMENT, reason REFERENCE_MISSING.
+        ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -100,6 +100,7 @@ class GenerationServiceStub:
 
     NOT_FOUND, reason MEDIA_NOT_FOUND. Do not retry.
     INVALID_ARGUMENT, reason REFERENCE_MISSING.
+    ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
     """
 
 @_typing.type_check_only
@@ -174,6 +175,7 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
 
     NOT_FOUND, reason MEDIA_NOT_FOUND. Do not retry.
     INVALID_ARGUMENT, reason REFERENCE_MISSING.
+    ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
     """
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -293,6 +295,7 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND, reason MEDIA_NOT_FOUND. Do not retry.
         INVALID_ARGUMENT, reason REFERENCE_MISSING.
+        ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
         """
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
