@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -246,17 +247,22 @@ async def test_recorder_and_killed_tracker_lose_nothing(process: Process, tmp_pa
                 _record(recorder, f"e{execution}", step)
             if step % 25 == 0:
                 # Killed in the midst of its work: it has acknowledged some of this round.
-                await eventually(lambda before=before: recorder.stats().acked > before)
+                await eventually(functools.partial(_has_acked_more, recorder, before))
                 process.end(signal.SIGKILL)
                 process.start()
         await eventually(lambda: recorder.stats().pending == 0, within_seconds=30)
         assert recorder.stats().refused == 0
     async with open_channel(process.address) as channel:
+        await asyncio.wait_for(channel.channel_ready(), 20)
         tracker = tracker_on(channel, tmp_path)
         for execution in range(20):
             record = await tracker.read(f"e{execution}")
             assert [item.sequence_number for item in record.items] == list(range(1, 101))
             assert record.summary.complete
+
+
+def _has_acked_more(recorder: Recorder, count: int) -> bool:
+    return recorder.stats().acked > count
 
 
 def _record(recorder: Recorder, execution_id: str, number: int) -> None:
