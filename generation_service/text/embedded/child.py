@@ -17,8 +17,12 @@ import shutil
 import sys
 from typing import Any
 
-NICENESS = 5
+NICENESS = 2
 """The service's event loop goes first when cores are few."""
+
+WAIT_POLICY = "passive"
+"""llama.cpp's threads meet at a barrier hundreds of times per token. Spinning there, the default, is
+10 % faster on idle cores and takes four times as long on busy ones, measured with two of each."""
 
 
 def make_parameters(xllamacpp: Any, config: dict[str, Any]) -> Any:
@@ -46,6 +50,7 @@ def make_parameters(xllamacpp: Any, config: dict[str, Any]) -> Any:
 def main() -> None:
     """Load the model, say so, and serve until the parent is gone."""
     os.nice(NICENESS)
+    os.environ.setdefault("OMP_WAIT_POLICY", WAIT_POLICY)
     config: dict[str, Any] = json.loads(sys.argv[1])
     # The line to the parent must stay clean of whatever the library prints.
     answer = os.fdopen(os.dup(1), "w")
