@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tracker_service.access import Audience
     from tracker_service.records import ExecutionRecord
-    from tracker_service.store.interface import ExecutionFilter, Store
+    from tracker_service.store.interface import ExecutionFilter, KeyedRecord, Store
 
 CHUNK_BYTES: Final = 512 * 1024
 MAX_IDS: Final = 10_000
@@ -116,22 +116,11 @@ async def export_records(store: Store, request: ExportRequest) -> AsyncGenerator
     if place.ended:
         return
     pending = bytearray()
-    while True:
-        resumed = place.revision != 0
-        key: int | None = place.key if resumed else await keys.after(place)
-        if key is None:
-            break
-        found = await store.record_by_key(key, request.audience)
-        if found is None or (resumed and found.revision != place.revision):
-            if resumed:
-                raise _cursor_invalid("The record at this cursor has changed; begin again.")
-            place.key = key
-            continue
+    while (found := await _next_record(store, request, keys, place)) is not None:
         data = await asyncio.to_thread(
             _framed, request.format, found.record, first=place.count == 0
         )
         offset = place.offset
-        place.key, place.revision = key, found.revision
         while offset < len(data):
             piece = data[offset : offset + CHUNK_BYTES - len(pending)]
             pending += piece
@@ -143,6 +132,24 @@ async def export_records(store: Store, request: ExportRequest) -> AsyncGenerator
     place.ended = 1
     pending += _ending(request.format, empty=place.count == 0)
     yield _chunk(pending, request, place)
+
+
+async def _next_record(
+    store: Store, request: ExportRequest, keys: _Keys, place: _Place
+) -> KeyedRecord | None:
+    """Return the record to write, and make it the place; None: there are no more."""
+    if place.revision:  # a part of it is out already
+        found = await store.record_by_key(place.key, request.audience)
+        if found is None or found.revision != place.revision:
+            raise _cursor_invalid("The record at this cursor has changed; begin again.")
+        return found
+    while (key := await keys.after(place)) is not None:
+        place.key = key
+        found = await store.record_by_key(key, request.audience)
+        if found is not None:
+            place.revision = found.revision
+            return found
+    return None
 
 
 class _Keys:
