@@ -99,6 +99,7 @@ def item_json(item: execution_pb2.ExecutionItem) -> dict[str, Any]:
             else None
         ),
         "metadata": json.loads(item.metadata_json or b"{}", parse_float=_finite),
+        **({"late": True} if item.late else {}),
     }
 
 

@@ -225,6 +225,7 @@ def item_message(item: ExecutionItem) -> execution_pb2.ExecutionItem:
         backend_used=item.backend_used,
         backend_job_id=item.backend_job_id,
         metadata_json=item.metadata_json.encode(),
+        late=item.late,
     )
     _set_time(message.occur_time, item.occur_time_us)
     if item.media is not None:

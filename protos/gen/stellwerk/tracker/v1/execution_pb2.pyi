@@ -90,6 +90,7 @@ class ExecutionItem(_message.Message):
     BACKEND_JOB_ID_FIELD_NUMBER: _builtins.int
     RUN_DURATION_FIELD_NUMBER: _builtins.int
     METADATA_JSON_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """UUIDv7 made by the producer, in the usual text form. A repeat of a stored
     id is dropped and counts as accepted.
@@ -132,6 +133,10 @@ class ExecutionItem(_message.Message):
     """A JSON object of up to 1 MiB and depth 20, as text so that 64-bit seeds
     stay exact: everything that was passed to a backend. Empty: `{}`.
     """
+    late: _builtins.bool
+    """Set by the tracker: the item came from a claim that had been superseded; it
+    is kept, outside the numbering. Ignored in RecordItems.
+    """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened by the producer's clock, UTC, microseconds."""
@@ -165,10 +170,11 @@ class ExecutionItem(_message.Message):
         backend_job_id: _builtins.str = ...,
         run_duration: _duration_pb2.Duration | None = ...,
         metadata_json: _builtins.bytes = ...,
+        late: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_content", b"_content", "_loop_iteration", b"_loop_iteration", "_stage_iteration", b"_stage_iteration", "content", b"content", "loop_iteration", b"loop_iteration", "media", b"media", "occur_time", b"occur_time", "run_duration", b"run_duration", "stage_iteration", b"stage_iteration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_content", b"_content", "_loop_iteration", b"_loop_iteration", "_stage_iteration", b"_stage_iteration", "backend_job_id", b"backend_job_id", "backend_used", b"backend_used", "config_used", b"config_used", "content", b"content", "epoch", b"epoch", "execution_id", b"execution_id", "item_id", b"item_id", "item_type", b"item_type", "loop_iteration", b"loop_iteration", "media", b"media", "media_type", b"media_type", "metadata_json", b"metadata_json", "model_used", b"model_used", "occur_time", b"occur_time", "run_duration", b"run_duration", "sequence_number", b"sequence_number", "stage", b"stage", "stage_iteration", b"stage_iteration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_content", b"_content", "_loop_iteration", b"_loop_iteration", "_stage_iteration", b"_stage_iteration", "backend_job_id", b"backend_job_id", "backend_used", b"backend_used", "config_used", b"config_used", "content", b"content", "epoch", b"epoch", "execution_id", b"execution_id", "item_id", b"item_id", "item_type", b"item_type", "late", b"late", "loop_iteration", b"loop_iteration", "media", b"media", "media_type", b"media_type", "metadata_json", b"metadata_json", "model_used", b"model_used", "occur_time", b"occur_time", "run_duration", b"run_duration", "sequence_number", b"sequence_number", "stage", b"stage", "stage_iteration", b"stage_iteration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__content: _TypeAlias = _typing.Literal["content"]  # noqa: Y015
     _WhichOneofArgType__content: _TypeAlias = _typing.Literal["_content", b"_content"]  # noqa: Y015

@@ -90,6 +90,7 @@ class TrackerServiceServicer(object):
         FAILED_PRECONDITION, reason LEASE_HELD: somebody else's lease still runs,
         or EXECUTION_CLOSED: it has a terminal item. Do not retry.
         INVALID_ARGUMENT, reason INVALID_ID: naming the field. Do not retry.
+        NOT_FOUND, reason EXECUTION_NOT_FOUND: it is somebody else's. Do not retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +114,8 @@ class TrackerServiceServicer(object):
         """GetExecution returns one execution with all items. Safe to repeat.
 
         NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+        FAILED_PRECONDITION, reason RECORD_TOO_LARGE: over 4 MiB; use WatchItems or
+        ExportExecutions. Do not retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

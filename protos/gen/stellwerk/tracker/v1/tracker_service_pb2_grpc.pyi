@@ -48,6 +48,7 @@ class TrackerServiceStub:
     FAILED_PRECONDITION, reason LEASE_HELD: somebody else's lease still runs,
     or EXECUTION_CLOSED: it has a terminal item. Do not retry.
     INVALID_ARGUMENT, reason INVALID_ID: naming the field. Do not retry.
+    NOT_FOUND, reason EXECUTION_NOT_FOUND: it is somebody else's. Do not retry.
     """
     RecordItems: _grpc.StreamStreamMultiCallable[_tracker_service_pb2.RecordItemsRequest, _tracker_service_pb2.RecordItemsResponse]
     """RecordItems appends items, plans and heartbeats in batches; one response
@@ -63,6 +64,8 @@ class TrackerServiceStub:
     """GetExecution returns one execution with all items. Safe to repeat.
 
     NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+    FAILED_PRECONDITION, reason RECORD_TOO_LARGE: over 4 MiB; use WatchItems or
+    ExportExecutions. Do not retry.
     """
     GetPlan: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetPlanRequest, _tracker_service_pb2.GetPlanResponse]
     """GetPlan returns the stored plan of an execution. Safe to repeat.
@@ -106,6 +109,7 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     FAILED_PRECONDITION, reason LEASE_HELD: somebody else's lease still runs,
     or EXECUTION_CLOSED: it has a terminal item. Do not retry.
     INVALID_ARGUMENT, reason INVALID_ID: naming the field. Do not retry.
+    NOT_FOUND, reason EXECUTION_NOT_FOUND: it is somebody else's. Do not retry.
     """
     RecordItems: _aio.StreamStreamMultiCallable[_tracker_service_pb2.RecordItemsRequest, _tracker_service_pb2.RecordItemsResponse]  # type: ignore[assignment]
     """RecordItems appends items, plans and heartbeats in batches; one response
@@ -121,6 +125,8 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     """GetExecution returns one execution with all items. Safe to repeat.
 
     NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+    FAILED_PRECONDITION, reason RECORD_TOO_LARGE: over 4 MiB; use WatchItems or
+    ExportExecutions. Do not retry.
     """
     GetPlan: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetPlanRequest, _tracker_service_pb2.GetPlanResponse]  # type: ignore[assignment]
     """GetPlan returns the stored plan of an execution. Safe to repeat.
@@ -167,6 +173,7 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         FAILED_PRECONDITION, reason LEASE_HELD: somebody else's lease still runs,
         or EXECUTION_CLOSED: it has a terminal item. Do not retry.
         INVALID_ARGUMENT, reason INVALID_ID: naming the field. Do not retry.
+        NOT_FOUND, reason EXECUTION_NOT_FOUND: it is somebody else's. Do not retry.
         """
 
     @_abc_1.abstractmethod
@@ -194,6 +201,8 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetExecution returns one execution with all items. Safe to repeat.
 
         NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+        FAILED_PRECONDITION, reason RECORD_TOO_LARGE: over 4 MiB; use WatchItems or
+        ExportExecutions. Do not retry.
         """
 
     @_abc_1.abstractmethod
