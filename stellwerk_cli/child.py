@@ -96,7 +96,7 @@ def describe_end(exit_code: int) -> str:
         return f"was ended by signal {-exit_code}"
 
 
-def last_plain_lines(log_path: Path, most: int = 8) -> list[str]:
+def last_plain_lines(log_path: Path, most: int = 40) -> list[str]:
     """Return the last lines of a log, oldest first: what a service said before it gave up.
 
     JSON lines are its ordinary log and are left out where anything else was said.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -25,3 +26,12 @@ def say(text: str = "") -> None:
 def complain(text: str) -> None:
     """Write a fault to stderr."""
     typer.echo(typer.style("fault: ", fg="red", bold=True) + text, err=True)
+
+
+def command_name() -> str:
+    """Return how this command was called, for "try this next": it need not be on the path."""
+    called = Path(sys.argv[0])
+    if called.name != "stellwerk":
+        return "python -m stellwerk_cli"
+    inside = called.is_absolute() and called.is_relative_to(Path.cwd())
+    return str(called.relative_to(Path.cwd()) if inside else called)

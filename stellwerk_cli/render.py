@@ -62,6 +62,7 @@ class ScreenPrinter:
         self._tasks: dict[int, TaskID] = {}
         self._streamed = ""
         self._line_open = False
+        self._told: set[str] = set()  # what was explained where it happened is not said again
 
     def event(self, event: event_pb2.ExecutionEvent) -> None:
         """Draw what happened; an event of a newer server is passed over."""
@@ -89,6 +90,7 @@ class ScreenPrinter:
             self._content_blocked(event.content_blocked)
         elif name == "work_failed":
             failed = event.work_failed
+            self._told.add(failed.message)
             self._line(f"{failed.message} ({failed.reason})", "red")
         elif name == "snapshot":
             self._snapshot(event.snapshot)
@@ -121,7 +123,7 @@ class ScreenPrinter:
         text.append(f"  {changed.reason}" if changed.reason else "", "default")
         self._console.print(text)
         message = self._in_language(changed.message.texts)
-        if message and word not in ("completed", "blocked"):  # a block was explained where it was
+        if message and message not in self._told:
             self._line(message, "")
 
     def _stage_started(self, started: event_pb2.StageStarted) -> None:
@@ -152,17 +154,29 @@ class ScreenPrinter:
     def _item_recorded(self, item: ExecutionItem, withheld: bool) -> None:
         streamed, self._streamed = self._streamed.strip(), ""
         if item.item_type == "pipeline_start":
-            self._language = self._language or json.loads(item.metadata_json).get("language", "")
+            self._language = self._language or json.loads(item.metadata_json or b"{}").get(
+                "language", ""
+            )
         elif item.item_type == "warning":
             self._line("a check could not run; the policy allows to go on", "yellow")
         elif withheld:
             self._line("this text is not shown", "dim")
+        elif item.item_type == "interception_iteration":
+            self._iteration(item, shown=streamed == item.content.strip())
         elif streamed and streamed == item.content.strip():
             self._end_line()
-        elif item.item_type == "interception_iteration":
-            self._line(f"{item.stage_iteration}: {item.content}", "")
         elif item.item_type in _SHOWN_ITEMS:
             self._line(f"{_SHOWN_ITEMS[item.item_type]}{item.content}", "")
+
+    def _iteration(self, item: ExecutionItem, *, shown: bool) -> None:
+        """Draw a pass of a loop; its language is known only now, so it stands behind the text."""
+        language = _language_of(item)
+        if not (shown and self._line_open):
+            self._end_line()
+            self._console.print(Text(f"{_INDENT}{item.stage_iteration}: ", "dim"), end="")
+            self._console.print(Text(item.content), end="", soft_wrap=True)
+        self._console.print(Text(f"  ({language})" if language else "", "dim"), soft_wrap=True)
+        self._line_open = False
 
     def _verdict_reached(self, reached: event_pb2.VerdictReached) -> None:
         verdict = reached.verdict
@@ -178,7 +192,9 @@ class ScreenPrinter:
     def _content_blocked(self, blocked: event_pb2.ContentBlocked) -> None:
         self._end_line()
         message = self._in_language(blocked.message.texts)
-        self._console.print(Panel(Text(message), border_style="yellow", expand=False))
+        self._told.add(message)
+        panel = Panel(Text(message), border_style="yellow", expand=False)
+        self._console.print(panel, soft_wrap=False)
 
     def _snapshot(self, snapshot: event_pb2.Snapshot) -> None:
         execution = snapshot.execution
@@ -223,6 +239,11 @@ class ScreenPrinter:
 
     def _in_language(self, texts: Mapping[str, str]) -> str:
         return texts.get(self._language) or texts.get("en") or ""
+
+
+def _language_of(item: ExecutionItem) -> str:
+    language = json.loads(item.metadata_json or b"{}").get("language")
+    return language if isinstance(language, str) else ""
 
 
 def _queue_words(updated: event_pb2.QueueUpdated) -> str:

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from servicekit.errors import RemoteError
 from stellwerk_cli.commands.run import Idea, run_idea
-from stellwerk_cli.console import complain
+from stellwerk_cli.console import command_name, complain
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import Level
 from stellwerk_cli.ports import free_ports
@@ -93,6 +93,12 @@ ACTS = (
 )
 
 
+_HONEST_WORDS = (
+    "\nThe embedded model and renderer need no GPU and no internet; they are for first steps. "
+    "Real models come by configuration."
+)
+
+
 class UnexpectedError(Exception):
     """The demo did not go as it must."""
 
@@ -102,7 +108,7 @@ def demo() -> None:
 
     The folder stays, so that pictures and records can be looked at; the services are stopped.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="stellwerk-demo-")).resolve()
     try:
         with locked_folder(folder):
@@ -119,17 +125,17 @@ def demo() -> None:
 
 async def _demo(console: Console, folder: Path) -> None:
     console.print(Panel(Text("Stellwerk: four services, four stages, one record"), expand=False))
-    console.print(f"Starting the services; everything goes to {folder}\n", style="dim")
+    _say(console, f"Starting the services; everything goes to {folder}\n", "dim")
     ends = []
     async with _services(console, folder) as address, StellwerkClient(address) as client:
         for number, act in enumerate(ACTS, start=1):
-            console.print(f"\n{number}. {act.title}", style="bold")
-            console.print(f"   „{act.text}“   (config {act.config}, level kids)\n", style="italic")
+            _say(console, f"\n{number}. {act.title}", "bold")
+            _say(console, f"   „{act.text}“   (config {act.config}, level kids)\n", "italic")
             ends.append(await _play(console, client, act, folder))
         records = [
             await _record_file(folder, act, end) for act, end in zip(ACTS, ends, strict=True)
         ]
-        console.print("\nStopping the services …", style="dim")
+        _say(console, "\nStopping the services …", "dim")
     _say_where(console, [path for end in ends for path in end.saved], records)
 
 
@@ -139,7 +145,7 @@ async def _services(console: Console, folder: Path) -> AsyncIterator[str]:
     specs = describe_services(folder, free_ports(len(SERVICE_NAMES)), os.environ)
 
     def report(spec: ServiceSpec, words: str) -> None:
-        console.print(f"   {spec.name:<13}{spec.address:<18}{words}", style="dim")
+        _say(console, f"   {spec.name:<13}{spec.address:<18}{words}", "dim")
 
     supervisor = Supervisor(specs, folder, restart=True, report=report)
     try:
@@ -190,17 +196,19 @@ def _content(path: Path) -> bytes:
 def _say_where(console: Console, pictures: list[Path], records: list[Path]) -> None:
     if not pictures:
         raise UnexpectedError("no picture was saved")
-    console.print("\nThis is what came of it, and it stays:", style="bold green")
+    _say(console, "\nThis is what came of it, and it stays:", "bold green")
     for path in pictures:
-        console.print(f"  picture  {path}")
+        _say(console, f"  picture  {path}")
     for path in records:
-        console.print(f"  record   {path}")
-    console.print("\nGo on yourself:", style="bold")
-    console.print("  make up                                       serves until Ctrl-C")
-    console.print('  stellwerk run "Ein Drache aus Papier"         in a second terminal')
-    console.print("  stellwerk configs list                        what else there is")
-    console.print(
-        "\nThe embedded model and renderer need no GPU and no internet; they are for first steps. "
-        "Real models come by configuration.",
-        style="dim",
-    )
+        _say(console, f"  record   {path}")
+    stellwerk = command_name()
+    _say(console, "\nGo on yourself:", "bold")
+    _say(console, f"  {stellwerk} up                            serves until Ctrl-C (or: make up)")
+    _say(console, f'  {stellwerk} run "Ein Drache aus Papier"   in a second terminal')
+    _say(console, f"  {stellwerk} configs list                  what else there is")
+    _say(console, _HONEST_WORDS, "dim")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    # Text, not markup; never wrapped, so that paths can be copied.
+    console.print(Text(text, style), soft_wrap=True)

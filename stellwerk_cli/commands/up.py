@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stellwerk_cli.console import complain, say
+from stellwerk_cli.console import command_name, complain, say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.ports import faulty_ports
 from stellwerk_cli.runfile import DataFolderInUseError, forget_run_file, locked_folder
@@ -139,4 +139,4 @@ def _greet(data: Path) -> None:
     # which is the user's choice, comes after it.
     say("ready")
     say(f"data and logs: {data}")
-    say('try: stellwerk run "Eine Blume auf der Wiese"   (Ctrl-C stops the services)')
+    say(f'try: {command_name()} run "Eine Blume auf der Wiese"   (Ctrl-C stops the services)')

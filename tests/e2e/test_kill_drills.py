@@ -21,6 +21,12 @@ LONG_ANSWER = "word " * 20
 IDEA = ("A red kite over the sea", "--config", "stillepost", "--level", "adult")
 
 
+async def healed(deployment: Deployment, service: str, old_pid: int) -> None:
+    """Wait until a service that ended serves again, as another process."""
+    await eventually(lambda: deployment.pid(service) != old_pid, within_seconds=30)
+    await eventually(lambda: check_serving(deployment.address(service)), within_seconds=30)
+
+
 def finish(deployment: Deployment, *options: str) -> Result:
     """Run an idea with a picture to its end."""
     return deployment.run("A red kite", "--config", "dada", "--level", "kids", *options)
@@ -102,7 +108,7 @@ async def test_orchestrator_killed_during_a_run_keeps_what_was_recorded(
         execution_id = read_execution_id(run)
         old_pid = served.pid("orchestrator")
         served.signal("orchestrator", signal.SIGKILL)
-        await eventually(lambda: served.pid("orchestrator") != old_pid, within_seconds=20)
+        await healed(served, "orchestrator", old_pid)
 
     def items_arrived() -> bool:
         shown = served.command("records", "show", execution_id, "--json")
@@ -122,8 +128,7 @@ async def test_killed_service_heals_and_the_next_run_works(
     """With restarts on a killed service comes back by itself, and a run works as before."""
     old_pid = served.pid(service)
     served.signal(service, signal.SIGKILL)
-    await eventually(lambda: served.pid(service) != old_pid, within_seconds=20)
-    await eventually(lambda: check_serving(served.address(service)), within_seconds=30)
+    await healed(served, service, old_pid)
     result = finish(served)
     assert result.code == 0, result.err
     assert_well_formed(served.complete_record(result.execution_id))
@@ -144,7 +149,7 @@ async def test_drained_service_loses_nothing_of_a_run(
     assert run.returncode in (0, 4)
     record = served.complete_record(first_execution_id(out))
     assert_well_formed(record)
-    await eventually(lambda: served.pid(service) != old_pid, within_seconds=30)
+    await healed(served, service, old_pid)
     said = [line for line in served.console[lines_before:] if line.startswith(service)]
     assert any("ended with code 0" in line for line in said), said
 
@@ -161,7 +166,7 @@ async def test_drained_orchestrator_lets_a_short_run_finish(
         served.signal("orchestrator", signal.SIGTERM)
         out, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
-    await eventually(lambda: served.pid("orchestrator") != old_pid, within_seconds=30)
+    await healed(served, "orchestrator", old_pid)
     assert_well_formed(served.complete_record(first_execution_id(out)))
 
 
@@ -176,7 +181,7 @@ async def test_drained_orchestrator_interrupts_a_long_run(
         served.signal("orchestrator", signal.SIGTERM)
         out, _ = run.communicate(timeout=60)
     assert run.returncode == 7
-    await eventually(lambda: served.pid("orchestrator") != old_pid, within_seconds=30)
+    await healed(served, "orchestrator", old_pid)
     record = served.record(first_execution_id(out))
     assert record["status"] == "interrupted"
     numbers = [item["sequence_number"] for item in record["items"]]

@@ -54,7 +54,10 @@ def test_streamed_text_is_not_repeated_by_its_item() -> None:
 
 def test_text_that_was_not_streamed_is_shown_with_its_item() -> None:
     """A text whose deltas were missed is shown when it is recorded."""
-    assert "2: Fleur" in screen([item("interception_iteration", "Fleur", stage_iteration=2)])
+    facts = b'{"language": "fr"}'
+    recorded = item("interception_iteration", "Fleur", stage_iteration=2, metadata_json=facts)
+    assert "2: Fleur  (fr)" in screen([recorded])
+    assert screen([delta("Fleur", stage_iteration=2), recorded]).count("Fleur") == 1
 
 
 def test_texts_start_anew_after_a_restart() -> None:
