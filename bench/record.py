@@ -115,15 +115,21 @@ def summary(costs: list[float]) -> dict[str, float]:
     }
 
 
-def measure(state: str, rate: int, seconds: float) -> dict[str, Any]:
-    """Measure one state of the tracker: `alive`, `frozen` or `dead`."""
+def measure(state: str, rate: int, seconds: float, idle: float) -> dict[str, Any]:
+    """Measure one state of the tracker.
+
+    Args:
+        state: `alive`, `frozen` or `dead`.
+        rate: Items a second.
+        seconds: For how long.
+        idle: CPU time of the same loop without a recorder, in seconds.
+    """
     folder = Path(tempfile.mkdtemp(prefix="bench-record-"))
     with stand_in(folder) as (process, address), Recorder(folder / "spool", address) as recorder:
 
         def record(number: int) -> None:
             recorder.record(**ITEM, sequence_number=number, metadata=METADATA)
 
-        _, idle = paced(lambda _: None, rate, seconds)
         paced(record, rate, 1)
         if state == "frozen":
             process.send_signal(signal.SIGSTOP)
@@ -149,7 +155,10 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    rows = [measure(state, options.rate, options.seconds) for state in ("alive", "frozen", "dead")]
+    _, idle = paced(lambda _: None, options.rate, options.seconds)
+    rows = [
+        measure(state, options.rate, options.seconds, idle) for state in ("alive", "frozen", "dead")
+    ]
     print(" ".join(f"{name:>16}" for name in rows[0]))
     for row in [bare(options.rate, options.seconds), *rows]:
         print(" ".join(f"{value:>16}" for value in row.values()))

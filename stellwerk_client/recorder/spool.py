@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SUFFIX = ".spool"
+_FOLDER_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Our folders; whatever else lies beside them, such as `lost+found`, is not touched."""
 _LOCK_NAME = "lock"
 
 
@@ -133,9 +136,10 @@ class Spool:
         Returns:
             How many bytes they hold.
         """
+        known = {self._own.path, *(folder.path for folder, _ in self._adopted)}
         found: list[Segment] = []
         for path in sorted(self._root.iterdir()):
-            if path == self._own.path or any(path == folder.path for folder, _ in self._adopted):
+            if path in known or not _FOLDER_NAME.fullmatch(path.name):
                 continue
             try:
                 folder = SpoolFolder.adopt(path)

@@ -411,6 +411,18 @@ class TestDeath:
             await eventually(lambda: len(tracker.items) == 20)
         assert tracker.repeats == 0
 
+    async def test_foreign_folders_are_left_alone(
+        self, tracker: FakeTracker, address: str, spool: Path
+    ) -> None:
+        """What lies in the spool's folder and is not a recorder's stays untouched."""
+        foreign = spool / "lost+found"
+        foreign.mkdir(parents=True)
+        with recording(spool, address) as recorder:
+            record(recorder, 1, 1)
+            await settled(recorder)
+        assert folders(spool) == [foreign]
+        assert folders(foreign) == []
+
     async def test_closing_sends_what_it_can(
         self, tracker: FakeTracker, address: str, spool: Path
     ) -> None:
