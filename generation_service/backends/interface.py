@@ -7,7 +7,7 @@ what will be applied is settled; it is made when a worker slot is free.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from servicekit.errors import NotFoundError
 
@@ -56,14 +56,19 @@ class MediaRequest:
 
 @dataclass(frozen=True)
 class MediaPlan:
-    """A request that a backend has accepted.
+    """A request that a backend has accepted. All of it can be written as JSON.
 
     Attributes:
         backend: The backend's name.
         model: As `<backend>/<model>`.
         prompt: The text.
-        applied: Parameters as they will be applied; can be written as JSON.
+        applied: Parameters as they will be applied.
         warnings: What was asked for and will not be applied, one sentence each.
+        work: What else its workers need to know, in the backend's own words.
+        models_key: Names the models that a worker must load for it; a worker that has just used
+            them is warm. Empty: none.
+        load_seconds: How long loading may take; None: the queue's limit.
+        run_seconds: How long the work may take; None: the queue's limit.
     """
 
     backend: str
@@ -71,6 +76,10 @@ class MediaPlan:
     prompt: str
     applied: Mapping[str, object]
     warnings: tuple[str, ...] = ()
+    work: Mapping[str, object] = field(default_factory=dict, repr=False)
+    models_key: str = ""
+    load_seconds: float | None = None
+    run_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,14 @@ class MadeFile:
     """One file that a backend made, without metadata in it."""
 
     data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A small picture of what is not yet done."""
+
+    data: bytes = field(repr=False)
+    mime_type: str
 
 
 class MediaBackend(Protocol):
@@ -117,7 +134,10 @@ class AttemptFailedError(Exception):
         reason: An `ErrorInfo` reason such as RENDERER_FAILED.
         message: One sentence for people.
         worth_retrying: It failed for the worker's sake (crashed, gone), not for the job's.
+        quarantine: The worker must not get another job before it is itself again.
     """
+
+    quarantine: ClassVar[bool] = False
 
     def __init__(self, reason: str, message: str, *, worth_retrying: bool) -> None:
         """See the class."""
