@@ -1,7 +1,7 @@
-"""The program of the renderer's child process: reads orders from stdin, answers on stdout.
+"""The program of the renderers' child process: reads orders from stdin, answers on stdout.
 
 A process of its own, so that a long render never holds up the event loop and a crash in native
-code takes nothing else along. It imports nothing of the service but the renderer. It ends when
+code takes nothing else along. It imports nothing of the service but the renderers. It ends when
 its parent does, since then stdin closes.
 """
 
@@ -13,8 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from generation_service.backends.embedded.framing import DONE, FAILED, LENGTH
-from generation_service.backends.embedded.picture import render_picture
-from generation_service.backends.embedded.variants import Variant
+from generation_service.backends.embedded.works import make_work
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -32,14 +31,7 @@ def main() -> None:
 
 def _work(order: bytes) -> bytes:
     try:
-        asked = json.loads(order)
-        return DONE + render_picture(
-            Variant(asked["variant"]),
-            asked["prompt"],
-            width=asked["width"],
-            height=asked["height"],
-            seed=asked["seed"],
-        )
+        return DONE + make_work(json.loads(order))
     except Exception as exc:  # the edge of a process: whatever went wrong, the parent must hear it
         return FAILED + type(exc).__name__.encode()
 

@@ -8,21 +8,20 @@ prints flat inks. The same prompt, seed and size give the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from generation_service.backends.embedded.canvas import PAINTED, PRINTED, Canvas
 from generation_service.backends.embedded.layouts import collage, landscape, radial, tiles
 from generation_service.backends.embedded.palette import choose_palette
-from generation_service.backends.embedded.reading import Reading, read_prompt
+from generation_service.backends.embedded.reading import Reading, read_prompt, stream_seed
 from generation_service.backends.embedded.stage import Stage
 from generation_service.backends.embedded.texture import Textures
 from generation_service.backends.embedded.variants import Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from PIL import Image
 
@@ -32,6 +31,17 @@ _LAYOUTS: dict[str, Callable[[Stage], None]] = {
     "geometric": tiles.compose,
     "radial": radial.compose,
 }
+
+
+def render_order(order: Mapping[str, Any]) -> bytes:
+    """Compose the artwork of an order; see `render_picture`."""
+    return render_picture(
+        Variant(order["model"]),
+        order["prompt"],
+        width=order["width"],
+        height=order["height"],
+        seed=order["seed"],
+    )
 
 
 def render_picture(variant: Variant, prompt: str, *, width: int, height: int, seed: int) -> bytes:
@@ -48,7 +58,7 @@ def render_picture(variant: Variant, prompt: str, *, width: int, height: int, se
         A PNG without any metadata.
     """
     reading = read_prompt(prompt)
-    rng = Random(_mixed(reading.digest, seed, variant))
+    rng = Random(stream_seed(prompt, seed, variant.value))
     palette = choose_palette(reading, rng)
     layout = choose_layout(reading, variant, rng)
     textures = Textures(rng.getrandbits(64), min(width, height))
@@ -69,12 +79,6 @@ def choose_layout(reading: Reading, variant: Variant, rng: Random) -> str:
     if reading.things:
         return rng.choice(("landscape", "landscape", "radial"))
     return rng.choice(("collage", "radial", "geometric"))
-
-
-def _mixed(digest: bytes, seed: int, variant: Variant) -> int:
-    """One integer from everything that tells two pictures apart, except their size."""
-    text = digest + seed.to_bytes(8, "big") + variant.value.encode()
-    return int.from_bytes(hashlib.sha256(text).digest(), "big")
 
 
 def _png(image: Image.Image) -> bytes:

@@ -1,4 +1,4 @@
-"""Keeps the renderer's child processes: started fresh, watched, replaced when they die."""
+"""Keeps the renderers' child processes: started fresh, watched, replaced when they die."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class RenderProcess:
         log.debug("renderer_started", pid=self._child.pid)
 
     async def render(self, order: Mapping[str, object]) -> bytes:
-        """Have one picture rendered.
+        """Have one work rendered.
 
         Args:
-            order: `variant`, `prompt`, `width`, `height`, `seed`.
+            order: See `works.make_work`.
 
         Returns:
-            The PNG.
+            The file.
 
         Raises:
             AttemptFailedError: RENDERER_FAILED when the child crashed or the renderer raised,
@@ -87,7 +87,7 @@ class RenderProcess:
         if not answer.startswith(DONE):
             log.error("render_failed", exception=answer[1:].decode(errors="replace"))
             raise AttemptFailedError(
-                "RENDERER_FAILED", "The renderer could not draw this.", worth_retrying=False
+                "RENDERER_FAILED", "The renderer could not make this.", worth_retrying=False
             )
         return answer[1:]
 

@@ -1,8 +1,8 @@
-"""What the renderer makes of a prompt: things, places, moods, colours, and a digest.
+"""What the renderers make of a prompt: things, places, moods, sounds, and a digest.
 
-The renderer understands no language; it knows some hundred words. What it knows decides
-what is drawn, and everything else flows in through the digest, so that no two texts give
-the same picture and the same text always gives the same one.
+The renderers understand no language; they know some hundred words. What they know decides
+what is made, and everything else flows in through the digest, so that no two texts give
+the same work and the same text always gives the same one.
 """
 
 from __future__ import annotations
@@ -89,26 +89,50 @@ def lexicon() -> dict[str, dict[str, tuple[str, ...]]]:
 
 def read_prompt(prompt: str) -> Reading:
     """Read `prompt`; pure, so the same text always reads the same."""
-    words = _WORD.findall(prompt[:MAX_PROMPT_CHARACTERS].lower())
+    words = split_words(prompt)
     draft = _Draft()
     for position, word in enumerate(words):
         _read_word(draft, words, position, word)
-    ranked = sorted(draft.things, key=lambda name: -draft.weight[name])
+    order = sorted(draft.things, key=lambda name: -draft.weight[name])
     return Reading(
-        things=tuple(draft.things[name] for name in ranked[:MAX_THINGS]),
-        lands=_ranked(words, "lands"),
-        moods=_ranked(words, "moods"),
-        layouts=_ranked(words, "layouts"),
+        things=tuple(draft.things[name] for name in order[:MAX_THINGS]),
+        lands=ranked(words, "lands"),
+        moods=ranked(words, "moods"),
+        layouts=ranked(words, "layouts"),
         colours=tuple(dict.fromkeys(draft.loose_colours)),
         marks=tuple(dict.fromkeys(draft.marks))[:MAX_MARKS],
-        digest=hashlib.sha256(" ".join(words).encode() or prompt.encode()).digest(),
+        digest=digest(prompt),
     )
 
 
+def split_words(prompt: str) -> list[str]:
+    """The words of a prompt in lower case, in order."""
+    return _WORD.findall(prompt[:MAX_PROMPT_CHARACTERS].lower())
+
+
+def digest(prompt: str) -> bytes:
+    """SHA-256 of the words; of the text itself where it has none."""
+    return hashlib.sha256(" ".join(split_words(prompt)).encode() or prompt.encode()).digest()
+
+
+def stream_seed(prompt: str, seed: int, model: str) -> int:
+    """One integer from everything that tells two works apart, except their size or length."""
+    text = digest(prompt) + seed.to_bytes(8, "big") + model.encode()
+    return int.from_bytes(hashlib.sha256(text).digest(), "big")
+
+
+def ranked(words: list[str], section: str) -> tuple[str, ...]:
+    """What the words call for in a section of the lexicon, strongest first, then first named."""
+    weight: Counter[str] = Counter()
+    for word in words:
+        weight.update(look_up(section, word))
+    return tuple(sorted(weight, key=lambda name: -weight[name]))
+
+
 def _read_word(draft: _Draft, words: list[str], position: int, word: str) -> None:
-    names = _look_up("motifs", word)
+    names = look_up("motifs", word)
     before = words[max(0, position - _BINDING_DISTANCE) : position]
-    is_place = bool(_look_up("lands", word))
+    is_place = bool(look_up("lands", word))
     for name in names:
         draft.weight[name] += 2 if not is_place else 1
         known = draft.things.get(name)
@@ -119,14 +143,15 @@ def _read_word(draft: _Draft, words: list[str], position: int, word: str) -> Non
             size=_size(before) if known is None else known.size,
         )
     following = words[position + 1 : position + 1 + _BINDING_DISTANCE]
-    colours = _look_up("colours", word)
-    if colours and not any(_look_up("motifs", other) for other in following):
+    colours = look_up("colours", word)
+    if colours and not any(look_up("motifs", other) for other in following):
         draft.loose_colours.extend(colours)
-    if not names and not colours and len(word) > 2 and not _look_up("filler", word):
+    if not names and not colours and len(word) > 2 and not look_up("filler", word):
         draft.marks.append(int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big"))
 
 
-def _look_up(section: str, word: str) -> tuple[str, ...]:
+def look_up(section: str, word: str) -> tuple[str, ...]:
+    """What a word, or what it may be a form of, stands for in a section; mostly nothing."""
     words = lexicon()[section]
     for spelling in _spellings(word):
         if spelling in words:
@@ -166,14 +191,7 @@ def _size(before: list[str]) -> float:
 
 def _last(before: list[str], section: str) -> str | None:
     for word in reversed(before):
-        names = _look_up(section, word)
+        names = look_up(section, word)
         if names:
             return names[0]
     return None
-
-
-def _ranked(words: list[str], section: str) -> tuple[str, ...]:
-    weight: Counter[str] = Counter()
-    for word in words:
-        weight.update(_look_up(section, word))
-    return tuple(sorted(weight, key=lambda name: -weight[name]))

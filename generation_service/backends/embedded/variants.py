@@ -1,4 +1,4 @@
-"""What the renderer offers, apart from how it draws: known without loading any of it."""
+"""What the picture renderer offers, apart from how it draws: known without loading any of it."""
 
 from __future__ import annotations
 

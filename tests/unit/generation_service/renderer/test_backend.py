@@ -24,7 +24,7 @@ from tests.support import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-ORDER = {"variant": "picture-b", "prompt": "a cat", "width": 64, "height": 64, "seed": 3}
+ORDER = {"model": "picture-b", "prompt": "a cat", "width": 64, "height": 64, "seed": 3}
 LONG_ORDER = {**ORDER, "width": 2048, "height": 2048}
 
 
@@ -89,7 +89,7 @@ async def test_a_cancelled_order_stops_its_child(pool: RenderPool) -> None:
 async def test_a_nonsensical_order_is_not_tried_again(pool: RenderPool) -> None:
     """What fails for the job's sake fails everywhere."""
     with pytest.raises(AttemptFailedError) as failed:
-        await pool.render({**ORDER, "variant": "picture-z"})
+        await pool.render({**ORDER, "model": "picture-z"})
     assert not failed.value.worth_retrying
 
 

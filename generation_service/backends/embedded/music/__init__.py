@@ -1,0 +1,1 @@
+"""Small pieces of music, composed and played by rule from mood words."""

@@ -1,0 +1,1 @@
+"""Soundscapes synthesised from words, and the tools of synthesis that music shares."""
