@@ -24,6 +24,8 @@ class Exit(IntEnum):
     """No server answers there."""
     INTERRUPTED = 7
     """The run was INTERRUPTED: its orchestrator died or was drained."""
+    CTRL_C = 130
+    """Ctrl-C ended the command, and no run with it; as shells have it."""
 
 
 HELP = (

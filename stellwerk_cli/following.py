@@ -88,17 +88,26 @@ class Following:
 class Follower:
     """Takes the events of one execution. Make a new one for each."""
 
-    def __init__(self, server: Server, printer: Printer, out: Path | None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        printer: Printer,
+        out: Path | None,
+        *,
+        back_seconds: float = BACK_SECONDS,
+    ) -> None:
         """Follow an execution on `server`.
 
         Args:
             server: Where it runs.
             printer: Who is told.
             out: Folder for outputs; None: they are not saved.
+            back_seconds: How long a lost server may take to answer again.
         """
         self._server = server
         self._printer = printer
         self._out = out
+        self._back_seconds = back_seconds
 
     async def follow(
         self, following: Following, events: AsyncIterator[ExecutionEvent]
@@ -141,7 +150,7 @@ class Follower:
     async def _come_back(self, following: Following) -> None:
         """Go on after the last token; gives the execution up when nobody answers in time."""
         try:
-            async with asyncio.timeout(BACK_SECONDS):
+            async with asyncio.timeout(self._back_seconds):
                 execution = await self._ask_until_answered(following.execution_id)
         except TimeoutError:
             following.state = record_pb2.EXECUTION_STATE_INTERRUPTED

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from stellwerk_cli import exits
@@ -11,6 +14,7 @@ from stellwerk_cli.commands.doctor import doctor
 from stellwerk_cli.commands.run import run
 from stellwerk_cli.commands.up import up
 from stellwerk_cli.commands.watch import cancel, watch
+from stellwerk_cli.console import say
 
 app = typer.Typer(
     name="stellwerk",
@@ -29,6 +33,19 @@ app.add_typer(safety.app, name="safety")
 app.add_typer(keys.app, name="keys")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"stellwerk {metadata.version('stellwerk')}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
     """Runs creative-AI pipelines and keeps the record of every run."""

@@ -9,6 +9,7 @@ from stellwerk_cli.console import say
 from stellwerk_cli.plain import plain_event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from stellwerk.orchestrator.v1.event_pb2 import ExecutionEvent, Output
@@ -33,6 +34,10 @@ class Printer(Protocol):
 class JsonPrinter:
     """One JSON object a line, each with `execution_id` and `event`."""
 
+    def __init__(self, write: Callable[[str], None] = say) -> None:
+        """Print with `write`, which takes a line without its end."""
+        self._write = write
+
     def event(self, event: ExecutionEvent) -> None:
         """Print the event as `plain.plain_event` has it."""
         self._print(plain_event(event))
@@ -56,4 +61,4 @@ class JsonPrinter:
         """Nothing is open."""
 
     def _print(self, line: dict[str, Any]) -> None:
-        say(json.dumps(line, ensure_ascii=False))
+        self._write(json.dumps(line, ensure_ascii=False))

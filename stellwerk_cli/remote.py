@@ -46,7 +46,7 @@ def reporting(*, server: str, as_json: bool) -> Iterator[None]:
         complain_of(exc, server=server, as_json=as_json)
         raise typer.Exit(exit_code(exc)) from exc
     except KeyboardInterrupt as exc:
-        raise typer.Exit(Exit.CANCELLED) from exc
+        raise typer.Exit(Exit.CTRL_C) from exc
     except OSError as exc:
         complain(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc))
         raise typer.Exit(Exit.USAGE) from exc

@@ -96,7 +96,7 @@ def check(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]", exists=True, file_okay=False, help="None: the configs in use."
+            metavar="[DIR]", exists=True, file_okay=False, help="Unset: the configs in use."
         ),
     ] = None,
     as_json: JsonOption = False,

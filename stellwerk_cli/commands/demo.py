@@ -120,7 +120,7 @@ def demo() -> None:
         complain(f"{exc.message} ({exc.reason or exc.code}); everything is kept in {folder}")
         raise typer.Exit(Exit.FAULTS) from exc
     except KeyboardInterrupt as exc:
-        raise typer.Exit(Exit.CANCELLED) from exc
+        raise typer.Exit(Exit.CTRL_C) from exc
 
 
 async def _demo(console: Console, folder: Path) -> None:

@@ -85,7 +85,7 @@ def run(
     ] = None,
     outputs: Annotated[
         list[str] | None,
-        typer.Option("--output", help="An output config; repeatable. None: as the config says."),
+        typer.Option("--output", help="An output config; repeatable. Unset: as the config says."),
     ] = None,
     text_only: Annotated[bool, typer.Option("--text-only", help="No output but text.")] = False,
     parameters: Annotated[
@@ -93,21 +93,21 @@ def run(
         typer.Option("--param", help="`name=value`, the value as JSON or text; repeatable."),
     ] = None,
     level: Annotated[
-        Level | None, typer.Option(help="For whom it must be fit. None: as the server offers.")
+        Level | None, typer.Option(help="For whom it must be fit. Unset: as the server offers.")
     ] = None,
     lang: LanguageOption = "",
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**64 - 1, help="Seed. None: a random one.")
+        int | None, typer.Option(min=0, max=2**64 - 1, help="Seed. Unset: a random one.")
     ] = None,
     session: Annotated[str, typer.Option(help="The sitting that it belongs to.")] = "",
     user: Annotated[str, typer.Option(help="Your pseudonym, never a real name.")] = "",
     group: Annotated[str, typer.Option(help="Class or workshop.")] = "",
     out: Annotated[
-        Path, typer.Option(file_okay=False, help="Folder; outputs go to OUT/<execution id>/.")
+        Path, typer.Option(file_okay=False, help="Folder; outputs go to `OUT/<execution id>/`.")
     ] = DEFAULT_OUT,
     on_disconnect: Annotated[
         OnDisconnect | None,
-        typer.Option(help="What happens when this command is killed. None: keep."),
+        typer.Option(help="What happens when this command is killed. Unset: keep."),
     ] = None,
     idempotency_key: Annotated[
         str, typer.Option(help="The same key gives the same execution, never a second one.")
@@ -185,7 +185,7 @@ async def _cancel(
     client: StellwerkClient, following: Following, work: asyncio.Task[Following]
 ) -> None:
     """Cancel the execution and wait a while for its end."""
-    if not following.execution_id:
+    if not following.execution_id:  # whether there will be one is unknown
         work.cancel()
         raise KeyboardInterrupt
     with contextlib.suppress(RemoteError):  # it may have ended meanwhile, or its server

@@ -33,7 +33,7 @@ def watch(
     execution_id: IdArgument,
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Save outputs to OUT/<execution id>/. None: do not."),
+        typer.Option(file_okay=False, help="Save outputs to `OUT/<execution id>/`. Unset: do not."),
     ] = None,
     lang: LanguageOption = "",
     as_json: JsonOption = False,
