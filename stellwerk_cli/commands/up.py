@@ -116,7 +116,9 @@ def _signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
     """Yield two events: set by the first signal to stop, and by the second."""
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` asks to outlive a terminal
+        numbers.append(signal.SIGHUP)
 
     def on_signal() -> None:
         (hurry if stop.is_set() else stop).set()
