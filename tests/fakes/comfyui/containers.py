@@ -40,7 +40,7 @@ def mp4(frames: Sequence[Pixels], prompt_id: str, fps: float) -> bytes:
     height, width = frames[0].shape[:2]
     count, tick = len(pictures), max(1, int(1000 / fps))
     length = count * tick
-    head = _box(b"ftyp", b"isom\0\0\2\0isomiso2mp41") + _box(b"free", mark(prompt_id))
+    head = _box(b"ftyp", b"isom\0\0\2\0isomiso2avc1mp41") + _box(b"free", mark(prompt_id))
     entry = bytes(6) + b"\0\1" + bytes(16) + struct.pack(">HHII", width, height, 72 << 16, 72 << 16)
     entry += bytes(4) + b"\0\1" + bytes(32) + b"\0\x18\xff\xff"
     first = len(head) + 8

@@ -124,10 +124,35 @@ _CRC_TABLES: dict[int, list[int]] = {}
 
 
 def mp3(prompt_id: str, seconds: float) -> bytes:
-    """Return silent MPEG-1 layer III frames, the prompt id in their unused bytes."""
+    """Return silent MPEG-1 layer III frames behind a tag; the prompt id is in unused bytes."""
+    text = b"\x03prompt\0{}"
+    tag = b"TXXX" + len(text).to_bytes(4, "big") + b"\0\0" + text
+    head = b"ID3\x04\0\0" + len(tag).to_bytes(4, "big") + tag
     frame = b"\xff\xfb\x90\xc4" + bytes(32)
     rest = mark(prompt_id).ljust(417 - len(frame), b"\0")[: 417 - len(frame)]
-    return (frame + rest) * max(3, int(seconds * RATE / 1152))
+    return head + (frame + rest) * max(3, int(seconds * RATE / 1152))
+
+
+def opus(prompt_id: str, seconds: float) -> bytes:
+    """Return silent Opus in Ogg, the prompt id in its comments."""
+    comment = mark(prompt_id)
+    tags = b"OpusTags" + struct.pack("<I", 8) + b"stand-in" + struct.pack("<I", 1)
+    tags += struct.pack("<I", len(comment)) + comment
+    head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48000, 0, 0)
+    pages = [_ogg_page(head, 0, 0, 2), _ogg_page(tags, 0, 1, 0)]
+    count = max(1, int(seconds * 50))  # packets of 20 ms
+    for index in range(count):
+        kind = 4 if index == count - 1 else 0
+        pages.append(_ogg_page(b"\xf8\xff\xfe", (index + 1) * 960, index + 2, kind))
+    return b"".join(pages)
+
+
+def _ogg_page(packet: bytes, position: int, number: int, kind: int) -> bytes:
+    lacing = b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255])
+    head = struct.pack("<4sBBqII", b"OggS", 0, kind, position, 1, number)
+    rest = bytes([len(lacing)]) + lacing + packet
+    check = _crc(head + bytes(4) + rest, 32, 0x04C11DB7)
+    return head + check.to_bytes(4, "little") + rest
 
 
 def glb(prompt_id: str) -> bytes:

@@ -78,7 +78,7 @@ async def _save_sound(context: Context, inputs: Json) -> Result:
     seconds = sound.seconds if isinstance(sound, Sound) else 1.0
     makers: dict[str, tuple[str, Callable[[str, float], bytes]]] = {
         "SaveAudioMP3": ("mp3", media.mp3),
-        "SaveAudioOpus": ("opus", media.wav),  # no Opus encoder here; the bytes are a WAV
+        "SaveAudioOpus": ("opus", media.opus),
     }
     suffix, make = makers.get(context.class_type, ("flac", media.flac))
     is_preview = context.class_type == "PreviewAudio"

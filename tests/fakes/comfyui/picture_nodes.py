@@ -131,8 +131,9 @@ async def _load_image(context: Context, inputs: Json) -> Result:
         with Image.open(path) as picture:
             upright = ImageOps.exif_transpose(picture).convert("RGB")
     except OSError as exc:
-        kind = "OSError" if path.exists() else "FileNotFoundError"
-        raise NodeError(kind, str(exc)) from exc
+        if path.exists():
+            raise NodeError("OSError", "Truncated File Read") from exc
+        raise NodeError("FileNotFoundError", str(exc)) from exc
     return Result((Pictures((np.asarray(upright, np.uint8),)), Token("MASK")))
 
 

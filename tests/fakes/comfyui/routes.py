@@ -96,7 +96,7 @@ class PromptRoutes:
         if verdict.error is not None:
             answer = {"error": verdict.error, "node_errors": verdict.node_errors}
             return web.json_response(answer, status=400)
-        outputs = verdict.outputs[:: -1 if self._switches.outputs_reversed else 1]
+        outputs = _ordered(verdict.outputs, self._switches.outputs_order)
         self._queue.put((number, prompt_id, prompt, extra, outputs))
         return web.json_response(
             {"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors}
@@ -152,6 +152,12 @@ class PromptRoutes:
         """Note what the worker shall forget."""
         self._queue.free(await read_json(request))
         return web.Response()
+
+
+def _ordered(outputs: list[str], order: str | list[str]) -> list[str]:
+    if isinstance(order, str):
+        return outputs[::-1] if order == "reversed" else outputs
+    return sorted(outputs, key=lambda each: order.index(each) if each in order else len(order))
 
 
 def _object(content: Any) -> Json:

@@ -120,10 +120,8 @@ class Execution:
         )
         while not schedule.is_empty:
             node_id = schedule.next()
+            assert node_id is not None, "validation refuses cycles"
             try:
-                if node_id is None:
-                    node_id = self._outputs[0]
-                    raise DependencyCycleError("Dependency cycle detected")
                 await self._node(node_id)
             except InterruptedRunError:
                 self._success = False
@@ -338,7 +336,9 @@ class Execution:
         kind = exc.kind if isinstance(exc, NodeError) else type(exc).__name__
         tips = MEMORY_TIPS if "OutOfMemory" in kind else ""
         entry = self._worker.catalogue[self._prompt[node_id]["class_type"]]
-        inputs = {name: [_as_text(value)] for name, value in self._inputs(node_id, entry).items()}
+        inputs: Json = {
+            name: [_as_text(value)] for name, value in self._inputs(node_id, entry).items()
+        }
         if "prompt" in entry["input"].get("hidden", {}):
             inputs |= {"prompt": [str(self._prompt)], "extra_pnginfo": [self._pnginfo]}
         return self._error(exc, kind, f"{exc}\n{tips}", inputs)

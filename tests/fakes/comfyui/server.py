@@ -78,6 +78,13 @@ class _Life:
             if not task.cancelled() and task.exception() is not None:
                 on_crash()
 
+        def report(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                loop.call_exception_handler(
+                    {"message": "the stand-in has a bug", "exception": task.exception()}
+                )
+
+        self.tasks[0].add_done_callback(report)
         self.tasks[1].add_done_callback(crash)
         actual: int = self.runner.addresses[0][1]
         return actual
@@ -200,6 +207,11 @@ class ComfyUIServer:
     def is_worker_alive(self) -> bool:
         """Whether its worker thread is there too."""
         return self._life is not None and self._life.worker.is_alive
+
+    @property
+    def last_fault(self) -> RunFault | None:
+        """What was to go wrong in the latest run of this process."""
+        return self._life.worker.last_fault if self._life is not None else None
 
     @property
     def queue(self) -> PromptQueue:

@@ -66,10 +66,10 @@ class SocketHub:
         """Queue a message for one client; None: for all sockets."""
         if kind in self._switches.drop_messages or "*" in self._switches.drop_messages:
             return
-        message = {"type": kind, "data": data}
+        message: Json = {"type": kind, "data": data}
         if self._switches.unknown_messages:
             self._messages.put_nowait(({"type": "crystools.monitor", "data": {"cpu": 1}}, client))
-            message = {"type": kind, "data": data | {"some_new_key": [1]}, "another": None}
+            message |= {"data": data | {"some_new_key": [1]}, "another": None}
         self._messages.put_nowait((message, client))
         if self._switches.duplicate_messages:
             self._messages.put_nowait((message, client))

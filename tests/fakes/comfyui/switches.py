@@ -82,8 +82,8 @@ class Switches:
         metadata: Write prompt and workflow into files; false is --disable-metadata.
         cache: "classic" keeps what the latest prompt uses, "none" nothing, "lru" `cache_entries`.
         cache_entries: For "lru".
-        outputs_reversed: The real server runs output nodes in the order of a hash; reversed is
-            what its captures show most, and never what a client expects.
+        outputs_order: The real server runs output nodes in the order of a hash. "reversed" is
+            what its recordings show most, and never what a client expects; "given", or node ids.
     """
 
     node_seconds: dict[str, float] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class Switches:
     metadata: bool = True
     cache: str = "classic"
     cache_entries: int = 100
-    outputs_reversed: bool = True
+    outputs_order: str | list[str] = "reversed"
 
     def set(self, name: str, value: Any) -> None:
         """Set a switch from a JSON value, as the command line and the control route need it.

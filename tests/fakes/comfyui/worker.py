@@ -70,6 +70,7 @@ class Worker:
         self.models: OrderedDict[str, None] = OrderedDict()
         self.is_alive = True
         self.interrupted = False
+        self.last_fault: RunFault | None = None
         self._queue = queue
         self._next_faults = next_faults
         self._on_run = on_run
@@ -93,6 +94,7 @@ class Worker:
 
     async def _run(self, item: Item) -> None:
         fault = self._next_faults.popleft() if self._next_faults else self.switches.run_fault
+        self.last_fault = fault
         execution = Execution(self, item, fault)
         self._on_run(execution.record)
         if not self.switches.interrupt_hits_next:
