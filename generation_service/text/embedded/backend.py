@@ -1,11 +1,12 @@
 """The embedded text backend: from a task to an answer that has passed its guards.
 
-The small model is asked piece by piece, twice at most for each; what it cannot do stays as the
-learner wrote it, and `finish_reason` says `composed`, so that nobody takes it for the model's.
+The small model is asked piece by piece, a few times at most for each; what it cannot do stays as
+the learner wrote it, and `finish_reason` says `composed`, so that nobody takes it for the model's.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,13 @@ from generation_service.text.embedded.engine import (
     completion_body,
     sampling_options,
 )
-from generation_service.text.embedded.guards import find_fault, first_repetition, shorten, tidy
+from generation_service.text.embedded.guards import (
+    find_fault,
+    first_repetition,
+    lost_words,
+    shorten,
+    tidy,
+)
 from generation_service.text.http_backend import Piece, stream_pieces
 from generation_service.text.interface import (
     ModelAnswerInvalidError,
@@ -41,7 +48,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ATTEMPTS = 2
+ATTEMPTS = 3
+
+MAX_RETRIES = 5
+"""Of one request; a long text would else cost everybody's time."""
 
 MAX_TIMEOUTS = 3
 """After so many requests in a row without an answer in time the child is taken for hung."""
@@ -61,6 +71,7 @@ class _Answer:
     options: dict[str, object] = field(default_factory=dict)
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    retries: int = 0
 
     def count(self, piece: Piece) -> None:
         self.prompt_tokens += piece.prompt_token_count or 0
@@ -108,10 +119,9 @@ class EmbeddedBackend:
         if model != self._model:
             raise ModelNotFoundError(f"{self.name}/{model}")
         started = perf_counter()
-        steps = self._prompts.steps(request.role, request.task or _task(request))
-        seed = (
-            random.getrandbits(32) if request.parameters.seed is None else request.parameters.seed
-        )
+        wished = request.parameters.seed
+        seed = random.getrandbits(32) if wished is None else wished
+        steps = self._prompts.steps(request.role, request.task or _task(request), seed)
         async with self._slots.place(model):
             answer = _Answer(request.parameters, AnswerClock(self._limits, started), seed)
             try:
@@ -131,25 +141,25 @@ class EmbeddedBackend:
 
     async def _step(self, step: Step, answer: _Answer) -> AsyncGenerator[TextDelta, None]:
         """Work on one piece; leaves its text in `answer`."""
-        text, reason = step.text, "stop"
-        if step.prompt is not None:
-            text, reason = step.text, "composed"
-            for attempt in range(ATTEMPTS):
-                heard: list[Piece] = []
-                async with aclosing(self._ask(step.prompt, answer, attempt)) as pieces:
-                    async for piece in pieces:
-                        heard.append(piece)
-                        if piece.text:
-                            answer.shown += piece.text
-                            yield TextDelta(piece.text)
-                written, reason = _judge(step.prompt, heard, last=attempt + 1 == ATTEMPTS)
-                if written:
-                    text = written
-                    break
-                yield self._restart(answer)
-        answer.text += text
-        if reason != "stop" and answer.finish_reason != "composed":
-            answer.finish_reason = reason
+        best = _Verdict(step.text, "stop" if step.prompt is None else "composed", None)
+        for attempt in range(ATTEMPTS if step.prompt is not None else 0):
+            assert step.prompt is not None
+            heard: list[Piece] = []
+            async with aclosing(self._ask(step.prompt, answer, attempt)) as pieces:
+                async for piece in pieces:
+                    heard.append(piece)
+                    if piece.text:
+                        answer.shown += piece.text
+                        yield TextDelta(piece.text)
+            verdict = _judge(step.prompt, heard, last=attempt + 1 == ATTEMPTS)
+            best = min(best, verdict, key=lambda v: math.inf if v.lost is None else v.lost)
+            if best.lost == 0 or answer.retries == MAX_RETRIES:
+                break
+            answer.retries += 1
+            yield self._restart(answer)
+        answer.text += best.text
+        if best.reason != "stop" and answer.finish_reason != "composed":
+            answer.finish_reason = best.reason
         if answer.shown != answer.text:
             yield self._restart(answer)
         if step.separator:
@@ -207,12 +217,17 @@ class EmbeddedBackend:
         )
 
 
-def _judge(prompt: Prompt, heard: list[Piece], *, last: bool) -> tuple[str, str]:
-    """Make the pieces an answer.
+@dataclass(frozen=True)
+class _Verdict:
+    """An answer to one piece, why it ended, and how many words it lost; None: it is unusable."""
 
-    Returns:
-        The answer and why it ended; an empty answer and `composed` where it does not pass.
-    """
+    text: str
+    reason: str
+    lost: int | None
+
+
+def _judge(prompt: Prompt, heard: list[Piece], *, last: bool) -> _Verdict:
+    """Make the pieces an answer."""
     raw = "".join(piece.text for piece in heard).removeprefix(prompt.beginning)
     reason = heard[-1].finish_reason if heard else "stop"
     answer = tidy(raw, prompt)
@@ -224,8 +239,8 @@ def _judge(prompt: Prompt, heard: list[Piece], *, last: bool) -> tuple[str, str]
         reason, fault = "length", find_fault(answer, prompt)
     if fault:
         log.debug("embedded_answer_refused", fault=fault, length=len(answer))
-        return "", "composed"
-    return f"{prompt.beginning}{answer}", reason
+        return _Verdict("", "composed", None)
+    return _Verdict(f"{prompt.beginning}{answer}", reason, lost_words(answer, prompt))
 
 
 def _applied(answer: _Answer) -> dict[str, object]:

@@ -21,8 +21,8 @@ NICENESS = 2
 """The service's event loop goes first when cores are few."""
 
 WAIT_POLICY = "passive"
-"""llama.cpp's threads meet at a barrier hundreds of times per token. Spinning there, the default, is
-10 % faster on idle cores and takes four times as long on busy ones, measured with two of each."""
+"""llama.cpp's threads meet at a barrier hundreds of times per token. Spinning there, the default,
+is a little faster on idle cores and takes four times as long on busy ones (two of each)."""
 
 
 def make_parameters(xllamacpp: Any, config: dict[str, Any]) -> Any:

@@ -66,13 +66,13 @@ def sampling_options(
         prompt: Brings its role's sampling.
         parameters: The caller's; the temperature is cut to the role's highest.
         seed: The request's seed.
-        attempt: 0 for the first; later ones get another seed.
+        attempt: 0 for the first; later ones get another seed and the role's own temperature.
     """
     sampling = prompt.sampling
     wanted = sampling.temperature if parameters.temperature is None else parameters.temperature
     temperature = min(wanted, sampling.max_temperature)
     if attempt:
-        temperature = max(temperature, sampling.temperature)
+        temperature = sampling.retry_temperature
     return {
         "temperature": temperature,
         "top_p": sampling.top_p if parameters.top_p is None else parameters.top_p,

@@ -20,16 +20,18 @@ ECHO_CHARS = 24
 MIN_NEW_LETTERS = 4
 """Less is no answer where the model was to go on with a text."""
 
+_CONTROL_TOKEN = re.compile(r"<[a-z_]{3,}>")
 _SCRIPT_NAMES = {"CJK": ("CJK", "HIRAGANA", "KATAKANA")}
 
 
 def tidy(answer: str, prompt: Prompt) -> str:
-    """Cut off what begins another example, and quotation marks around the whole.
+    """Cut off what begins another example, control tokens, and quotation marks around the whole.
 
     Args:
         answer: What the model wrote, without the prompt's `beginning`.
         prompt: What it was asked.
     """
+    answer = _CONTROL_TOKEN.sub("", answer)
     for label in prompt.labels:
         answer = answer.partition(f"{label}:")[0]
     answer = answer.rstrip()
@@ -74,6 +76,12 @@ def find_fault(answer: str, prompt: Prompt) -> str:
     if prompt.source and len(answer.split()) > 2 and _plain(answer) == _plain(prompt.source):
         return "same"
     return ""
+
+
+def lost_words(answer: str, prompt: Prompt) -> int:
+    """Count the words that a good translation has and this one has not, by their beginnings."""
+    plain = f" {_plain(answer)}"
+    return sum(f" {word[:4].lower()}" not in plain for word in prompt.words)
 
 
 def first_repetition(answer: str) -> int | None:

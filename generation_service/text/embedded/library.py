@@ -24,6 +24,7 @@ class Sampling(_Data):
 
     temperature: float
     max_temperature: float = Field(description="More makes the small model babble.")
+    retry_temperature: float = Field(description="For attempts after the first.")
     top_p: float
     top_k: int
     min_p: float
@@ -33,10 +34,11 @@ class Sampling(_Data):
 
 
 class Example(_Data):
-    """One example: a text and what became of it, after a rule where there is one."""
+    """One example: a text and what became of it, after a rule or with words from the hat."""
 
     rule: str = ""
     text: str
+    hat: tuple[str, ...] = ()
     result: str
 
 
@@ -46,6 +48,8 @@ class Wording(_Data):
     head: str
     rule: str = ""
     default_rule: str = ""
+    hat: str = Field("", description="Label of words drawn by chance, as Tzara drew his poems.")
+    hat_words: tuple[str, ...] = ()
     source: str
     result: str
     joint: str = Field("", description="Put between the text and what the model adds.")

@@ -8,6 +8,7 @@ engine keeps what it has read of a common beginning.
 
 from __future__ import annotations
 
+import random
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from generation_service.text.embedded.pieces import group_sentences, split_sentences, without_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from generation_service.text.embedded.library import (
         Attitude,
@@ -45,6 +46,7 @@ PICTURE_CHARS = 300
 """Longest beginning of a text that is made a picture's description."""
 
 MAX_HINTS = 6
+HAT_WORDS = 2
 
 _GERMAN = re.compile(
     r"[äöüß]|\b(der|die|das|und|ein|eine|einen|im|am|auf|ist|mit|ich|nicht|zum|zur|von|aus)\b",
@@ -66,6 +68,7 @@ class Prompt:
         echoes: Texts of the examples that must not come back.
         script: Script that most letters of the answer have to be in; empty: any.
         source: The text; a translation that equals it is none. Empty: may be equal.
+        words: Words that a good translation has.
     """
 
     examples: str
@@ -77,6 +80,7 @@ class Prompt:
     echoes: tuple[str, ...]
     script: str = ""
     source: str = ""
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,21 +105,22 @@ class PromptWriter:
         """Take the data of the prompts."""
         self._library = library
 
-    def steps(self, role: str, task: TextTask) -> list[Step]:
+    def steps(self, role: str, task: TextTask, seed: int) -> list[Step]:
         """Cut a task into steps, each with its prompt.
 
         Args:
             role: The role that is asked.
             task: What to do. A wanted language that is not the text's makes any role but
                 optimization a translation: the telephone game.
+            seed: For what chance decides.
         """
         source, target = task.source_language, task.target_language
         moves = bool(target) and source != target and role != "optimization"
         if role == "translation" or moves:
             return list(self._translation(task))
         if role == "optimization":
-            return [self._picture(task)]
-        return list(self._rewriting(task))
+            return [self._picture(task, seed)]
+        return list(self._rewriting(task, seed))
 
     def _translation(self, task: TextTask) -> Iterator[Step]:
         languages = self._library.translation.languages
@@ -141,13 +146,11 @@ class PromptWriter:
                 strict=False,  # most languages have none
             ),
         ]
+        hints = self._hints(f"{from_code}-{to_code}", text)
         lines = "{}: {}\n{}: {}\n\n".format
         return Prompt(
             examples="".join(lines(source.name, a, target.name, b) for a, b in pairs),
-            tail="".join(
-                lines(source.name, a, target.name, b)
-                for a, b in self._hints(f"{from_code}-{to_code}", text)
-            )
+            tail="".join(lines(source.name, a, target.name, b) for a, b in hints)
             + f"{source.name}: {text}\n{target.name}:",
             beginning="",
             sampling=data.sampling,
@@ -156,6 +159,7 @@ class PromptWriter:
             echoes=tuple(b for a, b in pairs if a != text),
             script=target.script,
             source=text,
+            words=tuple(word for _, word in hints),
         )
 
     def _hints(self, pair: str, text: str) -> list[tuple[str, str]]:
@@ -169,21 +173,24 @@ class PromptWriter:
                     break
         return list(found.items())
 
-    def _rewriting(self, task: TextTask) -> Iterator[Step]:
+    def _rewriting(self, task: TextTask, seed: int) -> Iterator[Step]:
         data = self._library.interception
         wording = _attitude(data, task).wording(task.source_language or guess_language(task.text))
         for number, part in enumerate(group_sentences(task.text, PASSAGE_CHARS)):
             wanted = number < MAX_PASSAGES and part.text
-            prompt = _rewrite(wording, data.sampling, task.context, part.text) if wanted else None
+            prompt = None
+            if wanted:
+                chance = seed + number
+                prompt = _rewrite(wording, data.sampling, task.context, part.text, chance)
             yield Step(part.text, part.separator, prompt)
 
-    def _picture(self, task: TextTask) -> Step:
+    def _picture(self, task: TextTask, seed: int) -> Step:
         data = self._library.optimization
         wording = data.attitudes["generic"].wording(
             task.source_language or guess_language(task.text)
         )
         text = group_sentences(task.text, PICTURE_CHARS)[0].text
-        return Step(text, "", _rewrite(wording, data.sampling, "", text))
+        return Step(text, "", _rewrite(wording, data.sampling, "", text, seed))
 
 
 def guess_language(text: str) -> str:
@@ -205,27 +212,31 @@ def _attitude(data: RewritingData, task: TextTask) -> Attitude:
     return data.attitudes[best if hits[best] else "generic"]
 
 
-def _rewrite(wording: Wording, sampling: Sampling, context: str, text: str) -> Prompt:
+def _rewrite(wording: Wording, sampling: Sampling, context: str, text: str, seed: int) -> Prompt:
     rule = wording.rule and _rule(context or wording.default_rule)
+    hat = random.Random(seed).sample(wording.hat_words, HAT_WORDS) if wording.hat else ()
     beginning = f"{without_end(' '.join(text.split()))}{wording.joint}"
     return Prompt(
         examples=f"{wording.head}\n\n"
         + "".join(
-            _shot(wording, example.rule, example.text, example.result)
+            _shot(wording, example.rule, example.hat, example.text, example.result)
             for example in wording.examples
         ),
-        tail=_shot(wording, rule, " ".join(text.split()), beginning).rstrip("\n"),
+        tail=_shot(wording, rule, hat, " ".join(text.split()), beginning).rstrip("\n"),
         beginning=beginning,
         sampling=sampling,
         max_tokens=sampling.max_tokens,
-        labels=tuple(label for label in (wording.rule, wording.source, wording.result) if label),
+        labels=tuple(
+            label for label in (wording.rule, wording.source, wording.hat, wording.result) if label
+        ),
         echoes=tuple(e.result.removeprefix(without_end(e.text)) for e in wording.examples),
     )
 
 
-def _shot(wording: Wording, rule: str, text: str, result: str) -> str:
-    first = f"{wording.rule}: {rule}\n" if wording.rule else ""
-    return f"{first}{wording.source}: {text}\n{wording.result}: {result}\n\n"
+def _shot(wording: Wording, rule: str, hat: Sequence[str], text: str, result: str) -> str:
+    ruled = f"{wording.rule}: {rule}\n" if wording.rule else ""
+    drawn = f"{wording.hat}: {', '.join(hat)}\n" if hat else ""
+    return f"{wording.source}: {text}\n{ruled}{drawn}{wording.result}: {result}\n\n"
 
 
 def _rule(context: str) -> str:
