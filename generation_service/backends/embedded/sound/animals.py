@@ -17,8 +17,8 @@ from generation_service.backends.embedded.sound.signal import (
     noise,
     resonant,
     spread,
-    swell,
     sweep,
+    swell,
     tone,
     travel,
     wander,
@@ -61,7 +61,7 @@ def gulls(samples: int, rng: np.random.Generator) -> Stereo:
         t = np.linspace(0, 1, length)
         curve = rng.uniform(1000, 1250) * (1 + 0.45 * np.sin(math.pi * t**0.6))
         voice = sweep(curve) + 0.6 * sweep(curve * 2) + 0.4 * sweep(curve * 3)
-        return (voice * swell(length, peak=0.25) * np.float32(0.4)).astype(np.float32)
+        return np.asarray(voice * swell(length, peak=0.25) * np.float32(0.4), np.float32)
 
     return _calls(samples, rng, cry, times=(3, 7), gap=0.42, pause=(1.6, 3.6))
 
@@ -100,7 +100,7 @@ def frogs(samples: int, rng: np.random.Generator) -> Stereo:
         length = count(rng.uniform(0.2, 0.34))
         pulses = np.clip(np.sin(math.tau * rng.uniform(24, 32) * clock(length)), 0, 1) ** 2
         voice = sweep(pitch * (1 + 0.12 * np.linspace(0, 1, length)))
-        return (voice * pulses * swell(length) * np.float32(0.8)).astype(np.float32)
+        return np.asarray(voice * pulses * swell(length) * np.float32(0.8), np.float32)
 
     return _calls(samples, rng, croak, times=(2, 5), gap=0.4, pause=(0.3, 1.3))
 

@@ -43,7 +43,8 @@ def filtered(signal: Mono, response: Callable[[NDArray[np.float64]], Response]) 
     """The signal with each frequency (Hz) weighted by `response`."""
     size = _good_length(len(signal))
     spectrum = np.fft.rfft(signal, size)
-    weighted = spectrum * response(np.fft.rfftfreq(size, 1 / RATE))
+    hertz = np.asarray(np.fft.rfftfreq(size, 1 / RATE), dtype=np.float64)
+    weighted = spectrum * response(hertz)
     return np.fft.irfft(weighted, size)[: len(signal)].astype(np.float32)
 
 
@@ -80,7 +81,8 @@ def wander(samples: int, rng: np.random.Generator, *, seconds: float) -> Mono:
     at = clock(samples) / seconds
     whole = at.astype(int)
     share = (1 - np.cos(math.pi * (at - whole))) / 2
-    return (knots[whole] * (1 - share) + knots[whole + 1] * share).astype(np.float32)
+    curve = knots[whole] * (1 - share) + knots[whole + 1] * share
+    return np.asarray(curve, dtype=np.float32)
 
 
 def sweep(hertz: NDArray[np.float64] | NDArray[np.float32]) -> Mono:
@@ -98,7 +100,8 @@ def decay(samples: int, seconds: float, *, attack: float = 0.002) -> Mono:
     """An envelope that rises at once and falls to 1/e within `seconds`; ends in silence."""
     t = clock(samples)
     shape = np.minimum(1, t / attack) * np.exp(-t / seconds)
-    return (shape * np.clip((t[-1] - t) / min(0.01, t[-1] / 4 + 1e-9), 0, 1)).astype(np.float32)
+    ending = np.clip((t[-1] - t) / min(0.01, t[-1] / 4 + 1e-9), 0, 1)
+    return np.asarray(shape * ending, dtype=np.float32)
 
 
 def swell(samples: int, *, peak: float = 0.5) -> Mono:

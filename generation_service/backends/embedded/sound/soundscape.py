@@ -127,7 +127,7 @@ def _motes(samples: int, marks: tuple[int, ...], rng: np.random.Generator) -> St
     for key in marks:
         pitch = 196.0 * 2 ** ((0, 2, 4, 7, 9, 12, 14, 16, 19, 21)[key % 10] / 12)
         partial, ring = 1.5 + (key >> 8) % 7 / 2, 0.5 + (key >> 16) % 8 / 6
-        place = ((key >> 24) % 200) / 100 - 1
+        place = ((key >> 24) % 120) / 100 - 0.6
         beat = 1.1 + (key >> 32) % 20 / 10
         at = rng.uniform(0.05, beat)
         while at < samples / 44_100:

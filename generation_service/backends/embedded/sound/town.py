@@ -17,11 +17,10 @@ from generation_service.backends.embedded.sound.signal import (
     noise,
     resonant,
     spread,
-    swell,
     sweep,
+    swell,
     tone,
     travel,
-    wander,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def city(samples: int, rng: np.random.Generator) -> Stereo:
     while at < samples / 44_100:
         length = count(rng.uniform(2.6, 4.2))
         tyres = band(noise(length, rng), 250, 2300, order=1) * np.float32(0.9)
-        motor = sweep(rng.uniform(70, 110) * np.linspace(1.08, 0.92, length)) * np.float32(0.22)
+        motor = sweep(rng.uniform(70, 110) * np.linspace(1.08, 0.92, length)) * np.float32(0.1)
         way = np.linspace(-1, 1, length, dtype=np.float32) * rng.choice((-1, 1))
         car = travel((tyres + motor) * swell(length) ** 2, way)
         add(mix, car, round(at * 44_100), rng.uniform(0.5, 1.1))

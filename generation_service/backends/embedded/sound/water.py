@@ -16,8 +16,8 @@ from generation_service.backends.embedded.sound.signal import (
     lowpass,
     noise,
     spread,
-    swell,
     sweep,
+    swell,
     travel,
     wander,
 )

@@ -33,7 +33,8 @@ def mastered(signal: Stereo, *, loudness: float) -> Stereo:
     size = np.abs(gained)
     room = np.float32(CEILING) - knee
     rounded = knee + room * np.tanh((size - knee) / room)
-    return np.where(size > knee, np.sign(gained) * rounded, gained).astype(np.float32)
+    even = np.where(size > knee, np.sign(gained) * rounded, gained)
+    return np.asarray(even, dtype=np.float32)
 
 
 def to_wav(signal: Stereo) -> bytes:
