@@ -86,7 +86,8 @@ def _summary(configs: ConfigSet, kind: pb2.ConfigKind.ValueType, id_: str) -> pb
             description=_localized(output.description),
             digest=configs.output_digests[id_],
             media_type=MEDIA_TYPES[output.media_type],
-            tags=output.tags,
+            image_count=configs.input_image_count(output),
+            tags=configs.tags_of(output),
         )
     config = configs.interception[id_]
     needs = configs.pipelines[config.pipeline].input_requirements

@@ -32,7 +32,9 @@ class Kind(StrEnum):
     OUTPUT = "output"
     PIPELINE = "pipelines"
     CHUNK = "chunks"
+    WORKFLOW = "workflows"
     OUTPUT_DEFAULTS = "output/defaults.json"
+    NODE_CLASSES = "node_classes.json"
 
     @property
     def noun(self) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Beside the folders of configs: models.json is read by the generation service, schema/ by editors.
 _OTHER_FILES = {"models.json"}
 _OTHER_FOLDERS = {"schema"}
-_FOLDERS = {kind.value: kind for kind in Kind if kind is not Kind.OUTPUT_DEFAULTS}
+_FOLDERS = {kind.value: kind for kind in Kind if not kind.value.endswith(".json")}
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -40,6 +40,8 @@ def config_files(folder: Path) -> tuple[list[tuple[Kind, Path]], list[Fault]]:
             continue
         if entry.name in _FOLDERS:
             _take_folder(folder, entry, _FOLDERS[entry.name], found, faults)
+        elif entry.name == Kind.NODE_CLASSES:
+            found.append((Kind.NODE_CLASSES, entry))
         elif entry.name.endswith(".json") or (entry.is_dir() and _holds_json(entry)):
             hint = did_you_mean(entry.name, _FOLDERS) or f"Use one of: {', '.join(_FOLDERS)}."
             faults.append(Fault(entry.name, 0, 0, "", "Configs are not read from here.", hint))

@@ -16,15 +16,16 @@ def shipped_configs_dir() -> Path:
     The folder need not exist: loading it tells.
     """
     named = os.environ.get(ENVIRONMENT_VARIABLE)
-    return Path(named) if named else _own_configs_dir()
+    return Path(named) if named else own_configs_dir()
 
 
 def schema_dir() -> Path:
     """Return the folder of the published schemas; always our own, whichever configs are used."""
-    return _own_configs_dir() / "schema"
+    return own_configs_dir() / "schema"
 
 
-def _own_configs_dir() -> Path:
+def own_configs_dir() -> Path:
+    """Return the folder that Stellwerk comes with, whatever the environment says."""
     checkout = Path(__file__).resolve().parents[2] / "configs"
     if (checkout / "schema").is_dir():
         return checkout

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from orchestrator.configs import references, semantics
+from orchestrator.configs import graphs, references, semantics
 from orchestrator.configs.documents import Document, Kind, UnreadableFileError, read_document
 from orchestrator.configs.faults import ConfigError, Fault
 from orchestrator.configs.files import config_files
-from orchestrator.configs.folders import schema_dir
+from orchestrator.configs.folders import own_configs_dir, schema_dir
 from orchestrator.configs.model import (
     Chunk,
     ConfigSet,
@@ -25,6 +25,7 @@ from orchestrator.configs.model import (
 )
 from orchestrator.configs.references import Library
 from orchestrator.configs.schemas import Schemas
+from orchestrator.configs.workflow import Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def load_configs(folder: Path) -> ConfigSet:
     """Read a folder of configs. Blocks: reads files.
 
     Args:
-        folder: Holds interception/, output/, pipelines/ and chunks/.
+        folder: Holds interception/, output/, pipelines/, chunks/ and workflows/.
 
     Raises:
         ConfigError: With every fault that was found.
@@ -54,6 +55,7 @@ def load_configs(folder: Path) -> ConfigSet:
         output=library.output,
         pipelines=library.pipelines,
         chunks=library.chunks,
+        workflows=library.workflows,
         default_outputs=library.default_outputs,
     )
 
@@ -84,15 +86,20 @@ class _Loader:
         self.faults += faults
         for kind, path in paths:
             self._read(kind, path)
+        if not self.library.ids[Kind.NODE_CLASSES]:
+            shipped = own_configs_dir()
+            self._read(Kind.NODE_CLASSES, shipped / Kind.NODE_CLASSES.value, shipped)
+        # The classes first: every workflow is held against them.
+        self._sound.sort(key=lambda document: document.kind is not Kind.NODE_CLASSES)
         for document in self._sound:
             self.faults += self._own_faults(document)
         for document in self._sound:
             self.faults += self._reference_faults(document)
         self.faults += references.needed_file_faults(self.library)
 
-    def _read(self, kind: Kind, path: Path) -> None:
+    def _read(self, kind: Kind, path: Path, root: Path | None = None) -> None:
         try:
-            document = read_document(self._folder, path, kind)
+            document = read_document(root or self._folder, path, kind)
         except UnreadableFileError as exc:
             # Whoever names it is not at fault.
             self.library.ids[kind].add(path.stem)
@@ -108,12 +115,16 @@ class _Loader:
                     "Give it another id.",
                 )
             )
-        if faults := self._schemas.faults(document):
+        if faults := self._form_faults(document):
             self.faults += faults
         elif first is document:
             # Editors' key; what follows need not know it.
             data = {key: value for key, value in document.data.items() if key != "$schema"}
             self._sound.append(replace(document, data=data))
+
+    def _form_faults(self, document: Document) -> list[Fault]:
+        fault = graphs.editor_format_fault(document) if document.kind is Kind.WORKFLOW else None
+        return [fault] if fault else self._schemas.faults(document)
 
     def _own_faults(self, document: Document) -> Iterator[Fault]:
         library = self.library
@@ -121,8 +132,13 @@ class _Loader:
         match document.kind:
             case Kind.OUTPUT_DEFAULTS:
                 library.default_outputs.update(document.data)
+            case Kind.NODE_CLASSES:
+                for names in document.data["classes"].values():
+                    library.node_classes.update(names)
             case Kind.CHUNK:
                 yield from self._keep(document, Chunk, library.chunks)
+            case Kind.WORKFLOW:
+                yield from self._workflow_faults(document)
             case Kind.INTERCEPTION:
                 yield from self._keep(document, InterceptionConfig, library.interception)
             case Kind.PIPELINE:
@@ -133,6 +149,14 @@ class _Loader:
                 yield from self._keep(document, OutputConfig, library.output)
                 if output := library.output.get(document.id):
                     yield from semantics.output_faults(document, output)
+
+    def _workflow_faults(self, document: Document) -> Iterator[Fault]:
+        faults = [
+            *graphs.graph_faults(document, self.library.node_classes),
+            *graphs.mapping_faults(document),
+            *graphs.required_model_faults(document),
+        ]
+        yield from faults or self._keep(document, Workflow, self.library.workflows)
 
     def _keep(self, document: Document, model: type[M], where: dict[str, M]) -> Iterator[Fault]:
         """Make the model's value; a fault here is one that the schema did not foresee."""
@@ -153,5 +177,8 @@ class _Loader:
             case Kind.PIPELINE:
                 if pipeline := library.pipelines.get(document.id):
                     yield from references.pipeline_faults(document, pipeline, library)
+            case Kind.OUTPUT:
+                if output := library.output.get(document.id):
+                    yield from references.output_faults(document, output, library)
             case _:
                 pass

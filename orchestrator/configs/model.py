@@ -22,6 +22,7 @@ from orchestrator.configs.values import (
     canonical_json,
     digest_of,
 )
+from orchestrator.configs.workflow import Workflow
 
 FALLBACK_LANGUAGE = "en"
 
@@ -206,12 +207,26 @@ class ParameterSpec(FrozenModel):
         return self.type == "string" and not self.choices
 
 
+class Lora(FrozenModel):
+    """A small file that bends a model to a style or a subject.
+
+    Attributes:
+        name: File as the worker has it, below its folder for LoRAs.
+        strength: 1 is what its maker meant; 0 is nothing.
+    """
+
+    name: str
+    strength: float = 1.0
+
+
 class OutputConfig(FrozenModel):
     """One way to render.
 
     Attributes:
         backend: Backend of the generation service.
-        model: Model or renderer of that backend.
+        model: Model or renderer of that backend; empty with a workflow, which names its own.
+        workflow: Id of its workflow, for the backend `comfyui`.
+        loras: Put into the workflow, in order.
         photographic: Whether results may look like photographs.
         prompt_languages: ISO 639-1 codes that the model understands; other texts are translated.
         optimization_instruction: How to fit a text to this model; None: phase 2 is left out.
@@ -222,7 +237,9 @@ class OutputConfig(FrozenModel):
     description: Localized
     media_type: MediaType
     backend: str
-    model: str
+    model: str = ""
+    workflow: str | None = None
+    loras: tuple[Lora, ...] = ()
     photographic: bool = True
     prompt_languages: tuple[str, ...] = (FALLBACK_LANGUAGE,)
     optimization_instruction: Localized | None = None
@@ -280,6 +297,7 @@ class ConfigSet(FrozenModel):
     output: Annotated[Mapping[str, OutputConfig], *Frozen]
     pipelines: Annotated[Mapping[str, Pipeline], *Frozen]
     chunks: Annotated[Mapping[str, Chunk], *Frozen]
+    workflows: Annotated[Mapping[str, Workflow], *Frozen] = Field(default={}, validate_default=True)
     default_outputs: Annotated[Mapping[str, str], *Frozen]
 
     @cached_property
@@ -315,19 +333,37 @@ class ConfigSet(FrozenModel):
             "config": config.model_dump(mode="json"),
             "pipeline": pipeline.model_dump(mode="json"),
             "chunks": [self.chunks[id_].model_dump(mode="json") for id_ in sorted(wanted)],
-            "outputs": [
-                self.output[id_].model_dump(mode="json") for id_ in self.outputs_of(config)
-            ],
+            "outputs": [self._resolved(self.output[id_]) for id_ in self.outputs_of(config)],
         }
         return canonical_json(parts)
 
     def resolved_output(self, output_id: str) -> str:
-        """Return an output config as canonical JSON.
+        """Return an output config with its workflow as canonical JSON.
 
         Raises:
             KeyError: There is no such output.
         """
-        return canonical_json(self.output[output_id])
+        return canonical_json(self._resolved(self.output[output_id]))
+
+    def workflow_of(self, output: OutputConfig) -> Workflow | None:
+        """Return the workflow of an output; None: it has none."""
+        return self.workflows[output.workflow] if output.workflow else None
+
+    def tags_of(self, output: OutputConfig) -> tuple[str, ...]:
+        """Return an output's tags; an experimental workflow is told by one, whatever the file."""
+        workflow = self.workflow_of(output)
+        told = workflow is not None and workflow.experimental
+        return tuple(dict.fromkeys((*output.tags, *(("experimental",) if told else ()))))
+
+    def input_image_count(self, output: OutputConfig) -> int:
+        """Return how many of the run's pictures an output is made from."""
+        workflow = self.workflow_of(output)
+        return workflow.input_image_count if workflow else 0
+
+    def _resolved(self, output: OutputConfig) -> dict[str, object]:
+        workflow = self.workflow_of(output)
+        found = workflow.model_dump(mode="json") if workflow else None
+        return {**output.model_dump(mode="json"), "workflow": found}
 
     @cached_property
     def interception_digests(self) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from orchestrator.configs.model import ChunkParameters, InputRequirements, MediaType
+from orchestrator.configs.model import ChunkParameters, InputRequirements, Lora, MediaType
 from orchestrator.configs.templates import render
 from orchestrator.configs.values import (
     Frozen,
@@ -23,6 +23,7 @@ from orchestrator.configs.values import (
     canonical_json,
     digest_of,
 )
+from orchestrator.configs.workflow import PlannedWorkflow
 
 
 class Message(NamedTuple):
@@ -101,6 +102,10 @@ class PlannedOutput(FrozenModel):
     Attributes:
         loop_iteration: Its number, from 1.
         id: Id of its output config.
+        model: Model or renderer of the backend; with a workflow and no model, the workflow's id.
+        workflow: The graph that makes it; None: its backend needs none.
+        input_image_count: So many of the run's pictures are parameters, the first ones.
+        loras: Put into the workflow, in order.
         optimization: Phase 2 for it; None: the text of phase 1 is used. Its placeholder
             OPTIMIZATION_INSTRUCTION gets `optimization_instruction`.
         parameters: Merged: output's defaults, pipeline's, config's, caller's. No seed in it.
@@ -111,6 +116,9 @@ class PlannedOutput(FrozenModel):
     media_type: MediaType
     backend: str
     model: str
+    workflow: PlannedWorkflow | None = None
+    input_image_count: int = 0
+    loras: tuple[Lora, ...] = ()
     photographic: bool
     prompt_languages: tuple[str, ...]
     optimization: PlannedChunk | None

@@ -86,6 +86,7 @@ def build_plan(configs: ConfigSet, request: PlanRequest, *, max_outputs: int = 8
     _check_input_counts(pipeline, request)
     context, source = _context(config, request)
     chosen = _chosen_outputs(configs, config, request, max_outputs)
+    _check_pictures(configs, chosen, request)
     given = _given_parameters(chosen, request.parameters)
     planner = _Planner(configs, config, pipeline, request.language)
     return Plan(
@@ -158,12 +159,16 @@ class _Planner:
     ) -> PlannedOutput:
         instruction = output.optimization_instruction
         optimization = self.chunk(self.configs.chunks[OPTIMIZATION_CHUNK]) if instruction else None
+        workflow = self.configs.workflow_of(output)
         return PlannedOutput(
             loop_iteration=number,
             id=output.id,
             media_type=output.media_type,
             backend=output.backend,
-            model=output.model,
+            model=output.model or output.workflow or "",
+            workflow=workflow.planned() if workflow else None,
+            input_image_count=self.configs.input_image_count(output),
+            loras=output.loras,
             photographic=output.photographic,
             prompt_languages=output.prompt_languages,
             optimization=optimization,
@@ -260,6 +265,19 @@ def _chosen_outputs(
             )
         chosen.append(configs.output[found])
     return chosen
+
+
+def _check_pictures(configs: ConfigSet, chosen: list[OutputConfig], request: PlanRequest) -> None:
+    """Find outputs that are made from more pictures than the run has."""
+    violations = []
+    for index, output in enumerate(chosen):
+        wanted = configs.input_image_count(output)
+        if wanted > request.image_count:
+            text = f"{output.id} is made from {wanted} of the run's pictures; choose a config "
+            violations.append((f"outputs[{index}]", f"{text}that takes pictures."))
+    if violations:
+        message = " ".join(text for _, text in violations)
+        raise InvalidArgumentError("WRONG_INPUT_COUNT", message, violations=violations)
 
 
 def _given_parameters(

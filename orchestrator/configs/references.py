@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.configs.model import Chunk, InterceptionConfig, OutputConfig, Pipeline
     from orchestrator.configs.positions import Path
     from orchestrator.configs.values import Scalar
+    from orchestrator.configs.workflow import Workflow
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Library:
     Attributes:
         ids: Every id that has a file, also a faulty one, so that one fault is not told twice.
         default_outputs: Medium to output id.
+        node_classes: What workflows may use.
     """
 
     ids: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
@@ -35,7 +37,9 @@ class Library:
     output: dict[str, OutputConfig] = field(default_factory=dict)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     chunks: dict[str, Chunk] = field(default_factory=dict)
+    workflows: dict[str, Workflow] = field(default_factory=dict)
     default_outputs: dict[str, str] = field(default_factory=dict)
+    node_classes: set[str] = field(default_factory=set)
 
 
 def needed_file_faults(library: Library) -> Iterator[Fault]:
@@ -87,6 +91,38 @@ def defaults_faults(document: Document, library: Library) -> Iterator[Fault]:
         output = library.output.get(id_)
         if output is not None and output.media_type != medium:
             yield document.fault((medium,), f"{id_} makes {output.media_type}, not {medium}.")
+
+
+_OUTPUT_TYPES = {
+    MediaType.TEXT: "text",
+    MediaType.IMAGE: "image",
+    MediaType.AUDIO: "audio",
+    MediaType.MUSIC: "audio",
+    MediaType.VIDEO: "video",
+    MediaType.THREE_D: "3d",
+}
+
+
+def output_faults(document: Document, output: OutputConfig, library: Library) -> Iterator[Fault]:
+    """Find what does not fit between an output config and its workflow."""
+    if output.workflow is None:
+        return
+    yield from _dangling(document, ("workflow",), output.workflow, Kind.WORKFLOW, library)
+    workflow = library.workflows.get(output.workflow)
+    if workflow is None:
+        return
+    for name in output.parameters.keys() - workflow.parameters:
+        hint = did_you_mean(name, workflow.parameters) or one_of(workflow.parameters)
+        message = f"{workflow.id} has no input mapping for it."
+        yield document.fault(("parameters", name), message, hint, at_key=True)
+    wanted = _OUTPUT_TYPES[output.media_type]
+    made = {mapping.output_type for mapping in workflow.output_mapping}
+    if wanted not in made:
+        message = f"{workflow.id} makes {', '.join(sorted(made))}, not {wanted}."
+        yield document.fault(("media_type",), message)
+    if output.loras and workflow.lora_place is None:
+        message = f"{workflow.id} has no place for LoRAs."
+        yield document.fault(("loras",), message, "Give it a lora_place.")
 
 
 def _dangling(

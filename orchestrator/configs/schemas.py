@@ -30,7 +30,9 @@ _FILES = {
     Kind.OUTPUT: "output.json",
     Kind.PIPELINE: "pipeline.json",
     Kind.CHUNK: "chunk.json",
+    Kind.WORKFLOW: "workflow.json",
     Kind.OUTPUT_DEFAULTS: "output_defaults.json",
+    Kind.NODE_CLASSES: "node_classes.json",
 }
 _TYPES = {
     "string": "a text in quotes",

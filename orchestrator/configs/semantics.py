@@ -26,7 +26,9 @@ _LOCALIZED = {
     Kind.OUTPUT: ("name", "description", "optimization_instruction"),
     Kind.PIPELINE: ("description",),
     Kind.CHUNK: ("description", "system", "template"),
+    Kind.WORKFLOW: (),
     Kind.OUTPUT_DEFAULTS: (),
+    Kind.NODE_CLASSES: (),
 }
 _TEMPLATES = {"system", "template"}
 _NO_TEMPLATES = {"context", "optimization_instruction"}

@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    PlainSerializer,
     SerializerFunctionWrapHandler,
     StrictBool,
     StrictFloat,
@@ -72,6 +73,30 @@ Frozen = (BeforeValidator(_plain), AfterValidator(_frozen), WrapSerializer(_dump
 # One value of a parameter; strict, so that `true` never turns into 1 nor "5" into 5.
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 ScalarMap = Annotated[Mapping[str, Scalar], *Frozen]
+
+
+def freeze(value: object) -> object:
+    """Return a JSON value that cannot change: objects become `FrozenMap`s, lists tuples."""
+    if isinstance(value, Mapping):
+        return FrozenMap({name: freeze(inner) for name, inner in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(freeze(inner) for inner in value)
+    return value
+
+
+def thaw(value: object) -> object:
+    """Return what `freeze` was given, for `json` to write."""
+    if isinstance(value, Mapping):
+        return {name: thaw(inner) for name, inner in value.items()}
+    if isinstance(value, tuple):
+        return [thaw(inner) for inner in value]
+    return value
+
+
+# Any JSON object, kept as it is to the last digit: seeds have 64 bits.
+FrozenJsonObject = Annotated[
+    Mapping[str, Any], BeforeValidator(_plain), AfterValidator(freeze), PlainSerializer(thaw)
+]
 
 
 class FrozenModel(BaseModel):

@@ -126,7 +126,8 @@ def _kind(word: str) -> ConfigKind.ValueType:
 def _line(config: ConfigSummary, language: str) -> str:
     kind = enum_word(ConfigKind.DESCRIPTOR, config.kind)
     outputs = ", ".join(config.default_outputs)
-    description = _in_language(config.description, language)
+    mark = "(experimental) " if "experimental" in config.tags else ""
+    description = mark + _in_language(config.description, language)
     return f"{kind:<13} {config.id:<20} {outputs:<32} {description}".rstrip()
 
 

@@ -112,7 +112,7 @@ PLANTED: list[tuple[str, dict[str, Any], str, str, str]] = [
      "}} after it"),
     ("chunks/rewrite.json", {"role": "interceptoin"}, "role", '"interceptoin"',
      "Did you mean interception?"),
-    ("chunks/rewrite.json", {"kind": "workflow"}, "kind", '"workflow"', "later version"),
+    ("chunks/rewrite.json", {"kind": "workflow"}, "kind", '"workflow"', "workflows/"),
     ("chunks/rewrite.json", {"parameters": {"keep_alive": "10 min"}}, "parameters.keep_alive",
      "not written as", "10m"),
     ("chunks/rewrite.json", {"parameters": {"max_tokens": "9"}}, "parameters.max_tokens",
