@@ -69,12 +69,12 @@ class FileRoutes:
 
     async def upload_image(self, request: web.Request) -> web.Response:
         """Store a file as it is."""
-        post = await request.post()
+        post = await _parts(request)
         return self._store(post, lambda content, path: path.write_bytes(content))
 
     async def upload_mask(self, request: web.Request) -> web.Response:
         """Store a picture with its alpha channel taken from the uploaded one."""
-        post = await request.post()
+        post = await _parts(request)
         reference = json.loads(str(post["original_ref"]))
         kind = reference.get("type", "output")
         folder = self._folders.inside(self._folders.base / kind, reference.get("subfolder", ""))
@@ -92,7 +92,7 @@ class FileRoutes:
         part = post.get("image")
         if part is None:
             return web.Response(status=400)
-        content, name = part.file.read(), part.filename
+        content, name = part
         kind = post.get("type") or "input"
         if kind not in KINDS or not name or os.path.isabs(name):
             raise ValueError("the real server does not expect this either")
@@ -109,6 +109,18 @@ class FileRoutes:
                 return web.json_response({"name": name, "subfolder": subfolder, "type": kind})
         store(content, path)
         return web.json_response({"name": name, "subfolder": subfolder, "type": kind})
+
+
+async def _parts(request: web.Request) -> dict[str, Any]:
+    """Return the parts of a body; a file is (content, name)."""
+    parts: dict[str, Any] = {}
+    for key, part in (await request.post()).items():
+        if isinstance(part, web.FileField):
+            with part.file as file:
+                parts.setdefault(key, (file.read(), part.filename))
+        else:
+            parts.setdefault(key, part)
+    return parts
 
 
 def _free_name(folder: Path, name: str, content: bytes) -> tuple[str, Path, bool]:

@@ -152,6 +152,9 @@ class Gate:
 async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer; what is unknown is a chunked 404, what goes wrong is the text of the real server."""
     try:
+        limit, length = request.client_max_size, request.content_length or 0
+        if length > limit:
+            raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=length)
         return await handler(request)
     except web.HTTPException as exc:
         is_get = request.method in ("GET", "HEAD")

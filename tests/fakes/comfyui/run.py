@@ -339,7 +339,7 @@ class Execution:
         inputs: Json = {
             name: [_as_text(value)] for name, value in self._inputs(node_id, entry).items()
         }
-        if "prompt" in entry["input"].get("hidden", {}):
+        if entry["input"].get("hidden", {}).get("prompt") == "PROMPT":  # not the newer ["PROMPT"]
             inputs |= {"prompt": [str(self._prompt)], "extra_pnginfo": [self._pnginfo]}
         return self._error(exc, kind, f"{exc}\n{tips}", inputs)
 

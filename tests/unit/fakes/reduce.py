@@ -67,7 +67,8 @@ class Reduction:
                 self.steps.append({"do": kind, **step})
             elif kind == "note":
                 self.steps.append({"do": "note", "text": event["text"]})
-        return json.loads(self._renamed(json.dumps(self.steps, ensure_ascii=False)))
+        steps: list[Json] = json.loads(self._renamed(json.dumps(self.steps, ensure_ascii=False)))
+        return steps
 
     def _name_all(self) -> None:
         """Give names to server-made ids; client ids keep their order of appearance."""

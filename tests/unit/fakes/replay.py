@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
-from tests.fakes.comfyui import ComfyUIServer
 from tests.support import eventually
-from tests.unit.fakes.signatures import of_frame, of_message, of_others, of_statuses, plain
+from tests.unit.fakes.comparison import SLOW_INPUTS, Comparison
+from tests.unit.fakes.signatures import of_frame, of_message, of_others, of_statuses
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from tests.fakes.comfyui import ComfyUIServer
+    from tests.unit.fakes.comparison import Plan
+
+    Json = dict[str, Any]
 
 CAPTURES = Path(__file__).parent / "captures"
-SUMMARIES = re.compile(r"^<.*>$")  # an answer that the recording only describes
 QUIET_SECONDS = 0.02  # for messages that should not come
-SLOW_INPUTS = {"tick_ms": 20, "seconds": 0.1}  # at most, so that a replay is quick
-
-
-@dataclass
-class Plan:
-    """What a scenario needs besides its recording.
-
-    Attributes:
-        switches: Of the stand-in.
-        prepare: Called before the first step.
-        uploads: Multipart bodies, which recordings do not hold, by label: file name, content,
-            fields.
-        notes: What to do at a note, by its beginning.
-        skip: Labels, notes' beginnings or prompt ids of steps that are left out.
-        long: Take the steps of long nodes together.
-        racing: Statuses depend on who was faster; they are not compared.
-    """
-
-    switches: Mapping[str, Any] = field(default_factory=dict)
-    prepare: Callable[[ComfyUIServer], None] = lambda comfy: None
-    uploads: Mapping[str, tuple[str | None, bytes, Mapping[str, str]]] = field(
-        default_factory=dict
-    )
-    notes: Mapping[str, str] = field(default_factory=dict)
-    skip: tuple[str, ...] = ()
-    long: bool = False
-    racing: bool = False
+LARGE_BODY = re.compile(r"^<(\d+) bytes>$")
+SCALE = 10  # large bodies and their limit are that much smaller here
 
 
 class Socket:
@@ -85,9 +62,9 @@ class Replay:
         self.comfy = comfy
         self.sockets: dict[str, Socket] = {}
         self.expected: dict[str, list[str]] = {}
-        self.skipped: set[str] = set()
-        self.differences: list[str] = []
-        self.compared_count = 0
+        self.compared = Comparison(plan, comfy)
+        self.refused = 0
+        self.validators: dict[str, str] = {}  # of the latest answer
 
     async def run(self) -> list[str]:
         """Go through all steps and return the differences."""
@@ -101,8 +78,8 @@ class Replay:
                 await socket.response.close()
                 await socket.task
         for name, expected in self.expected.items():
-            self._compare_messages(name, expected, self.sockets[name].lines)
-        return self.differences
+            self.compared.messages(name, expected, self.sockets[name].lines)
+        return self.compared.differences
 
     # steps
 
@@ -130,6 +107,8 @@ class Replay:
         (self.comfy.folders.base / "input" / "gone.png").unlink()
 
     async def _ws_open(self, step: Json) -> None:
+        if self.plan.fresh and self.sockets:
+            await self.restart()
         url = URL(self.comfy.url + step["path"], encoded=True)
         headers = self._headers(step)
         try:
@@ -137,12 +116,16 @@ class Replay:
         except aiohttp.WSServerHandshakeError as exc:
             self.refused = exc.status
             return
-        self.sockets[step["sock"]] = Socket(response)
+        before = self.sockets.get(step["sock"])
+        socket = self.sockets[step["sock"]] = Socket(response)
+        if before is not None:  # the recording used one name again
+            socket.lines[:0] = before.lines
         self.expected.setdefault(step["sock"], [])
-        await eventually(lambda: self.sockets[step["sock"]].lines)
+        count = len(before.lines) if before is not None else 0
+        await eventually(lambda: len(socket.lines) > count)
 
     async def _ws_open_failed(self, step: Json) -> None:
-        self._compare(step, "status", step["status"], self.refused)
+        self.compared.values(step, "status", step["status"], self.refused)
 
     async def _ws_send(self, step: Json) -> None:
         socket = self.sockets[step["sock"]].response
@@ -156,7 +139,7 @@ class Replay:
 
     async def _received(self, step: Json) -> None:
         for name, lines in step["messages"].items():
-            lines = [line for line in lines if not self._is_skipped(line)]
+            lines = [line for line in lines if not self.compared.is_skipped(line)]
             if not lines:
                 continue
             self.expected[name] += lines
@@ -167,9 +150,9 @@ class Replay:
         socket = self.sockets[name]
 
         def counts(lines: list[str]) -> tuple[int, int]:
-            lines = [line for line in lines if not self._is_skipped(line)]
+            lines = [line for line in lines if not self.compared.is_skipped(line)]
             others = of_others(lines, short=self.plan.long)
-            return len(others), 0 if self._is_racing else len(of_statuses(lines))
+            return len(others), 0 if self.compared.is_racing else len(of_statuses(lines))
 
         wanted = counts(self.expected[name])
 
@@ -182,58 +165,60 @@ class Replay:
         except AssertionError:
             socket.is_behind = True
 
-    @property
-    def _is_racing(self) -> bool:
-        return self.plan.racing or bool(self.skipped)
-
     async def _idle(self, step: Json) -> None:
         """Wait until nothing runs, or nothing can any more."""
 
         def is_over() -> bool:
-            is_dead = not self.comfy.is_worker_alive
+            is_dead = not self.comfy.is_worker_alive  # or all of it
             return is_dead or self.comfy.queue.remaining_count == 0
 
         await eventually(is_over)
         await asyncio.sleep(QUIET_SECONDS)
-
-    def _is_skipped(self, line: str) -> bool:
-        return any(f'"{each}"' in line or f" {each}:" in line for each in self.skipped)
 
     # HTTP
 
     async def _http(self, step: Json) -> None:
         label = step.get("label", "")
         if any(each in (label, step["path"]) for each in self.plan.skip):
+            if isinstance(step.get("answer_json"), dict):
+                self.compared.skipped.add(str(step["answer_json"].get("prompt_id")))
             return
         path = self._path(step["path"])
-        if any(path.endswith(f"/{each}") for each in self.skipped):
+        if any(path.endswith(f"/{each}") for each in self.compared.skipped):
             return
         if step["status"] is None:
             try:
                 await self.session.get(self.comfy.url + path)
             except aiohttp.ClientConnectionError:
                 return
-            self.differences.append(f"{label}: the server answers")
+            self.compared.differences.append(f"{label}: the server answers")
             return
         url = URL(self.comfy.url + path, encoded=True)
+        headers, body = self._headers(step), self._body(step)
         async with self.session.request(
-            step["method"], url, headers=self._headers(step), allow_redirects=False, **self._body(step)
+            step["method"], url, headers=headers, allow_redirects=False, **body
         ) as response:
             content = await response.read()
-            self._compare(step, "status", step["status"], response.status)
-            self._compare_answer(step, content, response)
+            self.compared.values(step, "status", step["status"], response.status)
+            self.compared.answer(step, content, response)
+            self.validators = {
+                "If-None-Match": response.headers.get("Etag", ""),
+                "If-Modified-Since": response.headers.get("Last-Modified", ""),
+            }
+        action = self.plan.after.get(str(step.get("json", {}).get("prompt_id")))
+        if action is not None:
+            await getattr(self, action)()
 
     def _path(self, path: str) -> str:
-        temp = [file["filename"] for run in self.comfy.runs for file in run.files]
-        names = [name for name in temp if name.startswith("ComfyUI_temp_")]
-        if "ComfyUI_temp_" in path and names:
-            path = re.sub(r"ComfyUI_temp_[a-z]{5}_00001", names[-1].rpartition("_0")[0] + "_00001", path)
-            path = re.sub(r"(ComfyUI_temp_[a-z]{5})_.*?_(0000\d)", r"\1_\2", path)
-        return path
+        """Put in the random name of a file that is only shown."""
+        files = [file["filename"] for run in self.comfy.runs for file in run.files]
+        prefixes = [name[:19] for name in files if name.startswith("ComfyUI_temp_")]
+        return re.sub(r"ComfyUI_temp_[a-z]{5}_", prefixes[-1], path) if prefixes else path
 
     def _headers(self, step: Json) -> dict[str, str]:
         headers: dict[str, str] = dict(step.get("headers") or step.get("request_headers") or {})
         for name, value in headers.items():
+            value = self.validators.get(name, value)
             headers[name] = value.replace(":8188", f":{self.comfy.port}")
         return headers
 
@@ -243,7 +228,7 @@ class Replay:
             name, content, fields = self.plan.uploads[label]
             form = aiohttp.FormData(quote_fields=False)
             if name is not None:
-                form.add_field(fields.get("*", "image"), content, filename=name)
+                form.add_field(fields.get("*", "image"), io.BytesIO(content), filename=name)
             for key, value in fields.items():
                 if key != "*":
                     form.add_field(key, value)
@@ -251,7 +236,10 @@ class Replay:
                 form.add_field("nothing", "1")
             return {"data": form}
         if "body" in step:
-            return {"data": step["body"].encode()}
+            size = LARGE_BODY.match(step["body"])
+            own_id = step.get("answer_json", {}).get("prompt_id")
+            data = large_prompt(int(size[1]), own_id) if size else step["body"].encode()
+            return {"data": io.BytesIO(data)}  # aiohttp warns of large bytes
         if "json" not in step:
             return {}
         body = step["json"]
@@ -265,117 +253,25 @@ class Replay:
             if not isinstance(node, dict):
                 continue
             if node.get("class_type") in ("ProbeAsync", "ProbeExpand"):
-                self.skipped.add(body["prompt_id"])
+                self.compared.skipped.add(body["prompt_id"])
                 return {}
             inputs = node.get("inputs")
-            for name, limit in SLOW_INPUTS.items() if isinstance(inputs, dict) else ():
+            if not isinstance(inputs, dict):
+                continue
+            for name, limit in SLOW_INPUTS.items():
                 if isinstance(inputs.get(name), int | float):
                     inputs[name] = min(inputs[name], limit)
         return body
 
-    # comparison
 
-    def _compare(self, step: Json, what: str, expected: Any, actual: Any) -> None:
-        self.compared_count += 1
-        if str(step.get("json", {}).get("prompt_id")) in self.skipped:
-            return
-        if expected != actual:
-            name = f"{step.get('method', '')} {step.get('path', '')} {step.get('label', '')}"
-            self.differences.append(f"{name}: {what}: expected {expected!r}, got {actual!r}")
-
-    def _compare_answer(
-        self, step: Json, content: bytes, response: aiohttp.ClientResponse
-    ) -> None:
-        for name, value in step.get("answer_headers", {}).items():
-            if name == "Content-Disposition":
-                value = re.sub("ComfyUI_temp_[a-z]{5}_", "ComfyUI_temp_xxxxx_", value)
-            actual = plain(response.headers.get(name, ""))
-            self._compare(step, name, value, actual)
-        if "answer_text" in step:
-            if not SUMMARIES.match(step["answer_text"]) and len(step["answer_text"]) != 40:
-                self._compare(step, "text", step["answer_text"], content.decode(errors="replace"))
-        elif "answer_bytes" in step:
-            recorded = step["answer_bytes"]
-            first = bytes.fromhex(recorded["first_16_hex"].replace(" ", ""))
-            self._compare(step, "bytes", first[:4].hex(), content[:4].hex())
-            if step["status"] == 206:
-                self._compare(step, "length", recorded["length"], len(content))
-        elif "answer_json" in step:
-            self._compare_json(step, step["answer_json"], content)
-
-    def _compare_json(self, step: Json, expected: Any, content: bytes) -> None:
-        text = content.decode().replace(str(self.comfy.folders.base), "<path>/base")
-        actual = plain(json.loads(text)) if text else ""
-        if step["path"].startswith("/history/") and isinstance(actual, dict) and actual:
-            self._compare_history(step, expected, next(iter(actual.values())))
-        elif isinstance(expected, list) and isinstance(actual, dict):
-            self._compare(step, "number of entries", len(expected), len(actual))
-        elif not fits(expected, actual):
-            self._compare(step, "JSON", expected, actual)
-        self.compared_count += 1
-
-    def _compare_history(self, step: Json, expected: Any, entry: Json) -> None:
-        """Compare what the recording kept of an entry; it often kept only a part."""
-        status = entry["status"]
-        kinds = [message[0] for message in status["messages"]]
-        if not isinstance(expected, dict):  # only that there is one
-            return
-        kept = next(iter(expected.values()), {})
-        if isinstance(kept, str):
-            self._compare(step, "status", kept, status["status_str"])
-            return
-        if not isinstance(kept, dict):
-            self._compare(step, "end", kept[0], kinds[-1])
-            return
-        known = {**entry, "status_str": status["status_str"], "messages": kinds}
-        known |= {"number": entry["prompt"][0], "extra": entry["prompt"][3]}
-        for key, value in kept.items():
-            if key == "status" and isinstance(value, str):
-                self._compare(step, key, value, status["status_str"])
-            elif key == "status" and "messages" not in value:
-                self._compare(step, key, value["status_str"], status["status_str"])
-            elif key == "status" and value["messages"] and isinstance(value["messages"][0], str):
-                self._compare(step, key, {**status, "messages": kinds}, value)
-            elif key == "prompt_number_id_extra_outputs":
-                prompt = entry["prompt"]
-                self._compare(step, key, value, [prompt[0], prompt[1], prompt[3], prompt[4]])
-            elif key in known and not fits(value, known[key]):
-                self._compare(step, key, value, known[key])
-            elif key not in known:
-                self._compare(step, f"outputs of {key}", value, entry["outputs"].get(key))
-
-    def _compare_messages(self, name: str, expected: list[str], lines: list[str]) -> None:
-        base = str(self.comfy.folders.base)
-        actual = [line.replace(base, "<path>/base") for line in lines]
-        actual = [line for line in actual if not self._is_skipped(line)]
-        pairs = [(of_others(each, short=self.plan.long)) for each in (expected, actual)]
-        self._compare_lines(name, *pairs)
-        if not self._is_racing:
-            self._compare_lines(name, of_statuses(expected), of_statuses(actual))
-
-    def _compare_lines(self, name: str, wanted: list[str], got: list[str]) -> None:
-        self.compared_count += len(wanted)
-        if wanted != got:
-            pairs = enumerate(zip(wanted, got, strict=False))
-            same = min(len(wanted), len(got))
-            at = next((index for index, pair in pairs if pair[0] != pair[1]), same)
-            self.differences.append(
-                f"{name} message {at} of {len(wanted)}/{len(got)}: "
-                f"expected {wanted[at : at + 3]}, got {got[at : at + 3]}"
-            )
-
-
-def fits(expected: Any, actual: Any) -> bool:
-    """Say whether a JSON value is the recorded one, where that was recorded in full."""
-    if isinstance(expected, str) and SUMMARIES.match(expected):
-        return True
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        if "system" in expected and "devices" in expected:  # another machine
-            return expected["system"].keys() == actual["system"].keys()
-        return expected.keys() == actual.keys() and all(
-            fits(each, actual[key]) for key, each in expected.items()
-        )
-    if isinstance(expected, list) and isinstance(actual, list):
-        is_item = len(expected) == 2 and len(actual) == 5  # only number and id were kept
-        return (is_item or len(expected) == len(actual)) and all(map(fits, expected, actual))
-    return bool(expected == actual)
+def large_prompt(recorded_bytes: int, prompt_id: str | None) -> bytes:
+    """Return a body of POST /prompt of a size that relates to the limit as the recorded one."""
+    image: Json = {"width": 64, "height": 64, "batch_size": 1, "color": 1}
+    image["more"] = "x" * (recorded_bytes // SCALE)
+    saved = {"images": ["1", 0], "filename_prefix": "cap15/p"}
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": image},
+        "2": {"class_type": "SaveImage", "inputs": saved},
+    }
+    body = {"prompt": graph, "prompt_id": prompt_id, "client_id": "client0"}
+    return json.dumps(body).encode()

@@ -28,7 +28,7 @@ HEADERS = (
     "Access-Control-Allow-Methods",
 )
 LEFT_OUT = ("tooltip", "description", "output_tooltips", "traceback")
-UNORDERED = ("executed", "current_outputs")
+UNORDERED = ("executed", "current_inputs", "current_outputs")
 
 
 def plain(value: Any) -> Any:
@@ -43,13 +43,11 @@ def plain(value: Any) -> Any:
         return value
     if "__non_json_literal__" in value:
         return value["__non_json_literal__"]
-    result = {}
+    result: Json = {}
     for key, each in value.items():
         if key == "timestamp":
             result[key] = 0
-        elif key == "current_inputs" and isinstance(each, dict):
-            result[key] = sorted(each)
-        elif key in UNORDERED and isinstance(each, list):
+        elif key in UNORDERED and isinstance(each, list | dict):
             result[key] = sorted(each)
         elif key not in LEFT_OUT:
             result[key] = plain(each)
@@ -122,6 +120,7 @@ def shortened(lines: list[str]) -> list[str]:
         )
         step = re.sub(r"^progress(?:_state)? ([^:]*):.*", r"steps of \1", line)
         line = step if is_step else line
-        if not (is_step and result and result[-1] == line):
+        is_repeated = line.startswith("steps of") and result and result[-1] == line
+        if not is_repeated:
             result.append(line)
     return result
