@@ -27,14 +27,19 @@ from generation_service.text.interface import (
     TextDelta,
     TextResult,
 )
-from generation_service.text.models_file import ModelsFileError, RoleModels, read_models_file
+from generation_service.text.models_file import (
+    ModelsFileError,
+    RoleModels,
+    checked_url,
+    read_models_file,
+)
 from generation_service.text.ollama import OllamaDialect
 from generation_service.text.openai import OpenAIDialect
 from generation_service.text.validation import check_request
 from servicekit.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
     from pathlib import Path
 
     from pydantic import SecretStr
@@ -215,6 +220,8 @@ async def open_text_generator(options: TextOptions) -> TextGenerator:
         raise ModelsFileError(
             options.models_file, [f"there is no profile {profile!r}, only {known}."]
         )
+    if faults := list(_url_faults(options)):
+        raise ModelsFileError(options.models_file, faults)
     own_name = options.embedded_model_path.stem if options.embedded_model_path else MODEL_NAME
     roles: dict[str, RoleModels] = {
         role: _with_own_weights(models, own_name) for role, models in file.profiles[profile].items()
@@ -225,6 +232,20 @@ async def open_text_generator(options: TextOptions) -> TextGenerator:
         for name, provider in file.providers.items()
     }
     return TextGenerator(profile, roles, backends)
+
+
+def _url_faults(options: TextOptions) -> Iterator[str]:
+    """Tell what is wrong with the addresses that stand in for the file's."""
+    urls = {
+        "GENERATION_OLLAMA_URL": options.ollama_url,
+        "GENERATION_OPENAI_BASE_URL": options.openai_base_url,
+    }
+    for name, url in urls.items():
+        if url:
+            try:
+                checked_url(url)
+            except ValueError as exc:
+                yield f"{name}, which stands in for it: {exc}."
 
 
 def _with_own_weights(models: RoleModels, name: str) -> RoleModels:
