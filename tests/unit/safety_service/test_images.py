@@ -88,11 +88,14 @@ async def decoder() -> AsyncIterator[ImageDecoder]:
 
 
 def _children() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children()
-        if any("image_worker" in part for part in child.cmdline())
-    ]
+    return [child for child in psutil.Process().children() if _is_image_worker(child)]
+
+
+def _is_image_worker(process: psutil.Process) -> bool:
+    try:
+        return any("image_worker" in part for part in process.cmdline())
+    except psutil.Error:  # it ended while we looked
+        return False
 
 
 @pytest.mark.parametrize("picture_format", ["PNG", "JPEG", "WEBP", "GIF"])

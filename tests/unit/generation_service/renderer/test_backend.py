@@ -55,8 +55,12 @@ async def test_a_child_renders_what_the_renderer_renders(pool: RenderPool) -> No
 
 async def test_a_killed_child_fails_its_order_and_is_replaced(pool: RenderPool) -> None:
     """A crash costs one attempt, not the service."""
+    await pool.render(ORDER)
+    (child,) = children()
+    idle_seconds = child.cpu_times().user
     render = asyncio.create_task(pool.render(LONG_ORDER))
-    (child,) = await eventually(children)
+    # A child that dies before it has its order is replaced without a word.
+    await eventually(lambda: child.cpu_times().user > idle_seconds + 0.05)
     child.kill()
     with pytest.raises(AttemptFailedError) as failed:
         await render
