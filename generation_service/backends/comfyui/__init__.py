@@ -1,0 +1,1 @@
+"""Real media from ComfyUI workers."""
