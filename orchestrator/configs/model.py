@@ -22,7 +22,7 @@ from orchestrator.configs.values import (
     canonical_json,
     digest_of,
 )
-from orchestrator.configs.workflow import Workflow
+from orchestrator.configs.workflow import Workflow  # noqa: TC001 - pydantic reads it
 
 FALLBACK_LANGUAGE = "en"
 

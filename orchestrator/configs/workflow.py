@@ -3,7 +3,6 @@
 The graph itself stays as the author exported it. What a run changes in it (prompt, seed, size,
 pictures, LoRAs) is named beside it, and is written by the generation service alone.
 """
-# ruff: noqa: TC003 - pydantic reads the annotations when the classes are made
 
 from __future__ import annotations
 
