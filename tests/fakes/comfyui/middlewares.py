@@ -27,6 +27,8 @@ CORS_HEADERS = {
     "Access-Control-Allow-Headers": "Content-Type, Authorization",
     "Access-Control-Allow-Credentials": "true",
 }
+JSON_KEY: web.RequestKey[Any] = web.RequestKey("json")
+TROUBLE_KEY: web.RequestKey[Any] = web.RequestKey("trouble")
 LARGEST_KEPT_BYTES = 64 * 1024  # of a request's body; bench runs make thousands of requests
 
 
@@ -41,6 +43,7 @@ class Recorded:
         headers: Of the request.
         json: Its body where that was read as JSON and is not large.
         status: Of the answer; None if it never came.
+        trouble: The exception that became a 500; so that a bug of the stand-in can be told.
     """
 
     method: str
@@ -49,6 +52,7 @@ class Recorded:
     headers: Mapping[str, str]
     json: Any
     status: int | None
+    trouble: Exception | None
 
 
 class Gate:
@@ -106,11 +110,17 @@ class Gate:
     def _record(self, request: web.Request, status: int | None) -> None:
         is_small = (request.content_length or 0) <= LARGEST_KEPT_BYTES
         path = request.path.removeprefix("/api")
-        content = request.get("json") if is_small else None
-        recorded = Recorded(
-            request.method, path, dict(request.query), dict(request.headers), content, status
+        self._requests.append(
+            Recorded(
+                request.method,
+                path,
+                dict(request.query),
+                dict(request.headers),
+                request.get(JSON_KEY) if is_small else None,
+                status,
+                request.get(TROUBLE_KEY),
+            )
         )
-        self._requests.append(recorded)
 
     async def _with_fault(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         fault = self._fault(request)
@@ -163,7 +173,8 @@ async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse
             response.enable_chunked_encoding()
             return response
         raise
-    except Exception:
+    except Exception as exc:
+        request[TROUBLE_KEY] = exc
         return trouble()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.fakes.comfyui.catalogue import FOLDERS, UPLOAD_INPUTS
+from tests.fakes.comfyui.middlewares import JSON_KEY
 from tests.fakes.comfyui.sockets import features
 from tests.fakes.comfyui.validation import validate
 
@@ -36,7 +37,7 @@ async def read_json(request: web.Request) -> Any:
     Raises:
         Exception: It is none; the answer is a 500.
     """
-    request["json"] = content = await request.json()
+    request[JSON_KEY] = content = await request.json()
     return content
 
 
