@@ -32,6 +32,7 @@ from generation_service.text.interface import (
     ModelAnswerInvalidError,
     ModelNotFoundError,
     ModelTimeoutError,
+    ModelUnavailableError,
     TextDelta,
     TextMessage,
     TextResult,
@@ -180,12 +181,16 @@ class EmbeddedBackend:
             yield Piece(text=prompt.beginning)
         begun = bool(prompt.beginning)
         pieces = stream_pieces(client, self._stream, model, body, answer.clock)
-        async with aclosing(pieces):
-            async for piece in pieces:
-                answer.count(piece)
-                text = piece.text if begun else piece.text.lstrip()
-                begun = begun or bool(text)
-                yield replace(piece, text=text)
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    answer.count(piece)
+                    text = piece.text if begun else piece.text.lstrip()
+                    begun = begun or bool(text)
+                    yield replace(piece, text=text)
+        except ModelUnavailableError:
+            await self._process.lost(client)
+            raise
 
     def _restart(self, answer: _Answer) -> TextDelta:
         """Show the answer as it stands now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_BETWEEN_SENTENCES = re.compile(r"(\s*\n\s*|(?<=[.!?…])\s+(?=[^a-zäöüß])|(?<=[。！？]))")
+_BETWEEN_SENTENCES = re.compile(r"(\s*\n\s*|(?<=[.!?…])\s+(?=[^a-zäöüß\d])|(?<=[。！？]))")
 _CLOSING = ".!?…,;:。！？ "
 
 

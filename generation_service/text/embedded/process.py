@@ -38,6 +38,9 @@ CHILD_PROGRAM = Path(__file__).with_name("child.py")
 OLD_SECONDS = 60.0
 """A child that lived longer died of chance, and is started again without much waiting."""
 
+DEATH_SECONDS = 0.5
+"""A process whose connections break is seen to die within this time, or it lives on."""
+
 FIRST_PAUSE_SECONDS = 0.05
 """Pause before the first restart; four times as long after each young death."""
 
@@ -119,6 +122,12 @@ class ModelProcess:
             if self._client is None:
                 raise ModelUnavailableError(self._fault)
             return self._client
+
+    async def lost(self, client: httpx.AsyncClient) -> None:
+        """Take note of a connection that broke, so that nobody else is sent to a dying child."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DEATH_SECONDS), self._changed:
+                await self._changed.wait_for(lambda: self._client is not client)
 
     def kill(self) -> None:
         """End a child that does not answer any more; another one is started."""

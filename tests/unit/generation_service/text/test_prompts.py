@@ -1,0 +1,116 @@
+"""Few-shot prompts: what the small model is told for a task."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generation_service.text.embedded.library import Library
+from generation_service.text.embedded.pieces import group_sentences, split_sentences
+from generation_service.text.embedded.prompts import PromptWriter, Step
+from generation_service.text.interface import TextTask
+
+LIBRARY = Library.load()
+WRITER = PromptWriter(LIBRARY)
+
+
+def only(steps: list[Step]) -> str:
+    """The whole prompt of a task with one step."""
+    [step] = steps
+    assert step.prompt is not None
+    return step.prompt.examples + step.prompt.tail
+
+
+@given(st.text(alphabet="aB .!?\n。ß", max_size=300), st.integers(3, 50))
+def test_pieces_join_up_to_the_text(text: str, max_chars: int) -> None:
+    """Cutting loses and adds nothing, and no piece is too long."""
+    for cut in (split_sentences, group_sentences):
+        parts = cut(text, max_chars)
+        assert "".join(part.text + part.separator for part in parts) == text.strip()
+        assert all(len(part.text) <= max_chars for part in parts)
+
+
+def test_sentences_are_translated_one_by_one() -> None:
+    """Every sentence is a step of its own; line breaks stay where they were."""
+    task = TextTask("Der Hase lacht. Er hat z. b. schon Hunger!\n\nDann geht er.", "", "de", "en")
+    steps = WRITER.steps("translation", task, 1)
+    assert [(s.text, s.separator) for s in steps] == [
+        ("Der Hase lacht.", " "),
+        ("Er hat z. b. schon Hunger!", "\n\n"),
+        ("Dann geht er.", ""),
+    ]
+
+
+def test_known_words_are_shown_before_the_text() -> None:
+    """A word that the model mistakes is an example right before the text, declined or not."""
+    prompt = only(WRITER.steps("translation", TextTask("Zwei Drachen", "", "de", "en"), 1))
+    assert prompt.endswith("Deutsch: Drachen\nEnglish: dragon\n\nDeutsch: Zwei Drachen\nEnglish:")
+
+
+def test_any_two_languages_can_be_paired() -> None:
+    """The telephone game has at least twenty languages, every pair of which has examples."""
+    languages = LIBRARY.translation.languages
+    assert len(languages) >= 20
+    for code, language in languages.items():
+        other = "en" if code != "en" else "de"
+        prompt = only(WRITER.steps("interception", TextTask("Hallo", "", code, other), 1))
+        assert language.phrases[0] in prompt
+        assert languages[other].phrases[0] in prompt
+
+
+def test_a_language_that_nobody_knows_stays_as_it_is() -> None:
+    """No prompt is made up for an unknown language."""
+    [step] = WRITER.steps("translation", TextTask("Hallo", "", "de", "tlh"), 1)
+    assert step.prompt is None
+
+
+@pytest.mark.parametrize(
+    ("task", "label"),
+    [
+        (TextTask("Ein Ei", "", "de", config_id="bauhaus"), "Bauhaus: "),
+        (TextTask("An egg", "Everything becomes a Dada collage.", "en"), "Hat: "),
+        (TextTask("Ein Ei", "Übertreibe maßlos!", "de"), "Übertreibung: "),
+        (TextTask("Ein Ei", "Alles ist aus Gold.", "de", config_id="x"), "Alles ist aus Gold."),
+        (TextTask("Un œuf", "", "fr"), "Rule: "),
+        (TextTask("Ein Ei ist auf dem Tisch"), "Regel: "),
+    ],
+)
+def test_the_attitude_follows_config_context_and_language(task: TextTask, label: str) -> None:
+    """A config's id chooses the examples, else its context's words, else a rule is shown."""
+    assert label in only(WRITER.steps("interception", task, 1))
+
+
+def test_the_answer_begins_with_the_text_itself() -> None:
+    """The model can only go on, so the subject stays; braces and quotes are nothing special."""
+    [step] = WRITER.steps("interception", TextTask('Ein {{"Ei"}}!', "", "de"), 1)
+    assert step.prompt is not None
+    assert step.prompt.tail.endswith('Ein {{"Ei"}}')
+    assert step.prompt.beginning in step.prompt.tail
+
+
+def test_the_hat_is_drawn_by_the_seed() -> None:
+    """The same seed draws the same words, others draw others."""
+    task = TextTask("Ein Ei", "", "de", config_id="dada")
+    drawn = [only(WRITER.steps("interception", task, seed)) for seed in (1, 1, 2, 3, 4)]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) > 2
+
+
+def test_long_texts_keep_their_prompts_short() -> None:
+    """However long text and rule are, no prompt outgrows the model's context."""
+    task = TextTask("wort " * 4000, "regel " * 4000, "de", config_id="user_defined")
+    for role in ("interception", "optimization", "translation"):
+        for step in WRITER.steps(role, task, 1):
+            assert step.prompt is None or len(step.prompt.examples + step.prompt.tail) < 4000
+
+
+def test_examples_keep_the_form_that_the_model_shall_learn() -> None:
+    """Every result begins with its text; examples with a hat name a word from it."""
+    for data in (LIBRARY.interception, LIBRARY.optimization):
+        for attitude in data.attitudes.values():
+            for wording in (attitude.de, attitude.en):
+                for example in wording.examples:
+                    assert example.result.startswith(example.text.rstrip(".") + wording.joint)
+                    assert bool(example.rule) == bool(wording.rule)
+                    assert bool(example.hat) == bool(wording.hat)
