@@ -45,7 +45,9 @@ PRINTED = Finish(streak=0.0, blotch=0.012, speckle=0.55, wobble=0.0, shadow=0.0)
 
 
 @dataclass(frozen=True)
-class _Patch:
+class Patch:
+    """A part of the sheet, and how far each of its pixels is covered, 0 to 1."""
+
     rows: slice
     columns: slice
     cover: NDArray[np.float32]
@@ -88,7 +90,6 @@ class Canvas:
         patch = self._cover(points)
         if patch is None:
             return
-        area = self._pixels[patch.rows, patch.columns]
         cover = patch.cover * opacity
         if self.finish.speckle:
             cover = cover * self._ink(patch)
@@ -96,7 +97,7 @@ class Canvas:
         surface = self._surface(patch.rows, patch.columns, 1.0)
         if surface is not None:
             paint = paint * surface
-        area += (paint - area) * cover[..., None]
+        self._lay(patch, paint, cover)
 
     def dots(self, points: Points, colour: RGB, pitch: float, weight: float) -> None:
         """Fill an outline with a halftone screen of `pitch` pixels; `weight` 0 to 1."""
@@ -107,9 +108,8 @@ class Canvas:
         x = np.arange(patch.columns.start, patch.columns.stop, dtype=np.float32)[None, :]
         u, v = (x + y) * (0.7071 / pitch), (x - y) * (0.7071 / pitch)
         far = np.hypot(u - np.round(u), v - np.round(v)) * pitch
-        screen = np.clip(weight * 0.62 * pitch - far + 0.5, 0.0, 1.0)
-        area = self._pixels[patch.rows, patch.columns]
-        area += (np.asarray(colour, np.float32) - area) * (patch.cover * screen)[..., None]
+        screen = np.clip(weight * 0.62 * pitch - far + 0.5, 0.0, 1.0).astype(np.float32)
+        self._lay(patch, np.asarray(colour, np.float32), patch.cover * screen)
 
     def shadow(self, outlines: list[Points], strength: float = 1.0, reach: float = 0.011) -> None:
         """Darken below and right of pieces of paper that lie on the sheet."""
@@ -128,9 +128,8 @@ class Canvas:
             shifted = moved(points, shift * 0.7 - left, shift - top)
             draw.polygon(shifted.ravel().tolist(), fill=255)
         blurred = mask.filter(ImageFilter.GaussianBlur(shift * 0.9))
-        cover = np.asarray(blurred, dtype=np.float32)[..., None] * (depth / 255.0)
-        tint = np.array([1.0, 0.98, 0.9], dtype=np.float32)
-        self._pixels[top:bottom, left:right] *= 1.0 - cover * tint
+        cover = np.asarray(blurred, dtype=np.float32) * np.float32(depth / 255.0)
+        self._darken(Patch(slice(top, bottom), slice(left, right), cover))
 
     def finished(self, paper: RGB, *, grain: float, slip: int) -> Image.Image:
         """The picture with paper grain; `slip` is the registration error of the inks in pixels."""
@@ -147,6 +146,16 @@ class Canvas:
         data = np.clip(pixels * tint * 255.0 + 0.5, 0, 255).astype(np.uint8)
         return Image.fromarray(data, mode="RGB")
 
+    def _lay(self, patch: Patch, paint: Picture, cover: NDArray[np.float32]) -> None:
+        """Put paint on, as opaque as `cover` says."""
+        area = self._pixels[patch.rows, patch.columns]
+        area += (paint - area) * cover[..., None]
+
+    def _darken(self, patch: Patch) -> None:
+        """Let a warm shadow fall."""
+        tint = np.array([1.0, 0.98, 0.9], dtype=np.float32)
+        self._pixels[patch.rows, patch.columns] *= 1.0 - patch.cover[..., None] * tint
+
     def _bounds(self, points: Points, pad: int) -> tuple[int, int, int, int] | None:
         low, high = points.min(axis=0), points.max(axis=0)
         left, top = max(0, int(low[0]) - pad), max(0, int(low[1]) - pad)
@@ -154,7 +163,7 @@ class Canvas:
         bottom = min(self.height, int(high[1]) + pad + 1)
         return (left, top, right, bottom) if left < right and top < bottom else None
 
-    def _cover(self, points: Points) -> _Patch | None:
+    def _cover(self, points: Points) -> Patch | None:
         bounds = self._bounds(points, 1)
         if bounds is None:
             return None
@@ -164,7 +173,7 @@ class Canvas:
         corners = ((points - [left, top]) * n).ravel().tolist()
         ImageDraw.Draw(mask).polygon(corners, fill=255)
         cover = np.asarray(mask.reduce(n), dtype=np.float32) / 255.0
-        return _Patch(slice(top, bottom), slice(left, right), cover)
+        return Patch(slice(top, bottom), slice(left, right), cover)
 
     def _surface(self, rows: slice, columns: slice, strength: float) -> NDArray[np.float32] | None:
         """Factor per pixel, shape (h, w, 1): brush marks and blotches of a fresh stroke."""
@@ -177,7 +186,7 @@ class Canvas:
             factor = factor + self._cut(tile, rows, columns) * (self.finish.streak * strength)
         return np.asarray(1.0 + factor[..., None], dtype=np.float32)
 
-    def _ink(self, patch: _Patch) -> NDArray[np.float32]:
+    def _ink(self, patch: Patch) -> NDArray[np.float32]:
         """How well a printed area took its ink, per pixel."""
         grain = self._cut(self._textures.grain, patch.rows, patch.columns)
         cloudy = self._cut(self._textures.blotch, patch.rows, patch.columns)

@@ -51,6 +51,15 @@ class Stage:
         self.height = canvas.height / canvas.short_side
         self.is_print = canvas.finish.shadow == 0
 
+    def cue(self, kind: str, *, y: float = 0.0, pivot: tuple[float, float] | None = None) -> None:
+        """Say that what comes next belongs together, and what it is; only films listen.
+
+        Args:
+            kind: One of `film.motion.KINDS`.
+            y: Where it stands, in picture units: lower is nearer.
+            pivot: What it turns about; its foot when left out.
+        """
+
     def wash(self, top: RGB, bottom: RGB) -> None:
         """Cover everything."""
         self._canvas.wash(top, bottom)

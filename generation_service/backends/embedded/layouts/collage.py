@@ -53,6 +53,7 @@ def _papers(stage: Stage) -> None:
         x = stage.width * ((i % 3) + rng.uniform(0.2, 0.8)) / 3
         y = stage.height * ((i // 3) + rng.uniform(0.2, 0.8)) / 2
         tone = mix(tones[i], palette.paper, rng.uniform(0.0, 0.35))
+        stage.cue("paper", y=0.3 * i / 6, pivot=(x, y))
         stage.torn(
             _sheet(
                 stage, x, y, rng.uniform(0.35, 0.7), rng.uniform(0.3, 0.65), rng.uniform(-0.5, 0.5)
@@ -64,6 +65,7 @@ def _papers(stage: Stage) -> None:
 def _great_circle(stage: Stage, x: float, y: float) -> None:
     rng, palette = stage.rng, stage.palette
     r = rng.uniform(0.27, 0.36)
+    stage.cue("wheel", pivot=(x, y))
     stage.piece(ellipse(x, y, r, steps=140), palette.warm, lift=1.2)
     start = rng.random() * math.tau
     stage.piece(sector(x, y, r, start, start + math.pi), mix(palette.accent, palette.warm, 0.25))
@@ -80,8 +82,10 @@ def _bars(stage: Stage) -> None:
             x,
             y,
         )
+        stage.cue("paper", y=0.5, pivot=(x, y))
         stage.piece(bar, (palette.dark, palette.main, palette.light)[i], lift=0.9)
     x, y = stage.width * rng.uniform(0.1, 0.9), stage.height * rng.uniform(0.1, 0.9)
+    stage.cue("paper", y=0.5, pivot=(x, y))
     for i in range(12):
         square = box(
             -0.2 + 0.034 * i, 0 if i % 2 else -0.034, -0.166 + 0.034 * i, 0.034 if i % 2 else 0
@@ -95,6 +99,7 @@ def _newsprint(stage: Stage) -> None:
     for _ in range(2):
         x, y = stage.width * rng.uniform(0.15, 0.85), stage.height * rng.uniform(0.15, 0.85)
         turn = rng.uniform(-0.6, 0.6)
+        stage.cue("paper", y=0.6, pivot=(x, y))
         sheet = moved(rotated(box(-0.13, -0.16, 0.13, 0.16), turn), x, y)
         stage.torn(sheet, mix(palette.paper, palette.light, 0.5))
         for row in range(11):
@@ -131,9 +136,11 @@ def _things(stage: Stage, x: float, y: float) -> None:
 def _marks(stage: Stage) -> None:
     rng = stage.rng
     if not stage.reading.things:
+        stage.cue("float", y=0.7, pivot=(stage.width / 2, stage.height / 2))
         stage.emblem(Spot(stage.width / 2, stage.height / 2, 0.34, rng.uniform(-0.4, 0.4)))
     for i, key in enumerate(stage.reading.marks):
         size = 0.035 + 0.06 * ((key >> 8) % 100) / 100
         x = stage.width * ((i * 0.618 + rng.uniform(0, 0.15)) % 0.92 + 0.04)
         y = stage.height * ((i * 0.382 + rng.uniform(0, 0.25)) % 0.92 + 0.04)
+        stage.cue("float", y=0.9, pivot=(x, y))
         stage.mark(key, Spot(x, y, size, rng.uniform(-math.pi, math.pi)), lift=1.1)

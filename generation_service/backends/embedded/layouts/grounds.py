@@ -58,6 +58,7 @@ def _layers(stage: Stage, horizon: float, colours: list[RGB], swing: float) -> N
     depth = stage.height - horizon
     for i, colour in enumerate(colours):
         top = horizon + depth * (0.02 + 0.9 * (i / len(colours)) ** 1.15)
+        stage.cue("land", y=top)
         if stage.is_print:
             stage.piece(box(-0.1, top + 0.05, stage.width + 0.1, stage.height + 0.1), colour)
             for _ in range(2):
@@ -79,6 +80,7 @@ def _meadow(stage: Stage, horizon: float) -> None:
     ]
     _layers(stage, horizon, colours, 0.03)
     depth = stage.height - horizon
+    stage.cue("land", y=horizon + depth * 0.7)
     for i in range(34):
         t = (i / 34) ** 0.8
         x, y = rng.uniform(0, stage.width), horizon + depth * (0.18 + 0.8 * t)
@@ -94,12 +96,14 @@ def _meadow(stage: Stage, horizon: float) -> None:
 def _sea(stage: Stage, horizon: float) -> None:
     palette, rng = stage.palette, stage.rng
     deep = mix(palette.water, palette.dark, 0.3)
+    stage.cue("land", y=horizon)
     stage.piece(box(-0.1, horizon, stage.width + 0.1, stage.height + 0.1), palette.water)
     rows = 9
     for i in range(rows):
         t = i / rows
         top = horizon + (stage.height - horizon) * t**1.2 + 0.02
         crest = 0.006 + 0.016 * t
+        stage.cue("wave", y=top)
         x = np.linspace(-0.05, stage.width + 0.05, 160)
         y = top - crest * np.abs(np.sin(x * (16 - 9 * t) + rng.random() * 6))
         floor = [[stage.width + 0.05, stage.height + 0.1], [-0.05, stage.height + 0.1]]
@@ -128,6 +132,7 @@ def _dunes(stage: Stage, horizon: float) -> None:
 def _street(stage: Stage, horizon: float) -> None:
     palette, rng = stage.palette, stage.rng
     top = horizon + (stage.height - horizon) * 0.42
+    stage.cue("land", y=top)
     stage.piece(
         box(-0.1, top, stage.width + 0.1, stage.height + 0.1),
         mix(palette.dark, palette.ground, 0.45),
@@ -156,6 +161,7 @@ def _outer_space(stage: Stage, horizon: float) -> None:
     palette, rng = stage.palette, stage.rng
     x, r = stage.width * rng.uniform(0.3, 0.7), stage.width * 0.85
     top = horizon + (stage.height - horizon) * 0.35
+    stage.cue("land", y=top)
     stage.piece(
         ellipse(x, top + r, r * 1.04, steps=160), mix(palette.water, palette.sky, 0.5), opacity=0.5
     )
@@ -186,6 +192,7 @@ def _mountains(stage: Stage, horizon: float) -> None:
     ]
     for x, tall in sorted(peaks, key=lambda peak: -peak[1]):
         half = tall * rng.uniform(0.65, 0.9)
+        stage.cue("land", y=horizon * (1.2 - tall))
         foot, top = horizon + 0.09, horizon + 0.06 - tall
         stone = mix(palette.second, palette.horizon, rng.uniform(0.15, 0.45))
         ridge = (x + half * 0.12, horizon + 0.02 - tall * 0.45)
@@ -213,6 +220,7 @@ def _skyline(stage: Stage, horizon: float) -> None:
     palette, rng = stage.palette, stage.rng
     floor = horizon + (stage.height - horizon) * 0.5
     for row, veil in ((0, 0.6), (1, 0.25)):
+        stage.cue("land", y=horizon * (0.8 + 0.2 * row))
         x = -0.05
         while x < stage.width:
             wide, tall = rng.uniform(0.06, 0.13), rng.uniform(0.2, 0.5) - row * 0.1
@@ -241,6 +249,7 @@ def _treeline(stage: Stage, horizon: float) -> None:
     palette, rng = stage.palette, stage.rng
     for row, veil in ((0, 0.55), (1, 0.25)):
         count = 13
+        stage.cue("wood", y=horizon * (0.85 + 0.15 * row))
         for i in range(count):
             x = stage.width * (i + rng.random()) / count
             size = rng.uniform(0.1, 0.19)
@@ -253,6 +262,7 @@ def _treeline(stage: Stage, horizon: float) -> None:
                     mix(tone, palette.light, 0.05 * (2 - k)),
                     lift=0.35 if k == 0 else 0,
                 )
+    stage.cue("land", y=horizon)
     stage.piece(
         sector(stage.width / 2, horizon + 2.05, 2.0, math.pi, math.tau),
         mix(palette.ground, palette.leaf, 0.5),

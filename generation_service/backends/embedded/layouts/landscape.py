@@ -41,6 +41,7 @@ def _sky(stage: Stage, horizon: float) -> None:
     if stage.is_print:
         _sky_disc(stage, horizon)
         return
+    stage.cue("haze")
     for _ in range(rng.randint(7, 11)):
         y = rng.uniform(0.02, horizon)
         x = rng.uniform(0, stage.width)
@@ -52,6 +53,7 @@ def _sky(stage: Stage, horizon: float) -> None:
         )
         stage.piece(ellipse(x, y, long, thick), tint, opacity=rng.uniform(0.25, 0.5))
     if palette.is_night:
+        stage.cue("twinkle")
         for _ in range(70):
             dot = ellipse(
                 rng.uniform(0, stage.width),
@@ -128,6 +130,7 @@ def _mobile(stage: Stage, horizon: float) -> None:
         x = stage.width * (i + 0.5 + rng.uniform(-0.3, 0.3)) / len(marks)
         y = horizon * (0.12 + 0.3 * ((i * 0.618 + (key >> 20) % 100 / 250) % 1.0))
         size = 0.028 + 0.024 * ((key >> 8) % 100) / 100
+        stage.cue("hang", pivot=(x, -0.02))
         stage.piece(stroke([(x, -0.02), (x + 0.002, y - size)], 0.0022), thread, opacity=0.7)
         stage.mark(key, Spot(x, y, size, rng.uniform(-0.4, 0.4)), lift=1.2)
 

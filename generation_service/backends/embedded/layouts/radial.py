@@ -34,6 +34,7 @@ def _rays(stage: Stage, x: float, y: float) -> None:
         mix(palette.sky, palette.second, 0.45),
         mix(palette.warm, palette.horizon, 0.4),
     )
+    stage.cue("rays", pivot=(x, y))
     for i in range(count):
         a, b = math.tau * i / count, math.tau * (i + 0.52) / count
         ray = polygon(
@@ -48,6 +49,7 @@ def _rays(stage: Stage, x: float, y: float) -> None:
 
 def _wreath(stage: Stage, x: float, y: float) -> None:
     palette = stage.palette
+    stage.cue("still", y=0.3)
     for r, tone in (
         (0.47, palette.second),
         (0.44, palette.paper),
@@ -58,6 +60,7 @@ def _wreath(stage: Stage, x: float, y: float) -> None:
     for ring, key in enumerate(marks[:3]):
         copies = 8 + 4 * ((key >> 5) % 3)
         far, size = 0.37 - 0.065 * ring, 0.036 - 0.006 * ring
+        stage.cue("ring", y=0.4, pivot=(x, y))
         for i in range(copies):
             a = math.tau * (i + 0.5 * ring) / copies
             stage.mark(
@@ -81,6 +84,7 @@ def _wreath(stage: Stage, x: float, y: float) -> None:
             )
     for i in range(4):
         corner_x, corner_y = (0.0 if i % 2 else stage.width), (0.0 if i < 2 else stage.height)
+        stage.cue("float", y=0.9, pivot=(corner_x, corner_y))
         for k, tone in enumerate((palette.main, palette.warm, palette.accent)):
             stage.piece(ellipse(corner_x, corner_y, 0.19 - 0.05 * k, steps=90), tone, lift=0.8)
 
@@ -88,12 +92,15 @@ def _wreath(stage: Stage, x: float, y: float) -> None:
 def _hub(stage: Stage, x: float, y: float) -> None:
     palette, rng = stage.palette, stage.rng
     petals = rng.choice((10, 12, 14))
+    stage.cue("ring", y=0.5, pivot=(x, y))
     for i in range(petals):
         leaf = moved(petal(math.tau * i / petals, 0.3, 0.13, inner=0.1), x, y)
         stage.piece(leaf, palette.warm if i % 2 else palette.accent, lift=0.6)
+    stage.cue("still", y=0.6)
     stage.piece(ellipse(x, y, 0.215, steps=120), palette.light, lift=1.0)
     stage.piece(sector(x, y, 0.2, 0.0, math.tau, 0.185), palette.main)
     if stage.reading.things:
         stage.thing(stage.reading.things[0], Spot(x, y, 0.17, 0.0), lift=1.2)
     else:
+        stage.cue("wheel", y=0.6, pivot=(x, y))
         stage.emblem(Spot(x, y, 0.16))

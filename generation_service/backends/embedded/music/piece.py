@@ -38,7 +38,7 @@ _LAST_CHORD_SECONDS = 1.8
 """The least that the end of a piece gets."""
 
 _PARTS = ("lead", "chords", "bass")
-_PLACES = {"lead": 0.12, "chords": -0.25, "bass": 0.0}
+_PLACES = {"lead": 0.12, "chords": -0.12, "bass": 0.0}
 _DRUM_PLACES = {"hat": 0.35, "ride": 0.4, "shaker": -0.4, "brush": -0.2, "clap": 0.1}
 
 VOICES: dict[str, Callable[[int, float], Mono]] = {

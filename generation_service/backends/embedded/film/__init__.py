@@ -1,0 +1,1 @@
+"""Films: the artwork of the picture renderer in layers that move."""
