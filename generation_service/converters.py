@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from generation_service.backends.interface import MediaParameters
 from generation_service.media.library import MediaName
-from generation_service.queue.interface import (
+from generation_service.queue.jobs import (
     Finished,
     JobState,
     Output,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from generation_service.media.interface import StoredMedia
-    from generation_service.queue.interface import JobEvent
+    from generation_service.queue.jobs import JobEvent
     from generation_service.roles import ResolvedRole
 
 MEDIA_TYPES = {
@@ -54,6 +54,7 @@ _STATES = {
     JobState.FAILED: pb.JOB_STATE_FAILED,
     JobState.CANCELLED: pb.JOB_STATE_CANCELLED,
     JobState.EXPIRED: pb.JOB_STATE_EXPIRED,
+    JobState.LOST: pb.JOB_STATE_LOST,
 }
 _OWN_PARAMETERS = frozenset({"width", "height", "seed", "extra_json"})
 
@@ -132,7 +133,7 @@ def job_event(event: JobEvent, warnings: tuple[str, ...]) -> pb.GenerateMediaRes
                 message.queued.estimate_duration.CopyFrom(duration(estimate))
         case Started(worker, attempt):
             message.started.CopyFrom(pb.JobStarted(worker=worker, attempt=attempt))
-        case Progress(percent, node):
+        case Progress(percent, node, _):
             message.progress.CopyFrom(pb.JobProgress(percent=percent, node=node))
         case Output(media, number, photographic):
             message.output.CopyFrom(

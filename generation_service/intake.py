@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from generation_service.backends.interface import BackendNotFoundError
-from generation_service.queue.interface import Job
+from generation_service.queue.jobs import Job
 from servicekit.context import is_valid_id, new_id, remaining_seconds
 from servicekit.errors import InvalidArgumentError
 from servicekit.principals import Role
@@ -72,7 +72,7 @@ class Intake:
         self._backends = backends
         self._queue = queue
 
-    def take(self, order: Order, caller: Principal) -> Receipt:
+    async def take(self, order: Order, caller: Principal) -> Receipt:
         """Queue an order of `caller`.
 
         Raises:
@@ -103,7 +103,7 @@ class Intake:
         )
         refused = order.priority > 0 and not may_prioritise
         warning = ("priority is a teacher's to give and was not applied.",) if refused else ()
-        return Receipt(self._queue.submit(job), warning)
+        return Receipt(await self._queue.submit(job), warning)
 
 
 def _check(order: Order) -> None:

@@ -12,17 +12,22 @@ from generation_service.media.folder import FolderMediaStore
 from generation_service.media.ledger import MediaLedger
 from generation_service.media.library import MediaLibrary
 from generation_service.media.upload import UploadLimits
-from generation_service.queue.interface import QueueLimits
+from generation_service.queue.interface import AddressInvalidError, QueueLimits
+from generation_service.queue.journal import JobJournal
 from generation_service.queue.local import LocalJobQueue
+from generation_service.queue.pool import WorkerPool
+from generation_service.queue.seats import HealthLimits
 from generation_service.roles import TextOptions, open_text_generator
 from generation_service.servicer import GenerationServicer
-from generation_service.work import MediaWorker
+from generation_service.work import LibraryKeeper
+from generation_service.workers.embedded import EmbeddedDriver
 from servicekit.principals import Role
 from stellwerk.generation.v1 import generation_service_pb2, generation_service_pb2_grpc
 
 if TYPE_CHECKING:
     import grpc
 
+    from generation_service.queue.drivers import WorkerDriver
     from generation_service.servicer import TextAnswers
     from generation_service.settings import GenerationSettings
     from servicekit.server import Owned, Register, ServiceNames
@@ -60,13 +65,18 @@ async def add_generation(
         UploadLimits(settings.upload_max_bytes, settings.upload_max_pixels),
         machines=_machines(settings),
     )
-    pool = RenderPool(settings.worker_slots, limit_seconds=settings.render_seconds)
-    embedded = EmbeddedBackend(pool, make_seed=lambda: secrets.randbits(63))
+    renderers = RenderPool(settings.worker_slots, limit_seconds=settings.render_seconds)
+    embedded = EmbeddedBackend(renderers, make_seed=lambda: secrets.randbits(63))
     owned.push_async_callback(embedded.close)
     await embedded.start()
     backends = {embedded.name: embedded}
-    queue = LocalJobQueue(MediaWorker(backends, library), _queue_limits(settings))
+    limits = _queue_limits(settings)
+    journal = JobJournal(settings.data_dir / "jobs.sqlite3", remembered=limits.remembered)
+    owned.push_async_callback(journal.close)
+    pool = WorkerPool(_embedded_slots(settings, embedded), _no_workers, journal, HealthLimits())
+    queue = LocalJobQueue(pool, LibraryKeeper(library), journal, limits)
     await owned.enter_async_context(queue)
+    owned.before_stop(queue.stop_watching)
     servicer = GenerationServicer(text, Intake(backends, queue), queue, library)
     generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
     return [SERVICE_NAME]
@@ -79,9 +89,16 @@ def _machines(settings: GenerationSettings) -> frozenset[Role]:
     return frozenset({Role.SERVICE})
 
 
+def _embedded_slots(settings: GenerationSettings, backend: EmbeddedBackend) -> list[WorkerDriver]:
+    return [EmbeddedDriver(f"embedded-{n}", backend) for n in range(1, settings.worker_slots + 1)]
+
+
+def _no_workers(address: str) -> WorkerDriver:
+    raise AddressInvalidError("This service has no backend whose workers have addresses.")
+
+
 def _queue_limits(settings: GenerationSettings) -> QueueLimits:
     return QueueLimits(
-        slots=settings.worker_slots,
         waiting=settings.queue_limit,
         waiting_per_session=settings.session_queue_limit,
         wait_seconds=settings.queue_wait_seconds,

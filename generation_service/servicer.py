@@ -80,7 +80,7 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         """Queue a job and stream its events; leaving cancels it unless detached."""
         if request.execution_id:
             bind_execution_id(request.execution_id)
-        receipt = self._intake.take(_order(request), current_principal())
+        receipt = await self._intake.take(_order(request), current_principal())
         async with aclosing(self._queue.watch(receipt.job_id)) as events:
             async for event in events:
                 yield converters.job_event(event, receipt.warnings)
@@ -91,7 +91,7 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         context: grpc.aio.ServicerContext[pb.CancelJobRequest, pb.CancelJobResponse],
     ) -> pb.CancelJobResponse:
         """End a job."""
-        state = self._queue.cancel(request.job_id, current_principal())
+        state = await self._queue.cancel(request.job_id, current_principal())
         return pb.CancelJobResponse(state=converters.job_state(state))
 
     async def UploadMedia(

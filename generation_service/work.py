@@ -1,44 +1,31 @@
-"""What a worker slot does with a job: make the files, then keep them."""
+"""Keeps what workers make in the media library, withheld until it is released."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from generation_service.backends.interface import AttemptFailedError, BackendNotFoundError
+from generation_service.backends.interface import AttemptFailedError
 from generation_service.media.types import find_kind
-from generation_service.queue.interface import Progress
 from servicekit.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable
 
-    from generation_service.backends.interface import MadeFile, MediaBackend
+    from generation_service.backends.interface import MadeFile
     from generation_service.media.interface import StoredMedia
     from generation_service.media.library import MediaLibrary
-    from generation_service.queue.interface import Job
+    from generation_service.queue.jobs import Job
 
 
-class MediaWorker:
-    """A queue's `Worker`: finds the job's backend and keeps what it makes, withheld."""
+class LibraryKeeper:
+    """A queue's `Keeper`."""
 
-    def __init__(self, backends: Mapping[str, MediaBackend], library: MediaLibrary) -> None:
-        """Build the worker.
-
-        Args:
-            backends: By name; they are their owner's to close.
-            library: Where the files go.
-        """
-        self._backends = backends
+    def __init__(self, library: MediaLibrary) -> None:
+        """Build the keeper from the library where the files go."""
         self._library = library
 
-    async def run(self, job: Job, report: Callable[[Progress], None]) -> tuple[StoredMedia, ...]:
-        """See `Worker.run`."""
-        backend = self._backends.get(job.plan.backend)
-        if backend is None:
-            raise BackendNotFoundError(job.plan.backend)
-        files = await backend.make(
-            job.plan, lambda percent, node: report(Progress(round(percent, 1), node))
-        )
+    async def keep(self, job: Job, files: Iterable[MadeFile]) -> tuple[StoredMedia, ...]:
+        """See `Keeper.keep`."""
         try:
             return tuple([await self._keep(job, n, file) for n, file in enumerate(files, start=1)])
         except ServiceError as exc:

@@ -1,159 +1,23 @@
-"""Jobs, their events, and what a queue promises; the same for every kind of queue."""
+"""What a queue promises; the same for every kind of queue."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from servicekit.errors import NotFoundError, ResourceExhaustedError
+from servicekit.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Collection, Sequence
 
-    from generation_service.backends.interface import MediaPlan
-    from generation_service.media.interface import StoredMedia
+    from generation_service.queue.jobs import Job, JobEvent, JobState, JobView
     from servicekit.principals import Principal
-
-
-class JobState(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "QUEUED"
-    RUNNING = "RUNNING"
-    DONE = "DONE"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    EXPIRED = "EXPIRED"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more will happen."""
-        return self not in (JobState.QUEUED, JobState.RUNNING)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One request in the queue.
-
-    Attributes:
-        job_id: UUIDv7, made by the service.
-        owner: For whom it is; turns are shared among sessions.
-        execution_id: The execution it belongs to.
-        loop_iteration: Number of the output in the execution, from 1.
-        output_config: Id of the output config; durations are measured per config.
-        item_id: The item that will hold the first file; empty: not known.
-        plan: What to make.
-        photographic: Whether what is made may look like a photograph.
-        priority: 0 to 9; the session's turns come 1 + priority times as often.
-        detach: It goes on when its caller leaves.
-        idempotency_key: The same key of the same owner is the same job; empty: none.
-        wait_seconds: How long it may wait; None: the queue's limit.
-    """
-
-    job_id: str
-    owner: Principal
-    execution_id: str
-    loop_iteration: int
-    output_config: str
-    item_id: str
-    plan: MediaPlan
-    photographic: bool = False
-    priority: int = 0
-    detach: bool = False
-    idempotency_key: str = ""
-    wait_seconds: float | None = None
-
-    @property
-    def turn_key(self) -> str:
-        """Whose turn it is when this job is: the session, else the person."""
-        return f"s:{self.owner.session}" if self.owner.session else f"u:{self.owner.id}"
-
-
-@dataclass(frozen=True)
-class Queued:
-    """It waits.
-
-    Attributes:
-        position: Jobs that will run before it.
-        estimate_seconds: Until it starts; None: not known yet.
-    """
-
-    position: int
-    estimate_seconds: float | None
-
-
-@dataclass(frozen=True)
-class Started:
-    """A worker has taken it."""
-
-    worker: str
-    attempt: int
-
-
-@dataclass(frozen=True)
-class Progress:
-    """It goes on."""
-
-    percent: float
-    node: str
-
-
-@dataclass(frozen=True)
-class Output:
-    """A file is stored."""
-
-    media: StoredMedia
-    file_number: int
-    photographic: bool
-
-
-@dataclass(frozen=True)
-class Finished:
-    """It has ended; always the last event.
-
-    Attributes:
-        state: A final state.
-        wait_seconds: Time in the queue.
-        run_seconds: Time of the work.
-        error_reason: Empty when it is DONE.
-        error_message: One sentence for people; empty when it is DONE.
-    """
-
-    state: JobState
-    wait_seconds: float
-    run_seconds: float
-    error_reason: str = ""
-    error_message: str = ""
-
-
-Happening = Queued | Started | Progress | Output | Finished
-
-
-@dataclass(frozen=True)
-class JobEvent:
-    """One event of a job.
-
-    Attributes:
-        sequence_number: Number of the event in the job, from 1; may skip what was superseded.
-        job: The job.
-        happening: What happened.
-    """
-
-    sequence_number: int
-    job: Job
-    happening: Happening
-
-
-class Worker(Protocol):
-    """Does the work of a job."""
-
-    async def run(self, job: Job, report: Callable[[Progress], None]) -> tuple[StoredMedia, ...]:
-        """Make and store the files of a job. Cancelling the call ends the work.
-
-        Raises:
-            AttemptFailedError: It did not work; the error says whether to try again.
-        """
 
 
 @dataclass(frozen=True)
@@ -161,48 +25,99 @@ class QueueLimits:
     """What a queue bounds.
 
     Attributes:
-        slots: Jobs that run at the same time.
         waiting: Jobs that wait, of all sessions.
         waiting_per_session: Jobs that wait, of one session.
+        running_per_session: Jobs that run at the same time, of one session.
         wait_seconds: How long a job may wait before it expires.
-        run_seconds: How long one attempt may take.
+        load_seconds: How long a worker may load models before the work begins.
+        run_seconds: How long the work of one attempt may take.
+        cancel_seconds: How long a worker has to end an attempt; after that it counts as hung.
+        resume_seconds: How long the worker of a job that ran before a restart has to come back.
         attempts: How often a job is tried when workers fail it.
         remembered: Ended jobs that can still be asked for.
     """
 
-    slots: int = 1
-    waiting: int = 200
+    waiting: int = 1000
     waiting_per_session: int = 20
+    running_per_session: int = 8
     wait_seconds: float = 600.0
+    load_seconds: float = 300.0
     run_seconds: float = 120.0
+    cancel_seconds: float = 30.0
+    resume_seconds: float = 60.0
     attempts: int = 2
     remembered: int = 1000
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs are listed.
+
+    Attributes:
+        states: Empty: all.
+        execution_id: Empty: all.
+    """
+
+    states: Collection[JobState] = ()
+    execution_id: str = ""
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """How full the queue is.
+
+    Attributes:
+        waiting: Jobs that wait.
+        running: Jobs that run.
+        own_waiting: Jobs of the caller's session that wait.
+        own_running: Jobs of the caller's session that run.
+        sessions: Sessions that have jobs waiting.
+        paused: Whether no job begins for now.
+        estimate_seconds: Until a new job of the caller would start; None: not known.
+    """
+
+    waiting: int
+    running: int
+    own_waiting: int
+    own_running: int
+    sessions: int
+    paused: bool
+    estimate_seconds: float | None
 
 
 class JobQueue(Protocol):
     """A fair queue of jobs."""
 
-    def submit(self, job: Job) -> str:
-        """Take a job.
+    async def submit(self, job: Job) -> str:
+        """Take a job; it is kept durably when this returns.
 
         Returns:
             Its id, or that of the job that came before with the same idempotency key.
 
         Raises:
             QueueFullError: Too many wait, in all or of this session.
+            NoWorkerError: No worker of the job's backend is known.
+            NotSupportedError: No worker has what the job needs.
         """
 
-    def watch(self, job_id: str) -> AsyncGenerator[JobEvent, None]:
-        """Stream the events of a job from the first to its end.
+    def watch(
+        self, job_id: str, *, after: int = 0, observer: Principal | None = None
+    ) -> AsyncGenerator[JobEvent, None]:
+        """Stream the events of a job to its end. Close the generator (`aclosing`) to leave.
 
-        When the last watcher leaves early, the job is cancelled unless it is detached. Close
-        the generator (`aclosing`) to leave.
+        Args:
+            job_id: The job.
+            after: Leave out events up to this sequence number.
+            observer: Who looks on; must be allowed to see the job. None: the caller whose job it
+                is; when it leaves and nobody else watches, the job is cancelled unless it is
+                detached.
 
         Raises:
-            JobNotFoundError: There is no such job.
+            JobNotFoundError: There is no such job for the observer.
+            QueueClosedError: The service stops; the job goes on after its restart.
         """
 
-    def cancel(self, job_id: str, caller: Principal) -> JobState:
+    async def cancel(self, job_id: str, caller: Principal) -> JobState:
         """End a waiting or running job; an ended one stays as it is.
 
         Returns:
@@ -211,6 +126,34 @@ class JobQueue(Protocol):
         Raises:
             JobNotFoundError: Unknown, or not the caller's.
         """
+
+    def get(self, job_id: str, caller: Principal) -> JobView:
+        """Tell how a job stands.
+
+        Raises:
+            JobNotFoundError: Unknown, or not the caller's.
+        """
+
+    def list_jobs(
+        self, caller: Principal, wanted: JobFilter, *, before: str, limit: int
+    ) -> Sequence[JobView]:
+        """Jobs that the caller may see, the latest first.
+
+        Args:
+            caller: Who asks.
+            wanted: Which ones.
+            before: Only those that came before this job id; empty: all.
+            limit: At most so many.
+        """
+
+    def status(self, caller: Principal) -> QueueStatus:
+        """Tell how full it is."""
+
+    async def pause(self) -> None:
+        """Let no further job begin, also after a restart; what runs goes on."""
+
+    async def resume(self) -> None:
+        """Let jobs begin again. The time of the pause does not count as waiting."""
 
 
 class QueueFullError(ResourceExhaustedError):
@@ -235,24 +178,66 @@ class JobNotFoundError(NotFoundError):
         )
 
 
-@dataclass
-class Durations:
-    """Measured run times per output config, for estimates."""
+class NoWorkerError(FailedPreconditionError):
+    """There is no worker that could ever do the job."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    max_configs: int = 500
+    def __init__(self, backend: str) -> None:
+        """Name the backend."""
+        super().__init__(
+            "NO_WORKER",
+            f"No {backend} worker is known here. Add one, or choose another output.",
+            resource=("backend", backend),
+        )
 
-    def add(self, output_config: str, seconds: float) -> None:
-        """Take a measurement; recent ones weigh more."""
-        known = self.seconds.pop(output_config, None)
-        self.seconds[output_config] = seconds if known is None else 0.7 * known + 0.3 * seconds
-        if len(self.seconds) > self.max_configs:
-            self.seconds.pop(next(iter(self.seconds)))
 
-    def typical(self, output_config: str) -> float | None:
-        """Seconds that a job of this config takes; of any config if it never ran; else None."""
-        if output_config in self.seconds:
-            return self.seconds[output_config]
-        if not self.seconds:
-            return None
-        return sum(self.seconds.values()) / len(self.seconds)
+class NotSupportedError(FailedPreconditionError):
+    """The workers of the backend lack what the job needs."""
+
+    def __init__(self, lacks: Sequence[str]) -> None:
+        """Name what is missing, as the worker that comes closest tells it."""
+        super().__init__(
+            "WORKER_LACKS",
+            "No worker can do this: " + " ".join(lacks[:5]),
+        )
+
+
+class QueueClosedError(UnavailableError):
+    """The service stops; jobs are kept."""
+
+    def __init__(self) -> None:
+        """Say when to come again."""
+        super().__init__(
+            "DRAINING",
+            "The service restarts; the job is kept. Watch it again in a moment.",
+            retry_seconds=5.0,
+        )
+
+
+class WorkerNotFoundError(NotFoundError):
+    """There is no worker of this name."""
+
+    def __init__(self, name: str) -> None:
+        """Name the worker."""
+        super().__init__(
+            "WORKER_NOT_FOUND", "There is no worker of this name.", resource=("worker", name)
+        )
+
+
+class WorkerFixedError(FailedPreconditionError):
+    """The worker is part of this service."""
+
+    def __init__(self, name: str) -> None:
+        """Name the worker."""
+        super().__init__(
+            "WORKER_FIXED",
+            "This worker is part of the service; drain it instead.",
+            resource=("worker", name),
+        )
+
+
+class AddressInvalidError(InvalidArgumentError):
+    """The address of a worker is none."""
+
+    def __init__(self, why: str) -> None:
+        """Say what is wrong."""
+        super().__init__("ADDRESS_INVALID", why, field="address")

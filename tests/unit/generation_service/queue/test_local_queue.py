@@ -3,90 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from contextlib import aclosing
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from generation_service.backends.interface import AttemptFailedError, MediaPlan
-from generation_service.media.interface import StoredMedia
+from generation_service.backends.interface import AttemptFailedError
 from generation_service.queue.interface import (
-    Finished,
-    Happening,
-    Job,
+    JobFilter,
     JobNotFoundError,
-    JobState,
-    Output,
-    Progress,
-    Queued,
+    NotSupportedError,
+    NoWorkerError,
+    QueueClosedError,
     QueueFullError,
     QueueLimits,
-    Started,
 )
-from generation_service.queue.local import LocalJobQueue
-from servicekit.context import new_id
-from servicekit.principals import Principal, Role
+from generation_service.queue.jobs import Finished, JobState, Output, Progress, Queued, Started
+from servicekit.principals import Role
 from tests.support import eventually
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Bench:
-    """A worker whose jobs end when the test says so, in the order in which they began."""
-
-    def __init__(self, *, free: bool = False) -> None:
-        self.begun: list[Job] = []
-        self.stopped: list[Job] = []
-        self.failures: list[Exception] = []
-        self.permits = asyncio.Semaphore(10_000 if free else 0)
-
-    async def run(self, job: Job, report: Callable[[Progress], None]) -> tuple[StoredMedia, ...]:
-        self.begun.append(job)
-        report(Progress(50.0, "half"))
-        try:
-            await self.permits.acquire()
-        except asyncio.CancelledError:
-            self.stopped.append(job)
-            raise
-        if self.failures:
-            raise self.failures.pop(0)
-        return (StoredMedia(f"media/{job.plan.prompt}", job.plan.prompt, 1, "image/png"),)
-
-
-def person(session: str = "s1", role: Role = Role.LEARNER) -> Principal:
-    """Somebody in a session."""
-    return Principal(f"user of {session}", role, session, "", Role.SERVICE)
-
-
-def job(session: str = "s1", prompt: str = "p", **changes: object) -> Job:
-    """A job of a session."""
-    plan = MediaPlan("embedded", "embedded/picture-a", prompt, {})
-    made = Job(new_id(), person(session), "execution", 1, "embedded_image", "", plan)
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-async def follow(queue: LocalJobQueue, job_id: str) -> list[Happening]:
-    """All that happens to a job until its end."""
-    async with aclosing(queue.watch(job_id)) as events:
-        return [event.happening async for event in events]
-
-
-def end_of(happenings: list[Happening]) -> Finished:
-    """The last event, which must be the end."""
-    last = happenings[-1]
-    assert isinstance(last, Finished)
-    return last
+from tests.unit.generation_service.queue.workbench import (
+    Bench,
+    ScriptedWorker,
+    Shelf,
+    end_of,
+    follow,
+    job,
+    outcome,
+    person,
+    queueing,
+)
 
 
 async def test_a_job_is_queued_started_delivered_and_finished() -> None:
     """The events of a job come in the order of its life, numbered upwards."""
-    async with LocalJobQueue(Bench(free=True), QueueLimits()) as queue:
-        job_id = queue.submit(job(prompt="mine"))
+    async with queueing(Bench(free=True)) as queue:
+        job_id = await queue.submit(job(prompt="mine"))
         async with aclosing(queue.watch(job_id)) as events:
             seen = [event async for event in events]
     assert [type(e.happening) for e in seen] == [Queued, Started, Progress, Output, Finished]
@@ -98,8 +48,8 @@ async def test_a_job_is_queued_started_delivered_and_finished() -> None:
 async def test_who_waits_hears_positions_fall() -> None:
     """Every waiting job is told how many are before it, whenever that changes."""
     bench = Bench()
-    async with LocalJobQueue(bench, QueueLimits(slots=1)) as queue:
-        ids = [queue.submit(job(prompt=str(n))) for n in range(4)]
+    async with queueing(bench) as queue:
+        ids = [await queue.submit(job(prompt=str(n))) for n in range(4)]
         last = asyncio.create_task(follow(queue, ids[3]))
         for begun in range(1, 5):
             await eventually(lambda begun=begun: len(bench.begun) == begun)  # type: ignore[misc]
@@ -112,14 +62,14 @@ async def test_who_waits_hears_positions_fall() -> None:
 async def test_estimates_come_from_measured_durations() -> None:
     """Nobody guesses before a job of some config has run."""
     bench = Bench()
-    async with LocalJobQueue(bench, QueueLimits(slots=1)) as queue:
-        first, second = queue.submit(job()), queue.submit(job())
+    async with queueing(bench) as queue:
+        first, second = await queue.submit(job()), await queue.submit(job())
         waiting = queue.watch(second)
         unknown = (await anext(waiting)).happening
         bench.permits.release()
         await follow(queue, first)
         await eventually(lambda: len(bench.begun) == 2)
-        third = queue.watch(queue.submit(job()))
+        third = queue.watch(await queue.submit(job()))
         known = (await anext(third)).happening
         await waiting.aclose()
         await third.aclose()
@@ -132,11 +82,11 @@ async def test_estimates_come_from_measured_durations() -> None:
 async def test_a_waiting_job_can_be_cancelled() -> None:
     """A cancelled job never reaches a worker."""
     bench = Bench()
-    async with LocalJobQueue(bench, QueueLimits()) as queue:
-        queue.submit(job())
-        waiting = queue.submit(job())
+    async with queueing(bench) as queue:
+        await queue.submit(job())
+        waiting = await queue.submit(job())
         await eventually(lambda: bench.begun)
-        assert queue.cancel(waiting, person()) is JobState.CANCELLED
+        assert await queue.cancel(waiting, person()) is JobState.CANCELLED
         assert end_of(await follow(queue, waiting)).error_reason == "JOB_CANCELLED"
         assert len(bench.begun) == 1
 
@@ -144,36 +94,36 @@ async def test_a_waiting_job_can_be_cancelled() -> None:
 async def test_a_running_job_can_be_cancelled() -> None:
     """Cancelling reaches the work itself."""
     bench = Bench()
-    async with LocalJobQueue(bench, QueueLimits()) as queue:
-        running = queue.submit(job())
+    async with queueing(bench) as queue:
+        running = await queue.submit(job())
         await eventually(lambda: bench.begun)
-        assert queue.cancel(running, person()) is JobState.CANCELLED
+        assert await queue.cancel(running, person()) is JobState.CANCELLED
         await eventually(lambda: bench.stopped)
-        assert queue.cancel(running, person()) is JobState.CANCELLED
+        assert await queue.cancel(running, person()) is JobState.CANCELLED
 
 
 async def test_cancelling_a_finished_job_changes_nothing() -> None:
     """What is done stays done."""
-    async with LocalJobQueue(Bench(free=True), QueueLimits()) as queue:
-        done = queue.submit(job())
+    async with queueing(Bench(free=True)) as queue:
+        done = await queue.submit(job())
         await follow(queue, done)
-        assert queue.cancel(done, person()) is JobState.DONE
+        assert await queue.cancel(done, person()) is JobState.DONE
 
 
 async def test_nobody_cancels_a_neighbours_job() -> None:
     """A foreign job looks like an unknown one."""
-    async with LocalJobQueue(Bench(), QueueLimits()) as queue:
-        mine = queue.submit(job("s1"))
+    async with queueing(Bench()) as queue:
+        mine = await queue.submit(job("s1"))
         for caller, job_id in ((person("s2"), mine), (person("s1"), "unknown")):
             with pytest.raises(JobNotFoundError):
-                queue.cancel(job_id, caller)
+                await queue.cancel(job_id, caller)
 
 
 async def test_the_last_watcher_who_leaves_cancels() -> None:
     """A job that nobody waits for any more is not worth a worker."""
     bench = Bench()
-    async with LocalJobQueue(bench, QueueLimits()) as queue:
-        job_id = queue.submit(job())
+    async with queueing(bench) as queue:
+        job_id = await queue.submit(job())
         one, two = queue.watch(job_id), queue.watch(job_id)
         await anext(one)
         await anext(two)
@@ -187,8 +137,8 @@ async def test_the_last_watcher_who_leaves_cancels() -> None:
 async def test_a_detached_job_goes_on_alone() -> None:
     """Who asks for it finds the job finished when they come back."""
     bench = Bench()
-    async with LocalJobQueue(bench, QueueLimits()) as queue:
-        job_id = queue.submit(job(detach=True))
+    async with queueing(bench) as queue:
+        job_id = await queue.submit(job(detach=True))
         watcher = queue.watch(job_id)
         await anext(watcher)
         await watcher.aclose()
@@ -199,31 +149,42 @@ async def test_a_detached_job_goes_on_alone() -> None:
 async def test_a_job_that_waits_too_long_expires() -> None:
     """Waiting has a limit of its own."""
     bench = Bench()
-    async with LocalJobQueue(bench, QueueLimits()) as queue:
-        queue.submit(job())
+    async with queueing(bench) as queue:
+        await queue.submit(job())
         await eventually(lambda: bench.begun)
-        end = end_of(await follow(queue, queue.submit(job(wait_seconds=0.01))))
+        end = end_of(await follow(queue, await queue.submit(job(wait_seconds=0.01))))
     assert end.state is JobState.EXPIRED
     assert end.error_reason == "JOB_EXPIRED"
 
 
-async def test_work_that_takes_too_long_fails() -> None:
-    """A hung worker gives its slot back."""
+async def test_work_that_takes_too_long_expires() -> None:
+    """Running has a limit of its own; the worker gets the next job."""
     bench = Bench()
-    async with LocalJobQueue(bench, QueueLimits(run_seconds=0.01)) as queue:
-        end = end_of(await follow(queue, queue.submit(job())))
+    async with queueing(bench, QueueLimits(run_seconds=0.01)) as queue:
+        end = await outcome(queue, await queue.submit(job()))
+        assert (end.state, end.error_reason) == (JobState.EXPIRED, "JOB_TIMEOUT")
+        assert not bench.present
         bench.permits.release()
-        assert end.state is JobState.FAILED
-        assert end.error_reason == "JOB_TIMEOUT"
-        assert end_of(await follow(queue, queue.submit(job()))).state is JobState.DONE
+        assert (await outcome(queue, await queue.submit(job()))).state is JobState.DONE
+
+
+async def test_loading_that_takes_too_long_is_the_workers_fault() -> None:
+    """Loading has a limit of its own; another attempt may find it loaded."""
+    bench = Bench(free=True, loads=False)
+    async with queueing(bench, QueueLimits(load_seconds=0.01, attempts=2)) as queue:
+        end = await outcome(queue, await queue.submit(job()))
+        assert (end.state, end.error_reason) == (JobState.EXPIRED, "LOAD_TIMED_OUT")
+        assert len(bench.begun) == 2
+        bench.load_permits.release()
+        assert (await outcome(queue, await queue.submit(job()))).state is JobState.DONE
 
 
 async def test_a_worker_that_fails_gets_a_second_attempt() -> None:
     """A crash is the worker's fault: the job is tried again."""
     bench = Bench(free=True)
     bench.failures = [AttemptFailedError("RENDERER_FAILED", "Crashed.", worth_retrying=True)]
-    async with LocalJobQueue(bench, QueueLimits()) as queue:
-        happenings = await follow(queue, queue.submit(job()))
+    async with queueing(bench) as queue:
+        happenings = await follow(queue, await queue.submit(job()))
     assert [h.attempt for h in happenings if isinstance(h, Started)] == [1, 2]
     assert end_of(happenings).state is JobState.DONE
 
@@ -242,86 +203,196 @@ async def test_a_job_that_cannot_be_done_fails(
     """A failure is an end like any other, and the slot goes on."""
     bench = Bench(free=True)
     bench.failures = [failure] * attempts
-    async with LocalJobQueue(bench, QueueLimits()) as queue:
-        end = end_of(await follow(queue, queue.submit(job())))
+    async with queueing(bench) as queue:
+        end = end_of(await follow(queue, await queue.submit(job())))
         assert (end.state, end.error_reason) == (JobState.FAILED, reason)
         assert len(bench.begun) == attempts
-        assert end_of(await follow(queue, queue.submit(job()))).state is JobState.DONE
+        assert end_of(await follow(queue, await queue.submit(job()))).state is JobState.DONE
 
 
 async def test_a_full_queue_says_when_to_come_again() -> None:
     """The queue is bounded, in all and per session; a neighbour still finds room."""
     bench = Bench()
     limits = QueueLimits(waiting=3, waiting_per_session=2)
-    async with LocalJobQueue(bench, limits) as queue:
-        queue.submit(job("s1"))
+    async with queueing(bench, limits) as queue:
+        await queue.submit(job("s1"))
         await eventually(lambda: bench.begun)
-        queue.submit(job("s1"))
-        queue.submit(job("s1"))
+        await queue.submit(job("s1"))
+        await queue.submit(job("s1"))
         with pytest.raises(QueueFullError) as full:
-            queue.submit(job("s1"))
+            await queue.submit(job("s1"))
         assert full.value.retry_seconds
-        queue.submit(job("s2"))
+        await queue.submit(job("s2"))
         with pytest.raises(QueueFullError):
-            queue.submit(job("s3"))
+            await queue.submit(job("s3"))
 
 
 async def test_an_idempotency_key_returns_the_first_job() -> None:
     """The same key of the same person is the same job; another person's is not."""
     bench = Bench(free=True)
-    async with LocalJobQueue(bench, QueueLimits()) as queue:
-        first = queue.submit(job("s1", idempotency_key="k"))
+    async with queueing(bench) as queue:
+        first = await queue.submit(job("s1", idempotency_key="k"))
         before = await follow(queue, first)
-        assert queue.submit(job("s1", idempotency_key="k")) == first
+        assert await queue.submit(job("s1", idempotency_key="k")) == first
         assert await follow(queue, first) == before
-        assert queue.submit(job("s2", idempotency_key="k")) != first
+        assert await queue.submit(job("s2", idempotency_key="k")) != first
 
 
 async def test_old_jobs_are_forgotten() -> None:
     """Memory is bounded: only the latest ended jobs can still be asked for."""
-    async with LocalJobQueue(Bench(free=True), QueueLimits(remembered=2)) as queue:
-        ids = [queue.submit(job(idempotency_key=str(n))) for n in range(4)]
+    async with queueing(Bench(free=True), QueueLimits(remembered=2)) as queue:
+        ids = [await queue.submit(job(idempotency_key=str(n))) for n in range(4)]
         for job_id in ids:
             await follow(queue, job_id)
-        queue.submit(job())
+        await queue.submit(job())
         with pytest.raises(JobNotFoundError):
-            queue.cancel(ids[0], person())
+            await queue.cancel(ids[0], person())
 
 
-async def test_closing_cancels_what_waits_and_runs() -> None:
-    """A queue that closes leaves no job without an end."""
+async def test_closing_tells_watchers_to_come_again() -> None:
+    """A service that stops keeps its jobs; who watches one is told so."""
     bench = Bench()
-    async with LocalJobQueue(bench, QueueLimits()) as queue:
-        watchers = [asyncio.create_task(follow(queue, queue.submit(job()))) for _ in range(3)]
+    async with queueing(bench) as queue:
+        ids = [await queue.submit(job()) for _ in range(3)]
+        watchers = [asyncio.create_task(follow(queue, job_id)) for job_id in ids]
         await eventually(lambda: bench.begun)
-    ends = [end_of(happenings).state for happenings in await asyncio.gather(*watchers)]
-    assert ends == [JobState.CANCELLED] * 3
+    for watcher in watchers:
+        with pytest.raises(QueueClosedError):
+            await watcher
+    assert len(bench.present) == 1
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    sessions=st.lists(st.integers(0, 4), min_size=1, max_size=30),
-    slots=st.integers(1, 4),
-)
-def test_fair_turns_and_no_foreign_bytes(sessions: list[int], slots: int) -> None:
-    """However many slots: turns are equal, and every job gets its own file."""
+async def test_watching_resumes_after_a_number() -> None:
+    """Who knows the first events gets the others only, also after the end."""
+    bench = Bench(free=True)
+    async with queueing(bench) as queue:
+        job_id = await queue.submit(job())
+        await follow(queue, job_id)
+        async with aclosing(queue.watch(job_id, observer=person())) as events:
+            numbers = [event.sequence_number async for event in events]
+        async with aclosing(queue.watch(job_id, after=numbers[2], observer=person())) as events:
+            assert [event.sequence_number async for event in events] == numbers[3:]
+        async with aclosing(queue.watch(job_id, after=999, observer=person())) as events:
+            assert [event async for event in events] == []
 
-    async def serve() -> tuple[list[str], list[list[Happening]]]:
-        bench = Bench(free=True)
-        limits = QueueLimits(slots=slots, waiting_per_session=30)
-        async with LocalJobQueue(bench, limits) as queue:
-            ids = [queue.submit(job(f"s{s}", prompt=str(n))) for n, s in enumerate(sessions)]
-            happenings = await asyncio.gather(*(follow(queue, job_id) for job_id in ids))
-        return [begun.owner.session for begun in bench.begun], list(happenings)
 
-    begun, happenings = asyncio.run(serve())
-    left = Counter(f"s{s}" for s in sessions)
-    served: Counter[str] = Counter()
-    for session in begun:
-        served[session] += 1
-        left[session] -= 1
-        waiting = [served[name] for name in left if left[name] > 0]
-        assert not waiting or max(waiting) - min(waiting) <= 1
-    for number, story in enumerate(happenings):
-        (output,) = [h for h in story if isinstance(h, Output)]
-        assert output.media.sha256 == str(number)
+async def test_an_observer_who_leaves_does_not_cancel() -> None:
+    """Only the caller whose job it is ends it by leaving, and not while somebody looks on."""
+    bench = Bench()
+    async with queueing(bench) as queue:
+        job_id = await queue.submit(job())
+        caller, observer = queue.watch(job_id), queue.watch(job_id, observer=person())
+        await anext(caller)
+        await anext(observer)
+        await observer.aclose()
+        assert not queue.get(job_id, person()).state.is_final
+        observer = queue.watch(job_id, observer=person())
+        await anext(observer)
+        await caller.aclose()
+        assert not queue.get(job_id, person()).state.is_final
+        await observer.aclose()
+        assert queue.get(job_id, person()).state is JobState.CANCELLED
+
+
+async def test_nobody_watches_or_sees_a_neighbours_job() -> None:
+    """A foreign job looks like an unknown one, and is not in the list; a teacher's class is."""
+    async with queueing(Bench()) as queue:
+        mine = await queue.submit(job("s1"))
+        with pytest.raises(JobNotFoundError):
+            queue.get(mine, person("s2"))
+        with pytest.raises(JobNotFoundError):
+            await anext(queue.watch(mine, observer=person("s2")))
+        everything = JobFilter()
+        assert not queue.list_jobs(person("s2"), everything, before="", limit=9)
+        listed = queue.list_jobs(person("s1"), everything, before="", limit=9)
+        assert [view.job.job_id for view in listed] == [mine]
+        assert queue.list_jobs(person("a", Role.ADMIN), everything, before="", limit=9)
+
+
+async def test_jobs_are_listed_page_by_page_the_latest_first() -> None:
+    """A page goes on where the last one ended; states and executions can be chosen."""
+    async with queueing(Bench()) as queue:
+        ids = [await queue.submit(job(execution_id=f"e{n}")) for n in range(5)]
+        await queue.cancel(ids[0], person())
+        pages, before = [], ""
+        while page := queue.list_jobs(person(), JobFilter(), before=before, limit=2):
+            pages.append([view.job.job_id for view in page])
+            before = pages[-1][-1]
+        assert pages == [[ids[4], ids[3]], [ids[2], ids[1]], [ids[0]]]
+        cancelled = JobFilter(states={JobState.CANCELLED})
+        assert len(queue.list_jobs(person(), cancelled, before="", limit=9)) == 1
+        of_e3 = queue.list_jobs(person(), JobFilter(execution_id="e3"), before="", limit=9)
+        assert [view.job.job_id for view in of_e3] == [ids[3]]
+
+
+async def test_an_ended_job_forgets_its_prompt() -> None:
+    """No text of a person is kept longer than needed."""
+    async with queueing(Bench(free=True)) as queue:
+        job_id = await queue.submit(job(prompt="secret"))
+        await follow(queue, job_id)
+        assert queue.get(job_id, person()).job.plan.prompt == ""
+
+
+async def test_a_pause_lets_nobody_begin_and_nobody_expire() -> None:
+    """A teacher may hold the queue; what runs goes on, what waits does not grow older."""
+    bench = Bench(free=True)
+    async with queueing(bench) as queue:
+        await queue.pause()
+        job_id = await queue.submit(job(wait_seconds=0.01))
+        other = await queue.submit(job("s2"))
+        await asyncio.sleep(0.03)
+        assert not bench.begun
+        status = queue.status(person())
+        assert (status.waiting, status.own_waiting, status.paused) == (2, 1, True)
+        await queue.resume()
+        assert (await outcome(queue, job_id)).state is JobState.DONE
+        assert (await outcome(queue, other)).state is JobState.DONE
+
+
+async def test_a_session_runs_only_so_many_at_once() -> None:
+    """One session cannot take all workers; the free ones are for others."""
+    bench = Bench()
+    workers = [ScriptedWorker(bench, f"w{n}") for n in range(4)]
+    async with queueing(workers, QueueLimits(running_per_session=2)) as queue:
+        for _ in range(5):
+            await queue.submit(job("s1"))
+        await eventually(lambda: len(bench.begun) == 2)
+        await queue.submit(job("s2"))
+        await eventually(lambda: len(bench.begun) == 3)
+        status = queue.status(person("s1"))
+        assert (status.running, status.own_running, status.own_waiting) == (3, 2, 3)
+
+
+async def test_files_that_cannot_be_stored_fail_the_job() -> None:
+    """Storing is part of the job; it fails for the job's sake."""
+    shelf = Shelf()
+    shelf.failures = [AttemptFailedError("MEDIA_TOO_LARGE", "Too large.", worth_retrying=False)]
+    bench = Bench(free=True)
+    async with queueing(bench, shelf=shelf) as queue:
+        end = await outcome(queue, await queue.submit(job()))
+        assert (end.state, end.error_reason) == (JobState.FAILED, "MEDIA_TOO_LARGE")
+
+
+async def test_a_job_that_no_worker_can_do_is_refused_at_once() -> None:
+    """Nobody waits for what will never come."""
+    bench = Bench(free=True)
+    worker = ScriptedWorker(bench, backend="comfyui")
+    worker.missing = {"hologram"}
+    async with queueing([worker]) as queue:
+        with pytest.raises(NoWorkerError):
+            await queue.submit(job())
+
+
+async def test_what_workers_lack_is_named() -> None:
+    """The author hears what is missing; one worker that has it is enough."""
+    bench = Bench(free=True)
+    poor, rich = ScriptedWorker(bench, "poor"), ScriptedWorker(bench, "rich")
+    poor.missing = {"hologram", "smell"}
+    rich.missing = {"smell"}
+    async with queueing([poor, rich]) as queue:
+        await follow(queue, await queue.submit(job()))  # both have told what they have
+        with pytest.raises(NotSupportedError, match="smell is missing"):
+            await queue.submit(job(prompt="hologram with smell"))
+        for _ in range(4):
+            await follow(queue, await queue.submit(job(prompt="hologram")))
+        assert {name for made, name in bench.begun if made.plan.prompt == "hologram"} == {"rich"}

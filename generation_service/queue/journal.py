@@ -1,0 +1,243 @@
+"""The queue's memory beyond its process: a small SQLite file.
+
+A job is written before its caller hears that it was taken, its attempt before the worker hears of
+it, and its end before anybody is told. So whatever moment the process is killed in, the next one
+knows what waits, which attempt may still run where, and what was answered.
+
+All writes go through one thread in their order. They survive the death of the process; the last
+of them may be lost when the machine itself loses power (WAL, `synchronous = NORMAL`), after which
+a job may be done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from generation_service.queue.jobs import JobState
+from generation_service.queue.records import job_text, story_text
+from servicekit.errors import InternalError
+from servicekit.settings import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from generation_service.queue.entry import Entry
+    from generation_service.queue.jobs import JobEvent
+
+T = TypeVar("T")
+
+_SCHEMA = """
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA journal_size_limit = 4194304;
+CREATE TABLE IF NOT EXISTS job (
+    job_id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    queue_time REAL NOT NULL,
+    job TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    attempt_id TEXT NOT NULL DEFAULT '',
+    worker TEXT NOT NULL DEFAULT '',
+    wait_seconds REAL NOT NULL DEFAULT 0,
+    end_time REAL,
+    story TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX IF NOT EXISTS job_by_end ON job (end_time);
+CREATE TABLE IF NOT EXISTS worker (
+    address TEXT PRIMARY KEY,
+    presence TEXT NOT NULL,
+    draining INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS fact (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+PRAGMA user_version = 1;
+"""
+_COMPACT_EVERY = 200
+"""Ends after which old ones are cleared away."""
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job as the journal knows it; see `Entry` for the fields."""
+
+    job_id: str
+    state: JobState
+    queue_time: float
+    job: str
+    attempt: int
+    attempt_id: str
+    worker: str
+    wait_seconds: float
+    story: str
+
+
+@dataclass(frozen=True)
+class WorkerNote:
+    """What was said about a worker by RPC.
+
+    Attributes:
+        address: Its address, or its name when it is part of the service.
+        presence: `added`, `removed`, or empty: as the settings say.
+        draining: Whether it takes no further job.
+    """
+
+    address: str
+    presence: str = ""
+    draining: bool = False
+
+
+class JournalError(InternalError):
+    """The journal cannot be written or read, such as when the disk is full."""
+
+    def __init__(self) -> None:
+        """Tell a caller nothing about the disk."""
+        super().__init__("INTERNAL", "Internal error.")
+
+
+class JobJournal:
+    """Notes about jobs, workers and the queue."""
+
+    def __init__(self, path: Path, *, remembered: int = 1000) -> None:
+        """Open or make the file; nobody else may use it meanwhile.
+
+        Args:
+            path: Of the SQLite file; its folder is made.
+            remembered: Ended jobs that are kept.
+
+        Raises:
+            ConfigurationError: Another process uses the file, or it is none of ours.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._remembered = remembered
+        self._ended = 0
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="job-journal")
+        self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._base.executescript(_SCHEMA)
+            self._compact()
+        except sqlite3.Error as exc:
+            self._base.close()
+            raise ConfigurationError(
+                f"The job journal {path} cannot be used ({exc}). Does another generation service "
+                "run in the same folder?"
+            ) from exc
+
+    async def close(self) -> None:
+        """Close the file after the last note."""
+        await self._do(self._base.close)
+        self._thread.shutdown(wait=False)
+
+    async def rows(self) -> list[JobRow]:
+        """All jobs, in the order in which they came."""
+
+        def read() -> list[JobRow]:
+            rows = self._base.execute(
+                "SELECT job_id, state, queue_time, job, attempt, attempt_id, worker, "
+                "wait_seconds, story FROM job ORDER BY queue_time, job_id"
+            ).fetchall()
+            return [JobRow(row[0], JobState(row[1]), *row[2:]) for row in rows]
+
+        return await self._do(read)
+
+    async def note_queued(self, entry: Entry) -> None:
+        """A job waits: a new one, or one whose attempt has failed."""
+        await self._write(
+            "INSERT INTO job (job_id, state, queue_time, job, wait_seconds) "
+            "VALUES (?, 'QUEUED', ?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET state = 'QUEUED', wait_seconds = excluded.wait_seconds",
+            (entry.job.job_id, entry.queue_time, job_text(entry.job), entry.wait_seconds),
+        )
+
+    async def note_started(self, entry: Entry) -> None:
+        """An attempt is about to begin."""
+        await self._write(
+            "UPDATE job SET state = 'RUNNING', attempt = ?, attempt_id = ?, worker = ?, "
+            "wait_seconds = ? WHERE job_id = ?",
+            (
+                entry.attempt,
+                entry.attempt_id,
+                entry.worker,
+                entry.wait_seconds,
+                entry.job.job_id,
+            ),
+        )
+
+    async def note_ended(self, entry: Entry, story: list[JobEvent]) -> None:
+        """A job has ended: its prompt is dropped, its outcome is kept for a while.
+
+        Args:
+            entry: The job.
+            story: Its outputs and its end.
+        """
+        await self._write(
+            "UPDATE job SET state = ?, job = ?, attempt = ?, end_time = ?, story = ? "
+            "WHERE job_id = ?",
+            (
+                entry.state.value,
+                job_text(entry.job_without_prompt),
+                entry.attempt,
+                time.time(),
+                story_text(story),
+                entry.job.job_id,
+            ),
+        )
+        self._ended += 1
+        if self._ended % _COMPACT_EVERY == 0:
+            await self._do(self._compact)
+
+    async def drop(self, job_id: str) -> None:
+        """Forget a job that cannot be read any more."""
+        await self._write("DELETE FROM job WHERE job_id = ?", (job_id,))
+
+    async def worker_notes(self) -> list[WorkerNote]:
+        """What was said about workers."""
+
+        def read() -> list[WorkerNote]:
+            query = "SELECT address, presence, draining FROM worker ORDER BY rowid"
+            return [WorkerNote(a, p, bool(d)) for a, p, d in self._base.execute(query)]
+
+        return await self._do(read)
+
+    async def note_worker(self, note: WorkerNote) -> None:
+        """Remember what was said about a worker."""
+        await self._write(
+            "INSERT OR REPLACE INTO worker VALUES (?, ?, ?)",
+            (note.address, note.presence, int(note.draining)),
+        )
+
+    async def fact(self, name: str) -> str:
+        """A fact about the queue; empty when it was never noted."""
+        query = "SELECT value FROM fact WHERE name = ?"
+        row = await self._do(lambda: self._base.execute(query, (name,)).fetchone())
+        return str(row[0]) if row else ""
+
+    async def note_fact(self, name: str, value: str) -> None:
+        """Remember a fact about the queue."""
+        await self._write("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    async def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        await self._do(lambda: self._base.execute(statement, values))
+
+    def _compact(self) -> None:
+        self._base.execute(
+            "DELETE FROM job WHERE end_time IS NOT NULL AND job_id NOT IN "
+            "(SELECT job_id FROM job WHERE end_time IS NOT NULL ORDER BY end_time DESC LIMIT ?)",
+            (self._remembered,),
+        )
+        self._base.execute("PRAGMA incremental_vacuum").fetchall()
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as exc:
+            raise JournalError from exc

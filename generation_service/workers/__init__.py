@@ -1,0 +1,1 @@
+"""The kinds of workers, each behind the queue's `WorkerDriver`."""
