@@ -108,7 +108,7 @@ def check(
     folder = folder or shipped_configs_dir()
     faults = check_folder(folder)
     for fault in faults:
-        say(_fault_json(folder, fault) if as_json else _fault_line(folder, fault))
+        say(fault_json(folder, fault) if as_json else fault_line(folder, fault))
     if faults:
         if not as_json:
             complain(f"{len(faults)} found in {folder}")
@@ -135,14 +135,16 @@ def _in_language(text: LocalizedText, language: str) -> str:
     return text.texts.get(language) or text.texts.get("en") or ""
 
 
-def _fault_line(folder: Path, fault: Fault) -> str:
+def fault_line(folder: Path, fault: Fault) -> str:
+    """Write a fault as a line that editors can jump to."""
     place = f"{folder / fault.file}:{fault.line}" if fault.line else str(folder / fault.file)
     parts = [f"{place}:", f"{fault.field}:" if fault.field else "", fault.message]
     parts.append(f"({fault.hint})" if fault.hint else "")
     return " ".join(part for part in parts if part)
 
 
-def _fault_json(folder: Path, fault: Fault) -> str:
+def fault_json(folder: Path, fault: Fault) -> str:
+    """Write a fault as one JSON object."""
     plain = {
         "file": str(folder / fault.file),
         "line": fault.line,
