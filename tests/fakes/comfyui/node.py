@@ -126,6 +126,7 @@ class Context:
             the run has been interrupted.
         send_text: Sends a binary text frame.
         models: Those in memory, the latest last.
+        loads: What the run loaded, "cold" or "warm" before the name.
     """
 
     prompt_id: str
@@ -139,10 +140,12 @@ class Context:
     progress: Callable[[int, int, tuple[str, bytes] | None], Awaitable[None]]
     send_text: Callable[[str], None]
     models: OrderedDict[str, None] = field(repr=False)
+    loads: list[str]
 
     async def load(self, model: str) -> None:
         """Last as long as loading a model does, warm or cold."""
         is_warm = model in self.models
+        self.loads.append(f"{'warm' if is_warm else 'cold'} {model}")
         self.models[model] = None
         self.models.move_to_end(model)
         while len(self.models) > self.switches.models_in_memory:

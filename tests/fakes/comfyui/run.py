@@ -51,6 +51,7 @@ class Run:
         executed: The nodes that ran.
         cached: The nodes that did not need to.
         files: What it wrote, as clients name it.
+        loads: The models it loaded, such as "cold sd.safetensors".
     """
 
     prompt_id: str
@@ -60,6 +61,7 @@ class Run:
     executed: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
     files: list[Json] = field(default_factory=list)
+    loads: list[str] = field(default_factory=list)
 
 
 class Execution:
@@ -256,6 +258,7 @@ class Execution:
             progress,
             send_text,
             worker.models,
+            self.record.loads,
         )
 
     async def _report(

@@ -174,7 +174,6 @@ class ComfyUIServer:
         """End the process at once, if there is one."""
         if self._ending is not None:
             await self._ending
-            self._ending = None
         life, self._life = self._life, None
         if life is not None:
             await life.end()
@@ -200,13 +199,19 @@ class ComfyUIServer:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is there."""
-        return self._life is not None
+        """Whether the process is there, or not gone completely yet."""
+        return self._life is not None or (self._ending is not None and not self._ending.done())
 
     @property
     def is_worker_alive(self) -> bool:
         """Whether its worker thread is there too."""
         return self._life is not None and self._life.worker.is_alive
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it stands still, as when it collects garbage."""
+        now = asyncio.get_running_loop().time()
+        return self._life is not None and self._life.hub.frozen_until > now
 
     @property
     def last_fault(self) -> RunFault | None:
