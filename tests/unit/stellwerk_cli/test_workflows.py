@@ -16,7 +16,7 @@ from tests.support import free_port
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from click.testing import Result
+    from typer.testing import Result
 
 MODELS = {"checkpoints": ["v1-5-pruned-emaonly-fp16.safetensors"]}
 
