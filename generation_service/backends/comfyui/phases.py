@@ -52,6 +52,7 @@ class Phases:
         self._meter = meter
         self._box = box
         self._clock = clock
+        self._was_loading = False
         self._posted_at = clock()
         self._running_at: float | None = None
         self._loaded_at: float | None = None
@@ -77,8 +78,12 @@ class Phases:
         heard_at = self._box.heard_at
         if heard_at is not None and self._running_at is None:
             self._running_at = heard_at
-        if self.is_loading and heard_at is not None and not self._meter.is_loading(self._box):
-            self._loaded_at = self._clock()
+        if not self.is_loading or heard_at is None:
+            return
+        if self._meter.is_loading(self._box):
+            self._was_loading = True
+        else:
+            self._loaded_at = self._clock() if self._was_loading else self._running_at
 
     def note_end(self) -> None:
         """It has ended."""

@@ -213,7 +213,7 @@ class RunLimits:
     lost_looks: int = 3
     unreachable_seconds: float = 30.0
     interrupt_seconds: float = 0.5
-    stop_seconds: float = 30.0
+    stop_seconds: float = 60.0
     fetch_seconds: float = 300.0
     report_seconds: float = 0.25
     preview_seconds: float = 1.0
