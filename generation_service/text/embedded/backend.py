@@ -175,22 +175,38 @@ class EmbeddedBackend:
         options = sampling_options(prompt, answer.parameters, answer.seed, attempt)
         answer.record(prompt, options)
         body = completion_body(prompt, options)
-        client = await answer.clock.wait(self._process.connection())
-        model = f"{self.name}/{self._model}"
         if prompt.beginning:
             yield Piece(text=prompt.beginning)
         begun = bool(prompt.beginning)
-        pieces = stream_pieces(client, self._stream, model, body, answer.clock)
-        try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    answer.count(piece)
-                    text = piece.text if begun else piece.text.lstrip()
-                    begun = begun or bool(text)
-                    yield replace(piece, text=text)
-        except ModelUnavailableError:
-            await self._process.lost(client)
-            raise
+        async with aclosing(self._pieces(body, answer.clock)) as pieces:
+            async for piece in pieces:
+                answer.count(piece)
+                text = piece.text if begun else piece.text.lstrip()
+                begun = begun or bool(text)
+                yield replace(piece, text=text)
+
+    async def _pieces(self, body: bytes, clock: AnswerClock) -> AsyncGenerator[Piece, None]:
+        """Post to the child; once more where it died before it said anything.
+
+        A child's death is seen a moment after its connections break. Whoever asks in between, or
+        waited behind the request that killed it, shall not pay for that.
+        """
+        model = f"{self.name}/{self._model}"
+        for deaths in range(2):
+            client = await clock.wait(self._process.connection())
+            heard = False
+            try:
+                async with aclosing(
+                    stream_pieces(client, self._stream, model, body, clock)
+                ) as pieces:
+                    async for piece in pieces:
+                        heard = True
+                        yield piece
+                return
+            except ModelUnavailableError:
+                died = await self._process.lost(client)
+                if heard or deaths or not died:
+                    raise
 
     def _restart(self, answer: _Answer) -> TextDelta:
         """Show the answer as it stands now."""

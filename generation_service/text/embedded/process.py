@@ -123,11 +123,18 @@ class ModelProcess:
                 raise ModelUnavailableError(self._fault)
             return self._client
 
-    async def lost(self, client: httpx.AsyncClient) -> None:
-        """Take note of a connection that broke, so that nobody else is sent to a dying child."""
-        with contextlib.suppress(TimeoutError):
+    async def lost(self, client: httpx.AsyncClient) -> bool:
+        """Look after a connection that broke.
+
+        Returns:
+            Whether the child behind it is dead, so that another connection is worth asking for.
+        """
+        try:
             async with asyncio.timeout(DEATH_SECONDS), self._changed:
                 await self._changed.wait_for(lambda: self._client is not client)
+        except TimeoutError:
+            return False
+        return True
 
     def kill(self) -> None:
         """End a child that does not answer any more; another one is started."""
