@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KINDS = ("output", "input", "temp")
 PARTS = ("month", "day", "hour", "minute", "second")
+DIGITS = re.compile(r"\d+(?=\D|$)")
 ANNOTATIONS = tuple(f"[{kind}]" for kind in KINDS)
 
 
@@ -119,9 +120,11 @@ class Folders:
                 f"         commonpath: {os.path.commonpath((str(exc), root))}"
             ) from exc
         folder.mkdir(parents=True, exist_ok=True)
-        pattern = re.compile(re.escape(name) + r"_(\d+)(?=\D|$)", re.IGNORECASE)
-        numbers = (pattern.match(each.name) for each in folder.iterdir())
-        counter = max((int(found[1]) for found in numbers if found), default=0) + 1
+        start, counter = len(name) + 1, 1  # a plain loop: there may be thousands of files
+        for each in os.listdir(folder):
+            if each[: start - 1].lower() == name.lower() and each[start - 1 : start] == "_":
+                digits = DIGITS.match(each, start)
+                counter = max(counter, int(digits[0]) + 1) if digits else counter
         return SavePlace(folder, name, counter, subfolder, kind)
 
     def temp_prefix(self) -> str:

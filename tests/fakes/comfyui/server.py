@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-MOST_RECORDS = 100_000
+MOST_RUNS, MOST_REQUESTS = 50_000, 10_000  # that are kept; bench runs make more
 
 
 class _Life:
@@ -140,8 +140,8 @@ class ComfyUIServer:
         self.catalogue = dict(classes) if classes is not None else load_catalogue(self.models)
         self.next_runs: deque[RunFault | None] = deque()
         self.next_answers: dict[str, deque[HttpFault | None]] = defaultdict(deque)
-        self.requests: deque[Recorded] = deque(maxlen=MOST_RECORDS)
-        self.runs: deque[Run] = deque(maxlen=MOST_RECORDS)
+        self.requests: deque[Recorded] = deque(maxlen=MOST_REQUESTS)
+        self.runs: deque[Run] = deque(maxlen=MOST_RUNS)
         self.exits = 0
         self._temporary = contextlib.ExitStack()
         if base is None:

@@ -186,7 +186,9 @@ def main() -> None:
         for step in steps if name.startswith(LONG) else ():
             for sock, lines in step.get("messages", {}).items():
                 step["messages"][sock] = shortened(lines)
-        text = ",\n".join(json.dumps(step, ensure_ascii=False) for step in steps)
+        text = ",\n".join(
+            json.dumps(step, ensure_ascii=False, separators=(",", ":")) for step in steps
+        )
         title = json.dumps(recording["title"], ensure_ascii=False)
         text = f'{{"title": {title}, "steps": [\n{text}\n]}}\n'
         (HERE / f"{name}.json").write_text(text)

@@ -70,8 +70,15 @@ def of_message(message: Json) -> str:
         return f"progress_state {data['prompt_id']}: {nodes}"
     if kind == "progress":
         return f"progress {data['prompt_id']}: {data['node']} {data['value']}/{data['max']}"
+    if kind in ("execution_start", "execution_success") and set(data) == {"prompt_id", "timestamp"}:
+        return f"{kind} {data['prompt_id']}:"
+    if kind == "execution_cached" and set(data) == {"nodes", "prompt_id", "timestamp"}:
+        return f"{kind} {data['prompt_id']}: {', '.join(data['nodes'])}"
     if kind == "executing":
         return f"executing{whose} {data.get('prompt_id', '')}: {data['node']}"
+    if kind == "executed" and data["display_node"] == data["node"]:
+        output = json.dumps(plain(data["output"]), sort_keys=True, ensure_ascii=False)
+        return f"{kind} {data['prompt_id']}: {data['node']} {output}"
     return f"{kind} " + json.dumps(plain(data), sort_keys=True, ensure_ascii=False)
 
 
