@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -168,12 +167,12 @@ class ModelProcess:
 
     async def _run_child(self) -> None:
         """Start a child and stay with it until it ends."""
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="stellwerk-"))
         started = time.monotonic()
-        try:
+        # Made and removed without a thread, so that no cancellation comes in between.
+        with tempfile.TemporaryDirectory(prefix="stellwerk-", ignore_cleanup_errors=True) as folder:
             weights = await asyncio.to_thread(self._find_weights)
             # llama.cpp takes a host for a socket file by its ending.
-            socket = folder / "model.sock"
+            socket = Path(folder) / "model.sock"
             self._process = await self._spawn(weights, socket)
             try:
                 await self._greet(self._process)
@@ -182,8 +181,6 @@ class ModelProcess:
                 await self._serve(self._process, socket)
             finally:
                 await self._end(self._process)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _spawn(self, weights: Path, socket: Path) -> asyncio.subprocess.Process:
         options = self._options
