@@ -32,6 +32,7 @@ from stellwerk.generation.v1 import generation_service_pb2 as pb
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from generation_service.media.delivery import Delivered
     from generation_service.media.interface import StoredMedia
     from generation_service.queue.jobs import JobEvent
     from generation_service.roles import ResolvedRole
@@ -92,6 +93,28 @@ def media_name(key: pb.MediaKey) -> MediaName:
     if key.WhichOneof("key") == "sha256":
         return MediaName(sha256=key.sha256)
     return MediaName(execution_id=key.item.execution_id, item_id=key.item.item_id)
+
+
+def erased_name(request: pb.DeleteMediaRequest) -> MediaName:
+    """What is to be erased; all empty when half of an item's name is missing."""
+    match request.WhichOneof("target"):
+        case "execution_id":
+            return MediaName(execution_id=request.execution_id)
+        case "upload_sha256":
+            return MediaName(sha256=request.upload_sha256)
+        case _ if request.item.execution_id and request.item.item_id:
+            return MediaName(request.item.execution_id, request.item.item_id)
+        case _:
+            return MediaName()
+
+
+def delivery(delivered: Delivered) -> pb.MediaDelivery:
+    """What a caller reads, on the wire."""
+    return pb.MediaDelivery(
+        size_bytes=delivered.size_bytes,
+        mime_type=delivered.mime_type,
+        marked=delivered.marked,
+    )
 
 
 def media_parameters(message: pb.MediaParameters) -> MediaParameters:

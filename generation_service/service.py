@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from generation_service.backends.embedded.backend import EmbeddedBackend
 from generation_service.backends.embedded.process import RenderPool
 from generation_service.intake import Intake
-from generation_service.media.folder import FolderMediaStore
-from generation_service.media.ledger import MediaLedger
-from generation_service.media.library import MediaLibrary
-from generation_service.media.upload import UploadLimits
+from generation_service.media.opening import open_library
+from generation_service.media.settings import media_options
 from generation_service.queue.interface import AddressInvalidError, QueueLimits
 from generation_service.queue.journal import JobJournal
 from generation_service.queue.local import LocalJobQueue
@@ -57,14 +55,8 @@ async def add_generation(
         settings: Folder, limits, slots.
         text: Answers the text RPCs; closed by its owner.
     """
-    ledger = MediaLedger(settings.data_dir / "media.sqlite3")
-    owned.push_async_callback(ledger.close)
-    library = MediaLibrary(
-        FolderMediaStore(settings.data_dir),
-        ledger,
-        UploadLimits(settings.upload_max_bytes, settings.upload_max_pixels),
-        machines=_machines(settings),
-    )
+    media = media_options(settings, settings.data_dir, _machines(settings))
+    library = await open_library(media, owned)
     renderers = RenderPool(settings.worker_slots, limit_seconds=settings.render_seconds)
     embedded = EmbeddedBackend(renderers, make_seed=lambda: secrets.randbits(63))
     owned.push_async_callback(embedded.close)

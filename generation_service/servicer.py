@@ -118,8 +118,13 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         """Stream the bytes of a file; its reference comes with the first piece."""
         name = converters.media_name(request.key)
         found = await self._library.find_for_reading(name, current_principal())
-        answer = pb.ReadMediaResponse(media=converters.media_ref(found.media))
-        async with aclosing(self._library.read(found.media, request.offset)) as pieces:
+        delivered = await self._library.deliver(
+            name, found, thumbnail_pixels=request.thumbnail_pixels, manifest=request.manifest
+        )
+        answer = pb.ReadMediaResponse(
+            media=converters.media_ref(found.media), delivery=converters.delivery(delivered)
+        )
+        async with aclosing(self._library.read(delivered, request.offset)) as pieces:
             async for piece in pieces:
                 answer.data = piece
                 yield answer
@@ -140,6 +145,7 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
             width=found.media.width,
             height=found.media.height,
             released=found.released,
+            signed_url=await self._library.signed_url(name, found),
         )
 
     async def ReleaseMedia(
@@ -152,6 +158,17 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
             request.execution_id, request.item_id, request.sha256, current_principal()
         )
         return pb.ReleaseMediaResponse(media=converters.media_ref(media))
+
+    async def DeleteMedia(
+        self,
+        request: pb.DeleteMediaRequest,
+        context: grpc.aio.ServicerContext[pb.DeleteMediaRequest, pb.DeleteMediaResponse],
+    ) -> pb.DeleteMediaResponse:
+        """Forget files, and erase those that nobody else refers to."""
+        erased = await self._library.erase(converters.erased_name(request), current_principal())
+        return pb.DeleteMediaResponse(
+            removed_reference_count=erased.references, erased_file_count=erased.files
+        )
 
 
 def _order(request: pb.GenerateMediaRequest) -> Order:

@@ -7,10 +7,11 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from servicekit.settings import Address, ServiceSettings
+from generation_service.media.settings import MediaSettings
+from servicekit.settings import Address
 
 
-class GenerationSettings(ServiceSettings):
+class GenerationSettings(MediaSettings):
     """What the generation service can be told; variables begin with `GENERATION_`."""
 
     model_config = SettingsConfigDict(env_prefix="GENERATION_", frozen=True)
@@ -59,10 +60,4 @@ class GenerationSettings(ServiceSettings):
     )
     queue_wait_seconds: float = Field(
         600.0, gt=0, le=86_400, description="Longest time that a job may wait, in seconds."
-    )
-    upload_max_bytes: int = Field(
-        20 * 1024 * 1024, ge=1024, description="Largest file that may be uploaded, in bytes."
-    )
-    upload_max_pixels: int = Field(
-        40_000_000, ge=1, description="Largest picture that may be uploaded, width times height."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from generation_service.backends.interface import AttemptFailedError
+from generation_service.media.origin import Origin
 from generation_service.media.types import find_kind
 from servicekit.errors import ServiceError
 
@@ -38,7 +39,19 @@ class LibraryKeeper:
             execution_id=job.execution_id,
             item_id=job.item_id if number == 1 else "",
             owner=job.owner,
+            origin=_origin(job),
         )
+
+
+def _origin(job: Job) -> Origin:
+    """What the file's mark will say about how it was made."""
+    plan = job.plan
+    return Origin(
+        backend=plan.backend,
+        model=plan.model,
+        output_config=job.output_config,
+        has_inputs=bool(plan.applied.get("input_media")),
+    )
 
 
 def _filename(job: Job, number: int, data: bytes) -> str:

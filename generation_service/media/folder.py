@@ -1,25 +1,22 @@
-"""The media store in a folder: `media/ab/<sha256>.<ext>`, written whole or not at all."""
+"""The media store in a folder: every file written whole or not at all."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generation_service.media.interface import (
+    CHUNK_BYTES,
     MediaNotFoundError,
-    MediaTypeNotAllowedError,
-    StoredMedia,
+    StoreUnavailableError,
 )
-from generation_service.media.types import MediaKind, find_kind, picture_size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-CHUNK_BYTES = 256 * 1024
 
 
 class FolderMediaStore:
@@ -29,15 +26,24 @@ class FolderMediaStore:
         """Use `data_dir`; folders are made when something is stored."""
         self._root = data_dir
 
-    async def put(self, data: bytes) -> StoredMedia:
-        """See `MediaStore.put`."""
-        return await asyncio.to_thread(self._put, data)
-
-    async def read(self, media: StoredMedia, offset: int) -> AsyncGenerator[bytes, None]:
-        """See `MediaStore.read`."""
-        path = self._root / media.uri
+    async def write(self, key: str, data: bytes) -> None:
+        """See `MediaStore.write`."""
         try:
-            file = await asyncio.to_thread(path.open, "rb")
+            await asyncio.to_thread(_write_once, self._root / key, data)
+        except OSError as exc:
+            raise StoreUnavailableError from exc
+
+    async def size(self, key: str) -> int | None:
+        """See `MediaStore.size`."""
+        try:
+            return (await asyncio.to_thread((self._root / key).stat)).st_size
+        except FileNotFoundError:
+            return None
+
+    async def read(self, key: str, offset: int) -> AsyncGenerator[bytes, None]:
+        """See `MediaStore.read`."""
+        try:
+            file = await asyncio.to_thread((self._root / key).open, "rb")
         except FileNotFoundError as exc:
             raise MediaNotFoundError from exc
         with file:
@@ -45,25 +51,29 @@ class FolderMediaStore:
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 
-    def _put(self, data: bytes) -> StoredMedia:
-        kind = find_kind(data)
-        if kind is None:
-            raise MediaTypeNotAllowedError("it is no picture, sound, film or model that we know")
-        sha256 = hashlib.sha256(data).hexdigest()
-        uri = f"media/{sha256[:2]}/{sha256}.{kind.extension}"
-        path = self._root / uri
-        if not path.exists():
-            _write_whole(path, data)
-        return _described(uri, sha256, data, kind)
+    async def delete(self, prefix: str) -> None:
+        """See `MediaStore.delete`."""
+        await asyncio.to_thread(_delete, self._root / prefix)
+
+    async def signed_url(self, key: str, seconds: float) -> str:
+        """See `MediaStore.signed_url`: a folder has no address."""
+        return ""
+
+    async def close(self) -> None:
+        """See `MediaStore.close`: nothing is held."""
 
 
-def _described(uri: str, sha256: str, data: bytes, kind: MediaKind) -> StoredMedia:
-    width, height = picture_size(data) if kind.mime_type.startswith("image/") else (0, 0)
-    return StoredMedia(uri, sha256, len(data), kind.mime_type, "", width, height)
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_once(path: Path, data: bytes) -> None:
     """Write beside, flush to the disk, then rename: a crash leaves no half file behind."""
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".incoming-")
     try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from generation_service.media.interface import ItemTakenError, StoredMedia
+from generation_service.media.ledger_schema import prepare
+from generation_service.media.origin import Origin
 from servicekit.principals import Principal, Role
 
 if TYPE_CHECKING:
@@ -21,45 +23,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS file (
-    sha256 TEXT PRIMARY KEY,
-    uri TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    mime_type TEXT NOT NULL,
-    width INTEGER NOT NULL,
-    height INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS making (
-    execution_id TEXT NOT NULL,
-    sha256 TEXT NOT NULL REFERENCES file,
-    user_id TEXT NOT NULL,
-    session_id TEXT NOT NULL,
-    group_id TEXT NOT NULL,
-    filename TEXT NOT NULL,
-    PRIMARY KEY (execution_id, sha256)
-) STRICT;
-CREATE TABLE IF NOT EXISTS reference (
-    execution_id TEXT NOT NULL,
-    item_id TEXT NOT NULL,
-    sha256 TEXT NOT NULL REFERENCES file,
-    user_id TEXT NOT NULL,
-    session_id TEXT NOT NULL,
-    group_id TEXT NOT NULL,
-    filename TEXT NOT NULL,
-    released INTEGER NOT NULL,
-    PRIMARY KEY (execution_id, item_id)
-) STRICT;
-CREATE TABLE IF NOT EXISTS upload (
-    sha256 TEXT NOT NULL REFERENCES file,
-    user_id TEXT NOT NULL,
-    session_id TEXT NOT NULL,
-    filename TEXT NOT NULL,
-    PRIMARY KEY (sha256, user_id, session_id)
-) STRICT;
-PRAGMA user_version = 1;
-"""
 _FILE_COLUMNS = "file.uri, file.sha256, file.size_bytes, file.mime_type, file.width, file.height"
+
+_REFERRED_TO = (
+    "SELECT 1 FROM making WHERE sha256 = ? UNION ALL SELECT 1 FROM reference WHERE sha256 = ? "
+    "UNION ALL SELECT 1 FROM upload WHERE sha256 = ? LIMIT 1"
+)
 
 
 @dataclass(frozen=True)
@@ -70,11 +39,30 @@ class Reference:
         media: The file.
         owner: For whom the execution was; role and actor mean nothing here.
         released: Whether people may read it.
+        origin: How a machine made it; None: a person brought it, or who asks need not know.
+        execution_id: The execution that made or holds it; empty: asked for by its hash.
+        is_upload: It was found as something that who asks has uploaded.
     """
 
     media: StoredMedia
     owner: Principal
     released: bool
+    origin: Origin | None = None
+    execution_id: str = ""
+    is_upload: bool = False
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What was forgotten.
+
+    Attributes:
+        count: References that are gone.
+        hashes: Of the files that they meant; others may still refer to them.
+    """
+
+    count: int
+    hashes: frozenset[str]
 
 
 class MediaLedger:
@@ -89,7 +77,7 @@ class MediaLedger:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="media-ledger")
         self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
+        prepare(self._base)
 
     async def close(self) -> None:
         """Close the file after the last change."""
@@ -97,7 +85,12 @@ class MediaLedger:
         self._thread.shutdown(wait=False)
 
     async def note_made(
-        self, media: StoredMedia, execution_id: str, item_id: str, owner: Principal
+        self,
+        media: StoredMedia,
+        execution_id: str,
+        item_id: str,
+        owner: Principal,
+        origin: Origin,
     ) -> None:
         """Note that an execution made a file, not yet released.
 
@@ -106,6 +99,7 @@ class MediaLedger:
             execution_id: Who made it.
             item_id: The item that will hold it; empty: not known yet.
             owner: For whom.
+            origin: How it was made.
 
         Raises:
             ItemTakenError: The item already stands for another file.
@@ -114,8 +108,16 @@ class MediaLedger:
         def note() -> None:
             self._add_file(media)
             self._base.execute(
-                "INSERT OR IGNORE INTO making VALUES (?, ?, ?, ?, ?, ?)",
-                (execution_id, media.sha256, owner.id, owner.session, owner.group, media.filename),
+                "INSERT OR IGNORE INTO making VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    execution_id,
+                    media.sha256,
+                    owner.id,
+                    owner.session,
+                    owner.group,
+                    media.filename,
+                    origin.to_json(),
+                ),
             )
             if item_id:
                 self._add_reference(media, execution_id, item_id, owner, released=False)
@@ -152,8 +154,9 @@ class MediaLedger:
         """The file as something that an execution made; None when it did not."""
         return await self._do(
             lambda: self._reference(
-                f"SELECT {_FILE_COLUMNS}, filename, user_id, session_id, group_id, 0 "
-                "FROM making JOIN file USING (sha256) WHERE execution_id = ? AND sha256 = ?",
+                f"SELECT {_FILE_COLUMNS}, filename, user_id, session_id, group_id, 0, origin, "
+                "execution_id FROM making JOIN file USING (sha256) "
+                "WHERE execution_id = ? AND sha256 = ?",
                 (execution_id, sha256),
             )
         )
@@ -162,28 +165,32 @@ class MediaLedger:
         """What an item stands for; None when for nothing."""
         return await self._do(
             lambda: self._reference(
-                f"SELECT {_FILE_COLUMNS}, filename, user_id, session_id, group_id, released "
-                "FROM reference JOIN file USING (sha256) WHERE execution_id = ? AND item_id = ?",
+                f"SELECT {_FILE_COLUMNS}, r.filename, r.user_id, r.session_id, r.group_id, "
+                "released, origin, r.execution_id FROM reference r JOIN file USING (sha256) "
+                "LEFT JOIN making m ON m.execution_id = r.execution_id AND m.sha256 = r.sha256 "
+                "WHERE r.execution_id = ? AND r.item_id = ?",
                 (execution_id, item_id),
             )
         )
 
     async def upload(self, sha256: str, owner: Principal) -> Reference | None:
         """The file as something that `owner` uploaded in this session; None when they did not."""
-        return await self._do(
+        found = await self._do(
             lambda: self._reference(
-                f"SELECT {_FILE_COLUMNS}, filename, user_id, session_id, '', 0 "
+                f"SELECT {_FILE_COLUMNS}, filename, user_id, session_id, '', 0, NULL, '' "
                 "FROM upload JOIN file USING (sha256) "
                 "WHERE sha256 = ? AND user_id = ? AND session_id = ?",
                 (sha256, owner.id, owner.session),
             )
         )
+        return replace(found, is_upload=True) if found else None
 
     async def file(self, sha256: str) -> StoredMedia | None:
         """The file by its hash alone; for services."""
         found = await self._do(
             lambda: self._reference(
-                f"SELECT {_FILE_COLUMNS}, '', '', '', '', 0 FROM file WHERE sha256 = ?", (sha256,)
+                f"SELECT {_FILE_COLUMNS}, '', '', '', '', 0, NULL, '' FROM file WHERE sha256 = ?",
+                (sha256,),
             )
         )
         return found.media if found else None
@@ -193,7 +200,82 @@ class MediaLedger:
         query = "SELECT 1 FROM reference WHERE sha256 = ? AND released = 1 LIMIT 1"
         return bool(await self._do(lambda: self._base.execute(query, (sha256,)).fetchone()))
 
+    async def remove_execution(self, execution_id: str) -> Removal:
+        """Forget that an execution made or holds anything."""
+        return await self._remove(
+            ("making", "execution_id = ?", (execution_id,)),
+            ("reference", "execution_id = ?", (execution_id,)),
+        )
+
+    async def remove_item(self, execution_id: str, item_id: str) -> Removal:
+        """Forget what one item stands for, and that its execution made it for this item alone."""
+        item = (execution_id, item_id)
+        return await self._remove(
+            (
+                "making",
+                "execution_id = ?1 AND sha256 = (SELECT sha256 FROM reference "
+                "WHERE execution_id = ?1 AND item_id = ?2) AND NOT EXISTS (SELECT 1 FROM "
+                "reference other WHERE other.execution_id = ?1 AND other.item_id <> ?2 "
+                "AND other.sha256 = making.sha256)",
+                item,
+            ),
+            ("reference", "execution_id = ? AND item_id = ?", item),
+        )
+
+    async def remove_upload(self, sha256: str, owner: Principal) -> Removal:
+        """Forget that `owner` uploaded a file in this session."""
+        named = (sha256, owner.id, owner.session)
+        return await self._remove(
+            ("upload", "sha256 = ? AND user_id = ? AND session_id = ?", named)
+        )
+
+    async def take_unreferenced(self, sha256: str) -> str | None:
+        """Forget a file that nobody refers to, and note that its bytes are to be erased.
+
+        Returns:
+            Its key in the store; None: somebody refers to it, or it is not known.
+        """
+
+        def take() -> str | None:
+            if self._base.execute(_REFERRED_TO, (sha256,) * 3).fetchone():
+                return None
+            row = self._base.execute(
+                "DELETE FROM file WHERE sha256 = ? RETURNING uri", (sha256,)
+            ).fetchone()
+            if row is None:
+                return None
+            self._base.execute("INSERT OR REPLACE INTO erasing VALUES (?, ?)", (sha256, row[0]))
+            return str(row[0])
+
+        return await self._do(self._in_transaction(take))
+
+    async def to_be_erased(self) -> dict[str, str]:
+        """Keys by hash of what was taken and is not yet erased, such as after a crash."""
+        query = "SELECT sha256, uri FROM erasing"
+        return dict(await self._do(lambda: self._base.execute(query).fetchall()))
+
+    async def note_erased(self, sha256: str) -> None:
+        """Note that the bytes of a file are gone."""
+        query = "DELETE FROM erasing WHERE sha256 = ?"
+        await self._do(lambda: self._base.execute(query, (sha256,)))
+
+    async def _remove(self, *parts: tuple[str, str, tuple[str, ...]]) -> Removal:
+        """Delete rows of tables by conditions, and tell what they referred to."""
+
+        def remove() -> Removal:
+            count, hashes = 0, set()
+            for table, condition, values in parts:
+                rows = self._base.execute(
+                    f"DELETE FROM {table} WHERE {condition} RETURNING sha256", values
+                ).fetchall()
+                count += len(rows)
+                hashes |= {row[0] for row in rows}
+            return Removal(count, frozenset(hashes))
+
+        return await self._do(self._in_transaction(remove))
+
     def _add_file(self, media: StoredMedia) -> None:
+        self._base.execute("DELETE FROM erasing WHERE sha256 = ?", (media.sha256,))
         self._base.execute(
             "INSERT OR IGNORE INTO file VALUES (?, ?, ?, ?, ?, ?)",
             (
@@ -240,27 +322,25 @@ class MediaLedger:
         row = self._base.execute(query, values).fetchone()
         if row is None:
             return None
-        uri, sha256, size, mime, width, height, filename, user, session, group, released = row
+        uri, sha256, size, mime, width, height, filename, user, session, group = row[:10]
+        released, origin, execution_id = row[10:]
         media = StoredMedia(uri, sha256, size, mime, filename, width, height)
         owner = Principal(user, Role.LEARNER, session, group, Role.LEARNER)
-        return Reference(media, owner, bool(released))
+        made = Origin.from_json(origin) if origin else None
+        return Reference(media, owner, bool(released), made, execution_id)
 
-    def _in_transaction(self, note: Callable[[], None]) -> Callable[[], None]:
-        def run() -> None:
+    def _in_transaction(self, note: Callable[[], T]) -> Callable[[], T]:
+        def run() -> T:
             self._base.execute("BEGIN IMMEDIATE")
             try:
-                note()
+                result = note()
             except BaseException:
                 self._base.execute("ROLLBACK")
                 raise
             self._base.execute("COMMIT")
+            return result
 
         return run
 
     async def _do(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-def named(media: StoredMedia, filename: str) -> StoredMedia:
-    """The same file under a name for people."""
-    return replace(media, filename=filename)

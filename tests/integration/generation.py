@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import grpc
 import pytest
@@ -63,7 +63,9 @@ class Echo:
 
 
 @contextlib.asynccontextmanager
-async def generation(folder: Path, text: Echo) -> AsyncIterator[Stub]:
+async def generation(
+    folder: Path, text: Echo, *, mark_media: Literal["auto", "off"] = "off"
+) -> AsyncIterator[Stub]:
     """A client of a generation service that keeps its files in `folder`."""
     settings = GenerationSettings(
         listen_address="127.0.0.1:0",
@@ -71,6 +73,7 @@ async def generation(folder: Path, text: Echo) -> AsyncIterator[Stub]:
         grace_seconds=1,
         session_queue_limit=3,
         upload_max_bytes=100_000,
+        mark_media=mark_media,
     )
 
     async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from generation_service.media.delivery import Delivery
+from generation_service.media.description import plain_name
 from generation_service.media.folder import FolderMediaStore
 from generation_service.media.interface import ItemTakenError, MediaNotFoundError
 from generation_service.media.ledger import MediaLedger
-from generation_service.media.library import MediaLibrary, MediaName, plain_name
+from generation_service.media.library import LibraryRules, MediaLibrary, MediaName
+from generation_service.media.origin import Origin
 from generation_service.media.upload import UploadLimits
 from servicekit.errors import InvalidArgumentError
 from servicekit.principals import SERVICE, Principal, Role
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from generation_service.media.interface import StoredMedia
 
 ITEM = MediaName("e1", "i1")
+DRAWN = Origin("embedded", "embedded/picture-a", "embedded_image")
 
 
 def person(session: str, role: Role = Role.LEARNER, group: str = "", **changes: Role) -> Principal:
@@ -36,10 +40,13 @@ FOR_ANNA = person("anna", group="class", actor=Role.SERVICE)
 
 
 @asynccontextmanager
-async def opened(folder: Path, **options: frozenset[Role]) -> AsyncIterator[MediaLibrary]:
-    """A library in a folder."""
-    ledger = MediaLedger(folder / "media.sqlite3")
-    yield MediaLibrary(FolderMediaStore(folder), ledger, UploadLimits(max_bytes=5000), **options)
+async def opened(
+    folder: Path, machines: frozenset[Role] = frozenset({Role.SERVICE})
+) -> AsyncIterator[MediaLibrary]:
+    """A library in a folder, which marks nothing."""
+    ledger, store = MediaLedger(folder / "media.sqlite3"), FolderMediaStore(folder)
+    limits = LibraryRules(uploads=UploadLimits(max_bytes=5000), machines=machines)
+    yield MediaLibrary(store, ledger, Delivery(store, None), limits)
     await ledger.close()
 
 
@@ -53,7 +60,12 @@ async def library(tmp_path: Path) -> AsyncIterator[MediaLibrary]:
 async def made(library: MediaLibrary, shade: int = 0, item_id: str = "i1") -> StoredMedia:
     """A picture that execution e1 made for Anna."""
     return await library.keep_made(
-        plain_png(shade), filename="p.png", execution_id="e1", item_id=item_id, owner=FOR_ANNA
+        plain_png(shade),
+        filename="p.png",
+        execution_id="e1",
+        item_id=item_id,
+        owner=FOR_ANNA,
+        origin=DRAWN,
     )
 
 
@@ -99,7 +111,7 @@ async def test_a_release_is_per_item_not_per_file(library: MediaLibrary) -> None
     """Equal bytes in another execution stay withheld there."""
     media = await made(library)
     await library.keep_made(
-        plain_png(), filename="q.png", execution_id="e2", item_id="i9", owner=BEN
+        plain_png(), filename="q.png", execution_id="e2", item_id="i9", owner=BEN, origin=DRAWN
     )
     await library.release("e1", "i1", media.sha256, FOR_ANNA)
     await cannot(library, MediaName("e2", "i9"), BEN)
@@ -171,7 +183,8 @@ async def test_everything_survives_a_restart(tmp_path: Path) -> None:
         upload = await uploaded(library, ANNA)
     async with opened(tmp_path) as library:
         found = await library.find_for_reading(ITEM, ANNA)
-        assert b"".join([p async for p in library.read(found.media, 0)]) == plain_png()
+        delivered = await library.deliver(ITEM, found)
+        assert b"".join([p async for p in library.read(delivered, 0)]) == plain_png()
         assert await library.describe(MediaName(sha256=upload.sha256), ANNA)
 
 

@@ -1077,8 +1077,19 @@ class ReadMediaRequest(_message.Message):
 
     KEY_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    THUMBNAIL_PIXELS_FIELD_NUMBER: _builtins.int
+    MANIFEST_FIELD_NUMBER: _builtins.int
     offset: _builtins.int
     """First byte to read, from 0."""
+    thumbnail_pixels: _builtins.int
+    """Instead of the file, a small WebP picture of it whose longer side is at
+    least so many pixels, up to 1024. Never of a file that is not released. 0:
+    the file.
+    """
+    manifest: _builtins.bool
+    """Instead of the file, the mark to be kept beside it (`.c2pa`), where its
+    format has no place for one, such as GLB.
+    """
     @_builtins.property
     def key(self) -> Global___MediaKey:
         """The file."""
@@ -1088,14 +1099,46 @@ class ReadMediaRequest(_message.Message):
         *,
         key: Global___MediaKey | None = ...,
         offset: _builtins.int = ...,
+        thumbnail_pixels: _builtins.int = ...,
+        manifest: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "offset", b"offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "manifest", b"manifest", "offset", b"offset", "thumbnail_pixels", b"thumbnail_pixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReadMediaRequest: _TypeAlias = ReadMediaRequest  # noqa: Y015
+
+@_typing.final
+class MediaDelivery(_message.Message):
+    """MediaDelivery describes what is read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    MIME_TYPE_FIELD_NUMBER: _builtins.int
+    MARKED_FIELD_NUMBER: _builtins.int
+    size_bytes: _builtins.int
+    """Bytes in all."""
+    mime_type: _builtins.str
+    """MIME type of what is read, such as a thumbnail's."""
+    marked: _builtins.bool
+    """It carries a mark inside, so its hash is not that of the stored file."""
+    def __init__(
+        self,
+        *,
+        size_bytes: _builtins.int = ...,
+        mime_type: _builtins.str = ...,
+        marked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["marked", b"marked", "mime_type", b"mime_type", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MediaDelivery: _TypeAlias = MediaDelivery  # noqa: Y015
 
 @_typing.final
 class ReadMediaResponse(_message.Message):
@@ -1105,21 +1148,27 @@ class ReadMediaResponse(_message.Message):
 
     DATA_FIELD_NUMBER: _builtins.int
     MEDIA_FIELD_NUMBER: _builtins.int
+    DELIVERY_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     """The next bytes, at most 1 MiB."""
     @_builtins.property
     def media(self) -> _types_pb2.MediaRef:
         """The file; in the first message only."""
 
+    @_builtins.property
+    def delivery(self) -> Global___MediaDelivery:
+        """What the pieces of it add up to; in the first message only."""
+
     def __init__(
         self,
         *,
         data: _builtins.bytes = ...,
         media: _types_pb2.MediaRef | None = ...,
+        delivery: Global___MediaDelivery | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivery", b"delivery", "media", b"media"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media", b"media"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "delivery", b"delivery", "media", b"media"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1159,12 +1208,17 @@ class GetMediaInfoResponse(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     RELEASED_FIELD_NUMBER: _builtins.int
+    SIGNED_URL_FIELD_NUMBER: _builtins.int
     width: _builtins.int
     """Width in pixels; 0 when it is no picture."""
     height: _builtins.int
     """Height in pixels; 0 when it is no picture."""
     released: _builtins.bool
     """Whether people may read it."""
+    signed_url: _builtins.str
+    """Address under which the file, as people get it, opens for a short time.
+    Empty: the deployment gives none; read it with ReadMedia.
+    """
     @_builtins.property
     def media(self) -> _types_pb2.MediaRef:
         """The file."""
@@ -1176,10 +1230,11 @@ class GetMediaInfoResponse(_message.Message):
         width: _builtins.int = ...,
         height: _builtins.int = ...,
         released: _builtins.bool = ...,
+        signed_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "media", b"media", "released", b"released", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "media", b"media", "released", b"released", "signed_url", b"signed_url", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1240,3 +1295,63 @@ class ReleaseMediaResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseMediaResponse: _TypeAlias = ReleaseMediaResponse  # noqa: Y015
+
+@_typing.final
+class DeleteMediaRequest(_message.Message):
+    """DeleteMediaRequest names what is to be forgotten."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    UPLOAD_SHA256_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """All files that an execution made or holds."""
+    upload_sha256: _builtins.str
+    """What the principal uploaded in this session, by its hash."""
+    @_builtins.property
+    def item(self) -> Global___ItemKey:
+        """The file of one item."""
+
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        item: Global___ItemKey | None = ...,
+        upload_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "item", b"item", "target", b"target", "upload_sha256", b"upload_sha256"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "item", b"item", "target", b"target", "upload_sha256", b"upload_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["execution_id", "item", "upload_sha256"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___DeleteMediaRequest: _TypeAlias = DeleteMediaRequest  # noqa: Y015
+
+@_typing.final
+class DeleteMediaResponse(_message.Message):
+    """DeleteMediaResponse tells what was there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REMOVED_REFERENCE_COUNT_FIELD_NUMBER: _builtins.int
+    ERASED_FILE_COUNT_FIELD_NUMBER: _builtins.int
+    removed_reference_count: _builtins.int
+    """References that are gone."""
+    erased_file_count: _builtins.int
+    """Files that are gone with the last reference to them."""
+    def __init__(
+        self,
+        *,
+        removed_reference_count: _builtins.int = ...,
+        erased_file_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erased_file_count", b"erased_file_count", "removed_reference_count", b"removed_reference_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteMediaResponse: _TypeAlias = DeleteMediaResponse  # noqa: Y015

@@ -79,6 +79,11 @@ class GenerationServiceStub(object):
                 request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ReleaseMediaRequest.SerializeToString,
                 response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ReleaseMediaResponse.FromString,
                 _registered_method=True)
+        self.DeleteMedia = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/DeleteMedia',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DeleteMediaRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DeleteMediaResponse.FromString,
+                _registered_method=True)
 
 
 class GenerationServiceServicer(object):
@@ -152,12 +157,17 @@ class GenerationServiceServicer(object):
 
     def ReadMedia(self, request, context):
         """ReadMedia streams the bytes of a file. People name the execution and item
-        and must own them; services and the uploader may name the hash. Safe to
-        repeat with `offset`.
+        and must own them; they get a machine-made file with a signed mark in it
+        that says so (C2PA), always the same bytes. Services and the uploader may
+        name the hash and get the bytes that it is of. Safe to repeat with
+        `offset`.
 
         NOT_FOUND, reason MEDIA_NOT_FOUND: unknown, not released or not the
         caller's. Do not retry.
-        INVALID_ARGUMENT, reason OFFSET_INVALID or REFERENCE_MISSING.
+        INVALID_ARGUMENT, reason OFFSET_INVALID, REFERENCE_MISSING,
+        THUMBNAIL_UNAVAILABLE: it is no picture; MANIFEST_UNAVAILABLE: it carries
+        its mark inside or has none; BROKEN_IMAGE: no thumbnail can be drawn.
+        UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,6 +190,21 @@ class GenerationServiceServicer(object):
         NOT_FOUND, reason MEDIA_NOT_FOUND. Do not retry.
         INVALID_ARGUMENT, reason REFERENCE_MISSING.
         ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteMedia(self, request, context):
+        """DeleteMedia forgets the files of an execution, of one item, or an upload
+        of the principal, and erases those that nobody else refers to, with their
+        thumbnails and marked copies. Safe to repeat.
+
+        INVALID_ARGUMENT, reason REFERENCE_MISSING.
+        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
+        services and admins only.
+        UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo: forgotten, and
+        erased at the next start at the latest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -227,6 +252,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.ReleaseMedia,
                     request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ReleaseMediaRequest.FromString,
                     response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ReleaseMediaResponse.SerializeToString,
+            ),
+            'DeleteMedia': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMedia,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DeleteMediaRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DeleteMediaResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -450,6 +480,33 @@ class GenerationService(object):
             '/stellwerk.generation.v1.GenerationService/ReleaseMedia',
             stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ReleaseMediaRequest.SerializeToString,
             stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ReleaseMediaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMedia(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/DeleteMedia',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DeleteMediaRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DeleteMediaResponse.FromString,
             options,
             channel_credentials,
             insecure,

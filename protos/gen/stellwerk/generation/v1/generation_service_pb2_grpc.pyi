@@ -81,12 +81,17 @@ class GenerationServiceStub:
     """
     ReadMedia: _grpc.UnaryStreamMultiCallable[_generation_service_pb2.ReadMediaRequest, _generation_service_pb2.ReadMediaResponse]
     """ReadMedia streams the bytes of a file. People name the execution and item
-    and must own them; services and the uploader may name the hash. Safe to
-    repeat with `offset`.
+    and must own them; they get a machine-made file with a signed mark in it
+    that says so (C2PA), always the same bytes. Services and the uploader may
+    name the hash and get the bytes that it is of. Safe to repeat with
+    `offset`.
 
     NOT_FOUND, reason MEDIA_NOT_FOUND: unknown, not released or not the
     caller's. Do not retry.
-    INVALID_ARGUMENT, reason OFFSET_INVALID or REFERENCE_MISSING.
+    INVALID_ARGUMENT, reason OFFSET_INVALID, REFERENCE_MISSING,
+    THUMBNAIL_UNAVAILABLE: it is no picture; MANIFEST_UNAVAILABLE: it carries
+    its mark inside or has none; BROKEN_IMAGE: no thumbnail can be drawn.
+    UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo.
     """
     GetMediaInfo: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.GetMediaInfoRequest, _generation_service_pb2.GetMediaInfoResponse]
     """GetMediaInfo describes a file that the caller may read. Safe to repeat.
@@ -101,6 +106,17 @@ class GenerationServiceStub:
     NOT_FOUND, reason MEDIA_NOT_FOUND. Do not retry.
     INVALID_ARGUMENT, reason REFERENCE_MISSING.
     ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
+    """
+    DeleteMedia: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteMediaRequest, _generation_service_pb2.DeleteMediaResponse]
+    """DeleteMedia forgets the files of an execution, of one item, or an upload
+    of the principal, and erases those that nobody else refers to, with their
+    thumbnails and marked copies. Safe to repeat.
+
+    INVALID_ARGUMENT, reason REFERENCE_MISSING.
+    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
+    services and admins only.
+    UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo: forgotten, and
+    erased at the next start at the latest.
     """
 
 @_typing.type_check_only
@@ -156,12 +172,17 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     """
     ReadMedia: _aio.UnaryStreamMultiCallable[_generation_service_pb2.ReadMediaRequest, _generation_service_pb2.ReadMediaResponse]  # type: ignore[assignment]
     """ReadMedia streams the bytes of a file. People name the execution and item
-    and must own them; services and the uploader may name the hash. Safe to
-    repeat with `offset`.
+    and must own them; they get a machine-made file with a signed mark in it
+    that says so (C2PA), always the same bytes. Services and the uploader may
+    name the hash and get the bytes that it is of. Safe to repeat with
+    `offset`.
 
     NOT_FOUND, reason MEDIA_NOT_FOUND: unknown, not released or not the
     caller's. Do not retry.
-    INVALID_ARGUMENT, reason OFFSET_INVALID or REFERENCE_MISSING.
+    INVALID_ARGUMENT, reason OFFSET_INVALID, REFERENCE_MISSING,
+    THUMBNAIL_UNAVAILABLE: it is no picture; MANIFEST_UNAVAILABLE: it carries
+    its mark inside or has none; BROKEN_IMAGE: no thumbnail can be drawn.
+    UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo.
     """
     GetMediaInfo: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.GetMediaInfoRequest, _generation_service_pb2.GetMediaInfoResponse]  # type: ignore[assignment]
     """GetMediaInfo describes a file that the caller may read. Safe to repeat.
@@ -176,6 +197,17 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     NOT_FOUND, reason MEDIA_NOT_FOUND. Do not retry.
     INVALID_ARGUMENT, reason REFERENCE_MISSING.
     ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
+    """
+    DeleteMedia: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteMediaRequest, _generation_service_pb2.DeleteMediaResponse]  # type: ignore[assignment]
+    """DeleteMedia forgets the files of an execution, of one item, or an upload
+    of the principal, and erases those that nobody else refers to, with their
+    thumbnails and marked copies. Safe to repeat.
+
+    INVALID_ARGUMENT, reason REFERENCE_MISSING.
+    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
+    services and admins only.
+    UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo: forgotten, and
+    erased at the next start at the latest.
     """
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -264,12 +296,17 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_generation_service_pb2.ReadMediaResponse], _abc.AsyncIterator[_generation_service_pb2.ReadMediaResponse]]:
         """ReadMedia streams the bytes of a file. People name the execution and item
-        and must own them; services and the uploader may name the hash. Safe to
-        repeat with `offset`.
+        and must own them; they get a machine-made file with a signed mark in it
+        that says so (C2PA), always the same bytes. Services and the uploader may
+        name the hash and get the bytes that it is of. Safe to repeat with
+        `offset`.
 
         NOT_FOUND, reason MEDIA_NOT_FOUND: unknown, not released or not the
         caller's. Do not retry.
-        INVALID_ARGUMENT, reason OFFSET_INVALID or REFERENCE_MISSING.
+        INVALID_ARGUMENT, reason OFFSET_INVALID, REFERENCE_MISSING,
+        THUMBNAIL_UNAVAILABLE: it is no picture; MANIFEST_UNAVAILABLE: it carries
+        its mark inside or has none; BROKEN_IMAGE: no thumbnail can be drawn.
+        UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo.
         """
 
     @_abc_1.abstractmethod
@@ -296,6 +333,23 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         NOT_FOUND, reason MEDIA_NOT_FOUND. Do not retry.
         INVALID_ARGUMENT, reason REFERENCE_MISSING.
         ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteMedia(
+        self,
+        request: _generation_service_pb2.DeleteMediaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.DeleteMediaResponse, _abc.Awaitable[_generation_service_pb2.DeleteMediaResponse]]:
+        """DeleteMedia forgets the files of an execution, of one item, or an upload
+        of the principal, and erases those that nobody else refers to, with their
+        thumbnails and marked copies. Safe to repeat.
+
+        INVALID_ARGUMENT, reason REFERENCE_MISSING.
+        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
+        services and admins only.
+        UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo: forgotten, and
+        erased at the next start at the latest.
         """
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
