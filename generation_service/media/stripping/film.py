@@ -12,9 +12,23 @@ _MP4_CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"moof", b"traf", b"edts
 _MP4_METADATA = frozenset({b"udta", b"meta", b"uuid"})
 _MAX_DEPTH = 8
 
-_SEGMENT, _CLUSTER, _INFO = 0x18538067, 0x1F43B675, 0x1549A966
-_MATROSKA_METADATA = frozenset({0x1254C367, 0x1941A469})  # Tags, Attachments
-_INFO_TEXTS = frozenset({0x7BA9, 0x7384, 0x3C83AB, 0x3E83BB, 0x4461})  # titles, names, date
+_HANDLER_NAME_OFFSET = 24
+
+_SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
+_MATROSKA_CONTAINERS = frozenset({0x1549A966, 0x1654AE6B, 0xAE})  # Info, Tracks, TrackEntry
+_MATROSKA_METADATA = frozenset(
+    {
+        0x1254C367,  # Tags
+        0x1941A469,  # Attachments
+        0x1043A770,  # Chapters
+        0x7BA9,  # Title
+        0x536E,  # Name of a track
+        0x7384,  # SegmentFilename, and the next two: of its neighbours
+        0x3C83AB,
+        0x3E83BB,
+        0x4461,  # DateUTC
+    }
+)
 _VOID = 0xEC
 
 
@@ -43,6 +57,9 @@ def _blank_boxes(film: bytearray, place: int, end: int, depth: int) -> None:
             film[place + header : place + size] = bytes(size - header)
         elif name in _MP4_CONTAINERS:
             _blank_boxes(film, place + header, place + size, depth + 1)
+        elif name == b"hdlr":  # its kind is needed, its name is anybody's text
+            start = min(place + header + _HANDLER_NAME_OFFSET, place + size)
+            film[start : place + size] = bytes(place + size - start)
         elif name in (b"free", b"skip"):
             film[place + header : place + size] = bytes(size - header)
         place += size
@@ -67,9 +84,9 @@ def _blank_elements(film: bytearray, place: int, end: int) -> None:
             continue
         if content + size > end:
             raise ValueError("an element is cut off")
-        if identity in _MATROSKA_METADATA or identity in _INFO_TEXTS:
+        if identity in _MATROSKA_METADATA:
             _make_void(film, place, content + size)
-        elif identity == _INFO:
+        elif identity in _MATROSKA_CONTAINERS:
             _blank_elements(film, content, content + size)
         place = content + size
 
