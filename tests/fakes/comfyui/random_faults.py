@@ -136,7 +136,7 @@ class RandomFaults:
 
     async def _revive(self) -> None:
         """Start the process again if it is gone or its worker is dead."""
-        running = self._server.is_running and self._server.queue.running
+        running = self._server.is_worker_alive and self._server.queue.running
         stuck = running and self._server.runs and self._server.runs[-1].outcome == "running"
         is_deaf = stuck and self._server.last_fault is RunFault.DEAF
         if not self._server.is_worker_alive or is_deaf:

@@ -70,7 +70,7 @@ class _Life:
     async def start(self, host: str, port: int, on_crash: Callable[[], None]) -> int:
         """Listen and work; return the port."""
         await self.runner.setup()
-        await web.TCPSite(self.runner, host, port, reuse_address=True).start()
+        await self._listen(host, port)
         loop = asyncio.get_running_loop()
         self.tasks = [loop.create_task(self.worker.run()), loop.create_task(self.hub.publish())]
 
@@ -88,6 +88,19 @@ class _Life:
         self.tasks[1].add_done_callback(crash)
         actual: int = self.runner.addresses[0][1]
         return actual
+
+    async def _listen(self, host: str, port: int) -> None:
+        """Listen, after a while if need be.
+
+        Whoever keeps dialling a port that nobody listens at may get a connection to itself, which
+        takes the port until they notice.
+        """
+        for _ in range(BIND_ATTEMPTS):
+            with contextlib.suppress(OSError):
+                await web.TCPSite(self.runner, host, port, reuse_address=True).start()
+                return
+            await asyncio.sleep(BIND_PAUSE_SECONDS)
+        await web.TCPSite(self.runner, host, port, reuse_address=True).start()
 
     async def end(self) -> None:
         """End as a killed process does: nothing is answered, nobody is told."""

@@ -35,7 +35,7 @@ class Plan:
         after: What to do after a prompt has been posted, by its id.
         fresh: Each socket is the first one of a new process.
         skip: Labels or paths of calls that are left out.
-        long: Take the steps of long nodes together.
+        long: Prompts ran beside each other; also take the steps of long nodes together.
         racing: Statuses depend on who was faster; they are not compared.
     """
 
@@ -150,11 +150,18 @@ class Comparison:
                 self.values(step, f"outputs of {key}", value, entry["outputs"].get(key))
 
     def messages(self, name: str, expected: list[str], lines: list[str]) -> None:
-        """Compare all that a socket heard; statuses and the rest each in their order."""
+        """Compare all that a socket heard, in its order.
+
+        Where prompts were posted while others ran, statuses come when they come: then they and
+        the rest are compared each in their own order.
+        """
         base = str(self.comfy.folders.base)
         actual = [line.replace(base, "<path>/base") for line in lines]
         actual = [line for line in actual if not self.is_skipped(line)]
-        pairs = [(of_others(each, short=self.plan.long)) for each in (expected, actual)]
+        if not self.plan.long and not self.is_racing:
+            self._lines(name, expected, actual)
+            return
+        pairs = [of_others(each, short=self.plan.long) for each in (expected, actual)]
         self._lines(name, *pairs)
         if not self.is_racing:
             self._lines(name, of_statuses(expected), of_statuses(actual))
