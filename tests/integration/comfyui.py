@@ -59,10 +59,10 @@ class MemorySink:
 
 
 @contextlib.asynccontextmanager
-async def working(server: ComfyUIServer, **limits: Any) -> AsyncIterator[ComfyUIWorker]:
-    """Yield a client of a stand-in with quick limits, changed as named."""
+async def working(server: ComfyUIServer | str, **limits: Any) -> AsyncIterator[ComfyUIWorker]:
+    """Yield a client of a stand-in or an address with quick limits, changed as named."""
     async with ComfyUIWorker(
-        server.url,
+        server if isinstance(server, str) else server.url,
         limits=replace(QUICK, **limits),
         http_limits=QUICK_HTTP,
         socket_limits=QUICK_SOCKET,

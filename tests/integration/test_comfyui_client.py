@@ -158,7 +158,9 @@ _MEDIA: list[tuple[str, str, dict[str, Any]]] = [
         _FRAMES
         | {
             "3": node("CreateVideo", images=["1", 0], fps=8.0),
-            "2": node("SaveVideo", video=["3", 0], filename_prefix="x", format="auto", codec="auto"),
+            "2": node(
+                "SaveVideo", video=["3", 0], filename_prefix="x", format="auto", codec="auto"
+            ),
         },
     ),
 ]

@@ -108,22 +108,7 @@ async def test_lost_answers_are_survived(
     """Any single call may fail, whether its work was done or not: the prompt runs once."""
     comfy.switches.default_node_seconds = 0.1
     comfy.next_answers[route].append(fault)
-    await assert_works_unless_unreadable(worker, comfy, route, fault)
-
-
-async def assert_works_unless_unreadable(
-    worker: ComfyUIWorker, comfy: ComfyUIServer, route: str, fault: HttpFault
-) -> None:
-    """A proxy's page instead of a file cannot be told from a file here; the store sniffs."""
-    if route == "view" and fault is HttpFault.NONSENSE:
-        sink = MemorySink()
-        await worker.run(prompt_of(picture_graph()), sink)
-        assert sink.files[1].startswith(b"<!doctype html>")
-    elif route == "view" and fault in (HttpFault.ERROR, HttpFault.ERROR_AFTER):
-        with pytest.raises(WorkerFaultError):
-            await worker.run(prompt_of(picture_graph()), MemorySink())
-    else:
-        await assert_works(worker, comfy)
+    await assert_works(worker, comfy)
 
 
 async def test_prompt_that_is_queued_despite_an_error_is_not_posted_again(
@@ -322,8 +307,7 @@ async def test_unknown_prompt_cannot_be_taken_over(worker: ComfyUIWorker) -> Non
 
 async def test_absent_worker_is_told_at_once() -> None:
     """Where nobody listens, nothing is waited for and nothing was given away."""
-    server = ComfyUIServer(port=free_port())
-    async with working(server, socket_seconds=0.05) as worker:
+    async with working(f"http://127.0.0.1:{free_port()}", socket_seconds=0.05) as worker:
         with pytest.raises(WorkerUnreachableError):
             await worker.run(prompt_of(picture_graph()), MemorySink())
         assert not worker.unfinished
@@ -331,12 +315,17 @@ async def test_absent_worker_is_told_at_once() -> None:
 
 async def test_something_else_behind_the_address_is_refused(comfy: ComfyUIServer) -> None:
     """A server without the routes is no worker, and should get no more work."""
-    stranger = ComfyUIServer(port=comfy.port)
-    async with working(stranger) as worker:
-        comfy.switches.set("http_faults", {"prompt": "nonsense", "queue": "nonsense"})
-        with pytest.raises(WorkerFaultError):
+    async with working(f"{comfy.url}/elsewhere", socket_seconds=0.05) as worker:
+        with pytest.raises(WorkerRefusedError) as caught:
             await worker.run(prompt_of(picture_graph()), MemorySink())
-        assert WorkerRefusedError.quarantine
+        assert caught.value.quarantine
+
+
+async def test_routes_below_a_path_are_found(comfy: ComfyUIServer) -> None:
+    """An address may have a path, as behind a proxy."""
+    async with working(f"{comfy.url}/api") as worker:
+        await assert_works(worker, comfy)
+        assert worker.is_connected
 
 
 @pytest.mark.parametrize("how", ["cut", "deafen"])

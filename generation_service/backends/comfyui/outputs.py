@@ -15,7 +15,8 @@ from generation_service.backends.comfyui.errors import (
     OutputBlockedError,
     OutputMissingError,
     OutputTooLargeError,
-    WorkerUnreachableError,
+    OutputUnreadableError,
+    WorkerFaultError,
 )
 from generation_service.backends.comfyui.prompt import OutputFile, OutputText
 from generation_service.backends.comfyui.routes import WorkerFile
@@ -141,7 +142,9 @@ async def fetch_outputs(
     for each in found:
         try:
             left -= await _fetch(routes, each, sink, left)
-        except WorkerUnreachableError:
+        except OutputUnreadableError:
+            raise
+        except WorkerFaultError:  # cut off, or a passing trouble
             left -= await _fetch(routes, each, sink, left)
 
 

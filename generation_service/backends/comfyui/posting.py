@@ -9,7 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from generation_service.backends.comfyui.errors import WorkerFaultError, WorkerUnreachableError
+from generation_service.backends.comfyui.errors import (
+    WorkerFaultError,
+    WorkerRefusedError,
+    WorkerUnreachableError,
+)
 from generation_service.backends.comfyui.http import NotConnectedError
 
 if TYPE_CHECKING:
@@ -50,6 +54,8 @@ async def post_prompt(
             return await routes.post_prompt(body)
         except NotConnectedError as exc:
             failure = exc
+        except WorkerRefusedError:
+            raise  # whatever stands there did not let it through
         except WorkerFaultError as exc:
             failure = exc
             if await _is_there(routes, prompt.prompt_id, limits):

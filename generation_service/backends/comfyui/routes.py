@@ -149,6 +149,9 @@ class WorkerRoutes:
         params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.kind}
         try:
             async with self._door.stream("/view", params) as response:
+                if response.headers.get("Content-Type", "").startswith("text/html"):
+                    # The server sends web pages as octet-stream: this is a proxy's.
+                    raise WorkerAnswerInvalidError("a web page instead of a file")
                 told = response.headers.get("Content-Length", "")
                 if told.isdigit() and int(told) > max_bytes:
                     raise OutputTooLargeError(f"{file.filename}: {told} bytes")

@@ -16,6 +16,7 @@ from generation_service.backends.comfyui.errors import (
     OutputUnreadableError,
     PromptReleasedError,
     WorkerOutOfMemoryError,
+    WorkerRefusedError,
     WorkflowPartlyInvalidError,
 )
 from generation_service.backends.comfyui.http import NotConnectedError
@@ -127,7 +128,7 @@ class PromptRun:
         )
         try:
             self._receipt = await asyncio.shield(self._posting)
-        except (JobFaultError, NotConnectedError):
+        except (JobFaultError, NotConnectedError, WorkerRefusedError):
             self._trace = Trace.NONE
             raise
         watch.posted_as(client_id)
