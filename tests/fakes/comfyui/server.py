@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 MOST_RUNS, MOST_REQUESTS = 50_000, 10_000  # that are kept; bench runs make more
 
+BIND_ATTEMPTS = 100
+BIND_PAUSE_SECONDS = 0.02
+
 
 class _Life:
     """What a process has between its start and its end."""
