@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from generation_service.backends.comfyui.catalogue import NodeCatalogue
@@ -13,7 +14,9 @@ from generation_service.backends.comfyui.graph import bind
 from generation_service.backends.comfyui.workflow import load_workflow
 from orchestrator.configs import load_configs, shipped_configs_dir
 from orchestrator.configs.model import MediaType
+from tests.fakes.comfyui import ComfyUIServer
 from tests.fakes.comfyui.catalogue import load_catalogue
+from tests.fakes.openai_images import picture
 
 CONFIGS = load_configs(shipped_configs_dir())
 OUTPUTS = [output for output in CONFIGS.output.values() if output.workflow]
@@ -25,16 +28,17 @@ NEEDED = {
 }  # fmt: skip
 
 
-def catalogue() -> NodeCatalogue:
-    """A real server's node classes, with every model that the shipped workflows require."""
+def required_models() -> dict[str, list[str]]:
+    """Every file that a shipped workflow requires, by folder."""
     models: dict[str, list[str]] = {}
     for workflow in CONFIGS.workflows.values():
         for entry in workflow.requires:
             models.setdefault(entry.folder, []).append(entry.file)
-    return NodeCatalogue(load_catalogue(models))
+    return models
 
 
-CATALOGUE = catalogue()
+MODELS = required_models()
+CATALOGUE = NodeCatalogue(load_catalogue(MODELS))
 
 
 def chunk(output_id: str) -> dict[str, Any]:
@@ -106,6 +110,19 @@ def test_output_says_all_that_it_should(output: Any) -> None:
     for name, spec in output.parameters.items():
         assert spec.description is not None, name
         assert {"de", "en"} <= spec.description.texts.keys(), name
+
+
+async def test_server_takes_every_graph() -> None:
+    """A server with these models and a picture accepts each graph whole: no output is left out."""
+    async with ComfyUIServer(models=MODELS) as server, httpx.AsyncClient() as client:
+        files = {"image": ("seen.png", picture(), "image/png")}
+        name = (await client.post(f"{server.url}/upload/image", files=files)).json()["name"]
+        for output in KNOWN:
+            values = {key: spec.default for key, spec in output.parameters.items()}
+            bound = bind(load_workflow(chunk(output.id)), {**values, "input_image": name})
+            body = {"prompt": bound.graph_for(output.id), "prompt_id": output.id}
+            answer = await client.post(f"{server.url}/prompt", json=body)
+            assert (answer.status_code, answer.json().get("node_errors")) == (200, {}), output.id
 
 
 def test_empty_picture_needs_no_model_and_is_no_photograph() -> None:
