@@ -1,0 +1,1 @@
+"""Sculptures: small three-dimensional scenes modelled from words."""
