@@ -13,6 +13,7 @@ from stellwerk_cli.commands.demo import demo
 from stellwerk_cli.commands.doctor import doctor
 from stellwerk_cli.commands.run import run
 from stellwerk_cli.commands.up import up
+from stellwerk_cli.commands.verify import verify
 from stellwerk_cli.commands.watch import cancel, watch
 from stellwerk_cli.console import say
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold a learner's text
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, up, run, watch, cancel, doctor):
+for command in (demo, up, run, watch, cancel, verify, doctor):
     app.command()(command)
 app.add_typer(configs.app, name="configs")
 app.add_typer(workflows.app, name="workflows")

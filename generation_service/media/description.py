@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from generation_service.media.interface import (
     MediaTooLargeError,
     MediaTypeNotAllowedError,
     StoredMedia,
 )
-from generation_service.media.types import MediaKind, find_kind, picture_size
+from generation_service.media.types import MediaKind, find_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +79,15 @@ def described(data: bytes, kind: MediaKind, filename: str = "") -> StoredMedia:
     width, height = picture_size(data) if kind.family == "image" else (0, 0)
     uri = f"media/{sha256[:2]}/{sha256}.{kind.extension}"
     return StoredMedia(uri, sha256, len(data), kind.mime_type, filename, width, height)
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels; zeros when it is no picture. Reads the header only."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return (0, 0)
 
 
 def derived_key(sha256: str, name: str = "") -> str:

