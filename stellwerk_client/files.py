@@ -18,6 +18,7 @@ class PartFile:
 
     Attributes:
         path: The final name.
+        size_bytes: How much was written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,6 +32,7 @@ class PartFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._part.open("wb")
         self._hash = hashlib.sha256()
+        self.size_bytes = 0
 
     def __enter__(self) -> Self:
         """Return the file."""
@@ -47,6 +49,7 @@ class PartFile:
         """Append `data`."""
         self._file.write(data)
         self._hash.update(data)
+        self.size_bytes += len(data)
 
     @property
     def sha256(self) -> str:

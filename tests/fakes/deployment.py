@@ -40,6 +40,7 @@ class Deployment:
         address: Where it serves.
         media: Bytes of the one item's file.
         media_sha256: The hash that it claims; None = the true one.
+        marked_size: The size that it claims for a file with a mark in it; None = it has none.
         export: Bytes of every export.
         config_ids: Ids of its configs.
         breaks: How many of the next transfers break after one piece.
@@ -56,6 +57,7 @@ class Deployment:
     address: str = ""
     media: bytes = b"picture" * 1_000
     media_sha256: str | None = None
+    marked_size: int | None = None
     export: bytes = b"0123456789" * 1_000
     config_ids: tuple[str, ...] = ("bauhaus", "dada", "overdrive", "passthrough", "stillepost")
     breaks: int = 0
@@ -127,6 +129,9 @@ class Deployment:
             raise NotFoundError("MEDIA_NOT_FOUND", "There is no such file.")
         self.offsets.append(request.offset)
         first = generation_pb2.ReadMediaResponse(media=self._ref(self.media))
+        if self.marked_size is not None:
+            first.delivery.marked = True
+            first.delivery.size_bytes = self.marked_size
         for begin in range(request.offset, len(self.media), CHUNK):
             first.data = self.media[begin : begin + CHUNK]
             yield first

@@ -172,6 +172,19 @@ class TestMedia:
             await client.save_media("e", "picture", tmp_path / "picture.png")
         assert names_in(tmp_path) == []
 
+    async def test_a_marked_file_is_whole_when_its_size_fits(
+        self, client: StellwerkClient, deployment: Deployment, tmp_path: Path
+    ) -> None:
+        """A machine's mark changes the hash; then the announced size decides."""
+        deployment.media_sha256 = "0" * 64
+        deployment.marked_size = len(deployment.media)
+        file = tmp_path / "picture.png"
+        await client.save_media("e", "picture", file)
+        assert file.read_bytes() == deployment.media
+        deployment.marked_size += 1
+        with pytest.raises(DownloadBrokenError):
+            await client.save_media("e", "picture", tmp_path / "cut.png")
+
     async def test_a_file_that_is_not_mine_is_not_found(
         self, client: StellwerkClient, tmp_path: Path
     ) -> None:
