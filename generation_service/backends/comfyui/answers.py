@@ -164,8 +164,9 @@ def _messages(status: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     found = []
     messages = status.get("messages")
     for message in messages if isinstance(messages, list) else ():
-        if isinstance(message, list) and message and isinstance(message[0], str):
-            found.append((message[0], mapping(message[1] if len(message) > 1 else None)))
+        kind, *rest = message if isinstance(message, list) and message else [message]
+        if isinstance(kind, str):
+            found.append((kind, mapping(rest[0] if rest else None)))
     return found
 
 
