@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from generation_service.media.interface import (
+    BrokenMediaError,
     MediaTooLargeError,
     MediaTypeNotAllowedError,
     StoredMedia,
@@ -63,14 +64,21 @@ def check_made(data: bytes, kind: MediaKind, limits: MadeLimits) -> None:
 
     Raises:
         MediaTooLargeError: It has too many bytes or pixels.
+        BrokenMediaError: It is a picture that cannot even be measured.
     """
     most = limits.bytes_by_family.get(kind.family, limits.other_bytes)
     if len(data) > most:
         raise MediaTooLargeError(f"at most {most / _MIB:g} MiB of {kind.mime_type}")
     if kind.family == "image":
-        width, height = picture_size(data)
+        too_large = MediaTooLargeError(f"at most {limits.picture_pixels // 1_000_000} megapixels")
+        try:
+            width, height = picture_size(data)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+            raise too_large from exc
         if width * height > limits.picture_pixels:
-            raise MediaTooLargeError(f"at most {limits.picture_pixels // 1_000_000} megapixels")
+            raise too_large
+        if not width * height:
+            raise BrokenMediaError(kind.mime_type)
 
 
 def described(data: bytes, kind: MediaKind, filename: str = "") -> StoredMedia:
@@ -82,11 +90,15 @@ def described(data: bytes, kind: MediaKind, filename: str = "") -> StoredMedia:
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels; zeros when it is no picture. Reads the header only."""
+    """Width and height in pixels; zeros when it is no picture. Reads the header only.
+
+    Raises:
+        Image.DecompressionBombError: It claims to have hundreds of megapixels.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
             return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError):
         return (0, 0)
 
 

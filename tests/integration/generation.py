@@ -21,7 +21,7 @@ from stellwerk.generation.v1 import generation_service_pb2_grpc
 from tests.support import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Mapping
     from pathlib import Path
 
     from generation_service.text.interface import TextRequest
@@ -64,7 +64,11 @@ class Echo:
 
 @contextlib.asynccontextmanager
 async def generation(
-    folder: Path, text: Echo, *, mark_media: Literal["auto", "off"] = "off"
+    folder: Path,
+    text: Echo,
+    *,
+    mark_media: Literal["auto", "off"] = "off",
+    options: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Stub]:
     """A client of a generation service that keeps its files in `folder`."""
     settings = GenerationSettings(
@@ -74,6 +78,7 @@ async def generation(
         session_queue_limit=3,
         upload_max_bytes=100_000,
         mark_media=mark_media,
+        **options or {},  # type: ignore[arg-type]
     )
 
     async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
