@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
 
-from generation_service.backends.interface import MediaParameters
+from generation_service.backends.interface import InputMedia, MediaParameters
 from generation_service.media.library import MediaName
-from generation_service.queue.jobs import (
-    Finished,
-    JobState,
-    Output,
-    Progress,
-    Queued,
-    Started,
-)
 from generation_service.text.interface import (
     TextDelta,
     TextMessage,
@@ -34,7 +26,6 @@ if TYPE_CHECKING:
 
     from generation_service.media.delivery import Delivered
     from generation_service.media.interface import StoredMedia
-    from generation_service.queue.jobs import JobEvent
     from generation_service.roles import ResolvedRole
 
 MEDIA_TYPES = {
@@ -48,16 +39,7 @@ MEDIA_TYPES = {
 }
 """JSON names of the media; UNSPECIFIED and values of the future are not among them."""
 
-_STATES = {
-    JobState.QUEUED: pb.JOB_STATE_QUEUED,
-    JobState.RUNNING: pb.JOB_STATE_RUNNING,
-    JobState.DONE: pb.JOB_STATE_DONE,
-    JobState.FAILED: pb.JOB_STATE_FAILED,
-    JobState.CANCELLED: pb.JOB_STATE_CANCELLED,
-    JobState.EXPIRED: pb.JOB_STATE_EXPIRED,
-    JobState.LOST: pb.JOB_STATE_LOST,
-}
-_OWN_PARAMETERS = frozenset({"width", "height", "seed", "extra_json"})
+_OWN_PARAMETERS = frozenset({"width", "height", "seed", "extra_json", "input_media", "loras"})
 
 
 def duration(seconds: float) -> Duration:
@@ -70,11 +52,6 @@ def duration(seconds: float) -> Duration:
 def json_bytes(value: Mapping[str, object]) -> bytes:
     """A JSON object as UTF-8; 64-bit integers stay exact."""
     return json.dumps(dict(value), ensure_ascii=False).encode()
-
-
-def job_state(state: JobState) -> pb.JobState.ValueType:
-    """A state on the wire."""
-    return _STATES[state]
 
 
 def media_ref(media: StoredMedia) -> types_pb2.MediaRef:
@@ -119,17 +96,23 @@ def delivery(delivered: Delivered) -> pb.MediaDelivery:
 
 def media_parameters(message: pb.MediaParameters) -> MediaParameters:
     """Parameters as asked for."""
-    others = {
+    others: dict[str, object] = {
         field.name: value
         for field, value in message.ListFields()
         if field.name not in _OWN_PARAMETERS
     }
+    if message.loras:
+        others["loras"] = [
+            {"name": lora.name, "strength": lora.strength if lora.HasField("strength") else 1.0}
+            for lora in message.loras
+        ]
     return MediaParameters(
         width=message.width if message.HasField("width") else None,
         height=message.height if message.HasField("height") else None,
         seed=message.seed if message.HasField("seed") else None,
         others=others,
         extra=_json_object(message.extra_json),
+        input_media=tuple(InputMedia(each.sha256, each.filename) for each in message.input_media),
     )
 
 
@@ -142,44 +125,6 @@ def _json_object(text: bytes) -> Mapping[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def job_event(event: JobEvent, warnings: tuple[str, ...]) -> pb.GenerateMediaResponse:
-    """One event on the wire."""
-    message = pb.GenerateMediaResponse(
-        sequence_number=event.sequence_number, job_id=event.job.job_id
-    )
-    match event.happening:
-        case Queued(position, estimate):
-            message.queued.position = position
-            if estimate is not None:
-                message.queued.estimate_duration.CopyFrom(duration(estimate))
-        case Started(worker, attempt):
-            message.started.CopyFrom(pb.JobStarted(worker=worker, attempt=attempt))
-        case Progress(percent, node, _):
-            message.progress.CopyFrom(pb.JobProgress(percent=percent, node=node))
-        case Output(media, number, photographic):
-            message.output.CopyFrom(
-                pb.JobOutput(media=media_ref(media), file_number=number, photographic=photographic)
-            )
-        case Finished() as end:
-            message.finished.CopyFrom(_finished(event, end, warnings))
-    return message
-
-
-def _finished(event: JobEvent, end: Finished, warnings: tuple[str, ...]) -> pb.JobFinished:
-    plan = event.job.plan
-    return pb.JobFinished(
-        state=job_state(end.state),
-        parameters_json=json_bytes(plan.applied),
-        backend=plan.backend,
-        model=plan.model,
-        wait_duration=duration(end.wait_seconds),
-        run_duration=duration(end.run_seconds),
-        error_reason=end.error_reason,
-        error_message=end.error_message,
-        warnings=[*plan.warnings, *warnings],
-    )
 
 
 def text_request(message: pb.GenerateTextRequest) -> TextRequest:

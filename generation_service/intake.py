@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from generation_service.backends.interface import BackendNotFoundError
 from generation_service.queue.jobs import Job
@@ -14,7 +14,8 @@ from servicekit.principals import Role
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from generation_service.backends.interface import MediaBackend, MediaRequest
+    from generation_service.backends.interface import MediaPlan, MediaRequest
+    from generation_service.inputs import InputFiles
     from generation_service.queue.interface import JobQueue
     from servicekit.principals import Principal
 
@@ -22,6 +23,17 @@ MAX_PROMPT_CHARACTERS = 20_000
 MAX_KEY_CHARACTERS = 128
 MAX_PRIORITY = 9
 _MAY_PRIORITISE = frozenset({Role.TEACHER, Role.ADMIN, Role.SERVICE})
+
+
+class Planner(Protocol):
+    """What the intake needs of a backend."""
+
+    @property
+    def photographic(self) -> bool:
+        """Whether what it makes may look like a photograph."""
+
+    def plan(self, request: MediaRequest) -> MediaPlan:
+        """See `MediaBackend.plan`."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class Order:
         detach: The job goes on when the caller leaves.
         idempotency_key: Empty: none.
         priority: 0 to 9.
+        previews: Whether pictures of what is not yet done are wanted.
     """
 
     backend: str
@@ -49,6 +62,7 @@ class Order:
     detach: bool = False
     idempotency_key: str = ""
     priority: int = 0
+    previews: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,24 +81,40 @@ class Receipt:
 class Intake:
     """The way into the queue."""
 
-    def __init__(self, backends: Mapping[str, MediaBackend], queue: JobQueue) -> None:
-        """Build the intake from the backends by name and the queue before them."""
+    def __init__(
+        self, backends: Mapping[str, Planner], queue: JobQueue, inputs: InputFiles
+    ) -> None:
+        """Build the intake.
+
+        Args:
+            backends: By name.
+            queue: Before their workers.
+            inputs: Files that something may be made from.
+        """
         self._backends = backends
         self._queue = queue
+        self._inputs = inputs
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Names of all backends."""
+        return tuple(self._backends)
 
     async def take(self, order: Order, caller: Principal) -> Receipt:
         """Queue an order of `caller`.
 
         Raises:
             InvalidArgumentError: EMPTY_PROMPT, PROMPT_TOO_LONG, MEDIA_TYPE_UNSPECIFIED,
-                EXECUTION_MISSING or PARAMETER_OUT_OF_RANGE.
-            NotFoundError: BACKEND_NOT_FOUND or MODEL_NOT_FOUND.
+                EXECUTION_MISSING, PARAMETER_OUT_OF_RANGE, or what the backend finds.
+            NotFoundError: BACKEND_NOT_FOUND, MODEL_NOT_FOUND or MEDIA_NOT_FOUND.
+            FailedPreconditionError: NO_WORKER or WORKER_LACKS.
             QueueFullError: Too many wait.
         """
         _check(order)
         backend = self._backends.get(order.backend)
         if backend is None:
             raise BackendNotFoundError(order.backend)
+        await self._inputs.check(order.request.parameters.input_media, caller)
         plan = backend.plan(order.request)
         may_prioritise = caller.role in _MAY_PRIORITISE
         job = Job(
@@ -95,11 +125,12 @@ class Intake:
             output_config=order.output_config,
             item_id=order.item_id,
             plan=plan,
-            photographic=backend.photographic,
+            photographic=(backend.photographic if plan.photographic is None else plan.photographic),
             priority=order.priority if may_prioritise else 0,
             detach=order.detach,
             idempotency_key=order.idempotency_key,
             wait_seconds=None if order.detach else remaining_seconds(),
+            previews=order.previews,
         )
         refused = order.priority > 0 and not may_prioritise
         warning = ("priority is a teacher's to give and was not applied.",) if refused else ()

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 from generation_service.backends.embedded.backend import EmbeddedBackend
 from generation_service.backends.embedded.process import RenderPool
+from generation_service.inputs import InputFiles
 from generation_service.intake import Intake
 from generation_service.media.opening import open_library
 from generation_service.media.settings import media_options
-from generation_service.queue.interface import AddressInvalidError, QueueLimits
 from generation_service.queue.journal import JobJournal
 from generation_service.queue.local import LocalJobQueue
-from generation_service.queue.pool import WorkerPool
-from generation_service.queue.seats import HealthLimits
 from generation_service.roles import TextOptions, open_text_generator
 from generation_service.servicer import GenerationServicer
 from generation_service.work import LibraryKeeper
-from generation_service.workers.embedded import EmbeddedDriver
+from generation_service.workers.comfyui_backend import ComfyUIBackend
+from generation_service.workers.opening import allowed_classes, make_pool
+from generation_service.workers.settings import queue_limits
 from servicekit.principals import Role
 from stellwerk.generation.v1 import generation_service_pb2, generation_service_pb2_grpc
 
 if TYPE_CHECKING:
     import grpc
 
-    from generation_service.queue.drivers import WorkerDriver
+    from generation_service.intake import Planner
     from generation_service.servicer import TextAnswers
     from generation_service.settings import GenerationSettings
     from servicekit.server import Owned, Register, ServiceNames
@@ -58,18 +58,24 @@ async def add_generation(
     media = media_options(settings, settings.data_dir, _machines(settings))
     library = await open_library(media, owned)
     renderers = RenderPool(settings.worker_slots, limit_seconds=settings.render_seconds)
-    embedded = EmbeddedBackend(renderers, make_seed=lambda: secrets.randbits(63))
+    embedded = EmbeddedBackend(renderers, make_seed=_seed)
     owned.push_async_callback(embedded.close)
     await embedded.start()
-    backends = {embedded.name: embedded}
-    limits = _queue_limits(settings)
+    comfyui = ComfyUIBackend(
+        make_seed=_seed,
+        allowed_classes=allowed_classes(settings.node_classes_file, settings.models_file),
+    )
+    backends: dict[str, Planner] = {embedded.name: embedded, comfyui.name: comfyui}
+    limits = queue_limits(settings)
     journal = JobJournal(settings.data_dir / "jobs.sqlite3", remembered=limits.remembered)
     owned.push_async_callback(journal.close)
-    pool = WorkerPool(_embedded_slots(settings, embedded), _no_workers, journal, HealthLimits())
+    inputs = InputFiles(library)
+    pool = make_pool(settings, embedded, inputs.read, journal)
     queue = LocalJobQueue(pool, LibraryKeeper(library), journal, limits)
     await owned.enter_async_context(queue)
     owned.before_stop(queue.stop_watching)
-    servicer = GenerationServicer(text, Intake(backends, queue), queue, library)
+    intake = Intake(backends, queue, inputs)
+    servicer = GenerationServicer(text, intake, queue, pool, library)
     generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
     return [SERVICE_NAME]
 
@@ -81,21 +87,8 @@ def _machines(settings: GenerationSettings) -> frozenset[Role]:
     return frozenset({Role.SERVICE})
 
 
-def _embedded_slots(settings: GenerationSettings, backend: EmbeddedBackend) -> list[WorkerDriver]:
-    return [EmbeddedDriver(f"embedded-{n}", backend) for n in range(1, settings.worker_slots + 1)]
-
-
-def _no_workers(address: str) -> WorkerDriver:
-    raise AddressInvalidError("This service has no backend whose workers have addresses.")
-
-
-def _queue_limits(settings: GenerationSettings) -> QueueLimits:
-    return QueueLimits(
-        waiting=settings.queue_limit,
-        waiting_per_session=settings.session_queue_limit,
-        wait_seconds=settings.queue_wait_seconds,
-        run_seconds=settings.render_seconds * 1.5,  # storing included
-    )
+def _seed() -> int:
+    return secrets.randbits(63)
 
 
 def _text_options(settings: GenerationSettings) -> TextOptions:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 from generation_service import converters
 from generation_service.backends.interface import MediaRequest
 from generation_service.intake import Order
+from generation_service.job_converters import job_event, workflow_order
+from generation_service.job_servicer import JobServicer
 from servicekit.context import bind_execution_id
 from servicekit.errors import InvalidArgumentError
 from servicekit.principals import current_principal
 from stellwerk.generation.v1 import generation_service_pb2 as pb
-from stellwerk.generation.v1 import generation_service_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from generation_service.intake import Intake
     from generation_service.media.library import MediaLibrary
     from generation_service.queue.interface import JobQueue
+    from generation_service.queue.pool import WorkerPool
     from generation_service.roles import ResolvedRole
     from generation_service.text.interface import TextDelta, TextRequest, TextResult
 
@@ -38,16 +40,21 @@ class TextAnswers(Protocol):
         """Ask a model: deltas, then one result."""
 
 
-class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
+class GenerationServicer(JobServicer):
     """See the comments in `generation_service.proto`."""
 
     def __init__(
-        self, text: TextAnswers, intake: Intake, queue: JobQueue, library: MediaLibrary
+        self,
+        text: TextAnswers,
+        intake: Intake,
+        queue: JobQueue,
+        pool: WorkerPool,
+        library: MediaLibrary,
     ) -> None:
         """Everything that the RPCs hand over to."""
+        super().__init__(queue, pool, intake.backends)
         self._text = text
         self._intake = intake
-        self._queue = queue
         self._library = library
 
     async def ResolveRole(
@@ -83,16 +90,7 @@ class GenerationServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         receipt = await self._intake.take(_order(request), current_principal())
         async with aclosing(self._queue.watch(receipt.job_id)) as events:
             async for event in events:
-                yield converters.job_event(event, receipt.warnings)
-
-    async def CancelJob(
-        self,
-        request: pb.CancelJobRequest,
-        context: grpc.aio.ServicerContext[pb.CancelJobRequest, pb.CancelJobResponse],
-    ) -> pb.CancelJobResponse:
-        """End a job."""
-        state = await self._queue.cancel(request.job_id, current_principal())
-        return pb.CancelJobResponse(state=converters.job_state(state))
+                yield job_event(event, receipt.warnings)
 
     async def UploadMedia(
         self,
@@ -179,6 +177,7 @@ def _order(request: pb.GenerateMediaRequest) -> Order:
             media_type=converters.MEDIA_TYPES.get(request.media_type, ""),
             prompt=request.prompt,
             parameters=converters.media_parameters(request.parameters),
+            workflow=workflow_order(request.workflow) if request.HasField("workflow") else None,
         ),
         execution_id=request.execution_id,
         loop_iteration=request.loop_iteration,
@@ -187,6 +186,7 @@ def _order(request: pb.GenerateMediaRequest) -> Order:
         detach=request.detach,
         idempotency_key=request.idempotency_key,
         priority=request.priority,
+        previews=request.previews,
     )
 
 

@@ -8,10 +8,11 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from generation_service.media.settings import MediaSettings
+from generation_service.workers.settings import WorkerSettings
 from servicekit.settings import Address
 
 
-class GenerationSettings(MediaSettings):
+class GenerationSettings(WorkerSettings, MediaSettings):
     """What the generation service can be told; variables begin with `GENERATION_`."""
 
     model_config = SettingsConfigDict(env_prefix="GENERATION_", frozen=True)
@@ -45,19 +46,4 @@ class GenerationSettings(MediaSettings):
     )
     embedded_model_path: Path | None = Field(
         None, description="Another GGUF file than the shipped one."
-    )
-    worker_slots: int = Field(
-        1, ge=1, le=64, description="Pictures that the embedded renderers make at the same time."
-    )
-    render_seconds: float = Field(
-        60.0, gt=0, le=3600, description="Longest time for one picture, in seconds."
-    )
-    queue_limit: int = Field(
-        200, ge=1, le=10_000, description="Jobs that may wait, of all sessions together."
-    )
-    session_queue_limit: int = Field(
-        20, ge=1, le=1000, description="Jobs that may wait, of one session."
-    )
-    queue_wait_seconds: float = Field(
-        600.0, gt=0, le=86_400, description="Longest time that a job may wait, in seconds."
     )

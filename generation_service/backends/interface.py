@@ -19,6 +19,19 @@ Report: TypeAlias = "Callable[[float, str], None]"
 
 
 @dataclass(frozen=True)
+class InputMedia:
+    """A file of the media store that something is made from.
+
+    Attributes:
+        sha256: Names it.
+        filename: For people; workers go by its extension.
+    """
+
+    sha256: str
+    filename: str = ""
+
+
+@dataclass(frozen=True)
 class MediaParameters:
     """Parameters as asked for; None or empty leaves it to the renderer.
 
@@ -28,6 +41,7 @@ class MediaParameters:
         seed: 64 bits unsigned.
         others: Every other typed parameter that was set, by its name in the proto.
         extra: Free parameters; None: what was sent is no JSON object.
+        input_media: What it is made from.
     """
 
     width: int | None = None
@@ -35,6 +49,30 @@ class MediaParameters:
     seed: int | None = None
     others: Mapping[str, object] = field(default_factory=dict)
     extra: Mapping[str, object] | None = field(default_factory=dict)
+    input_media: tuple[InputMedia, ...] = ()
+
+
+@dataclass(frozen=True)
+class WorkflowOrder:
+    """A graph of ComfyUI nodes and how to use it, as sent: nothing is checked yet.
+
+    Attributes:
+        name: For people; empty: none.
+        graph: In API format.
+        input_mappings: Which parameter is written where; None: nowhere.
+        output_mapping: Which nodes bring the results.
+        lora_place: Where LoRAs are chained in; None: nowhere.
+        load_seconds: How long loading may take; None: the queue's limit.
+        run_seconds: How long the work may take; None: the queue's limit.
+    """
+
+    name: str
+    graph: object = field(repr=False)
+    input_mappings: object = field(repr=False)
+    output_mapping: object = field(repr=False)
+    lora_place: object = None
+    load_seconds: float | None = None
+    run_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +84,14 @@ class MediaRequest:
         media_type: The medium by its JSON name, such as `image`.
         prompt: The text, exactly as it was checked.
         parameters: How to make it.
+        workflow: What the backend `comfyui` runs; None: none was sent.
     """
 
     model: str
     media_type: str
     prompt: str
     parameters: MediaParameters = field(default_factory=MediaParameters)
+    workflow: WorkflowOrder | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +109,7 @@ class MediaPlan:
             them is warm. Empty: none.
         load_seconds: How long loading may take; None: the queue's limit.
         run_seconds: How long the work may take; None: the queue's limit.
+        photographic: Whether the result may look like a photograph; None: as the backend says.
     """
 
     backend: str
@@ -80,6 +121,7 @@ class MediaPlan:
     models_key: str = ""
     load_seconds: float | None = None
     run_seconds: float | None = None
+    photographic: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -134,9 +176,11 @@ class AttemptFailedError(Exception):
         reason: An `ErrorInfo` reason such as RENDERER_FAILED.
         message: One sentence for people.
         worth_retrying: It failed for the worker's sake (crashed, gone), not for the job's.
+        detail: What is wrong where, for the author of a workflow; empty: not known.
         quarantine: The worker must not get another job before it is itself again.
     """
 
+    detail: str = ""
     quarantine: ClassVar[bool] = False
 
     def __init__(self, reason: str, message: str, *, worth_retrying: bool) -> None:

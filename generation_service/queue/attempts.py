@@ -65,7 +65,7 @@ class Attempt:
         plan, driver = self._entry.job.plan, self._seat.driver
         call = driver.resume if resume else driver.run
         limit = self._limits.load_seconds if plan.load_seconds is None else plan.load_seconds
-        clock = asyncio.timeout(limit)
+        clock = asyncio.timeout(limit + driver.grace_seconds)
         try:
             async with clock:
                 self._clock = clock
@@ -103,6 +103,7 @@ class Attempt:
             self._work_time = time.monotonic()
             limit = entry.job.plan.run_seconds
             limit = self._limits.run_seconds if limit is None else limit
+            limit += self._seat.driver.grace_seconds
             self._clock.reschedule(asyncio.get_running_loop().time() + limit)
 
     def _too_slow(self) -> AttemptFailedError:

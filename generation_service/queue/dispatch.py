@@ -61,6 +61,7 @@ class Ending:
         state: A final state.
         reason: Empty when it is DONE.
         message: One sentence; empty when it is DONE.
+        detail: For the author of a workflow.
         files: What it brought.
         facts: How it was done.
     """
@@ -68,6 +69,7 @@ class Ending:
     state: JobState
     reason: str = ""
     message: str = ""
+    detail: str = ""
     files: tuple[StoredMedia, ...] = ()
     facts: RunFacts = field(default_factory=RunFacts)
 
@@ -103,6 +105,8 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Let go of what runs, without ending it, and write down what has ended."""
+        for seat in self._pool.seats:
+            seat.driver.release()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -300,7 +304,7 @@ class Dispatcher:
             state = JobState.EXPIRED
         elif failure.reason in _FORGOTTEN:
             state = JobState.LOST
-        self.conclude(entry, Ending(state, failure.reason, failure.message))
+        self.conclude(entry, Ending(state, failure.reason, failure.message, failure.detail))
 
     def _blame(self, seat: Seat, failure: AttemptFailedError) -> None:
         if failure.reason != "WORKER_REMOVED" and seat.failed(failure):
@@ -335,6 +339,7 @@ class Dispatcher:
             entry.run_seconds,
             ending.reason,
             ending.message,
+            ending.detail,
             ending.facts,
         )
         photographic = entry.job.photographic

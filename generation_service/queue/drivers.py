@@ -77,6 +77,10 @@ class WorkerDriver(Protocol):
     def address(self) -> str:
         """Where it is reached; empty: in this process."""
 
+    @property
+    def grace_seconds(self) -> float:
+        """Added to the queue's limits for loading and working, where it keeps its own."""
+
     async def check(self) -> WorkerFacts:
         """Ask how it is, and learn what it can do.
 
@@ -113,6 +117,9 @@ class WorkerDriver(Protocol):
 
     async def forget(self, attempt_id: str) -> None:
         """Clear what the worker keeps of an attempt whose results are stored. Never fails."""
+
+    def release(self) -> None:
+        """Let go of all attempts: what runs elsewhere goes on when the calls are cancelled."""
 
     async def close(self) -> None:
         """Let go of connections; what runs elsewhere goes on."""

@@ -194,10 +194,11 @@ class NotSupportedError(FailedPreconditionError):
     """The workers of the backend lack what the job needs."""
 
     def __init__(self, lacks: Sequence[str]) -> None:
-        """Name what is missing, as the worker that comes closest tells it."""
+        """Say it in one sentence, and to the author what the closest worker lacks."""
         super().__init__(
             "WORKER_LACKS",
-            "No worker can do this: " + " ".join(lacks[:5]),
+            "No worker here has everything that this output needs. Please tell its author.",
+            violations=[("workflow", lack) for lack in lacks[:20]],
         )
 
 

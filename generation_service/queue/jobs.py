@@ -146,6 +146,7 @@ class Finished:
         run_seconds: Time on workers, loading included.
         error_reason: Empty when it is DONE.
         error_message: One sentence for people; empty when it is DONE.
+        error_detail: What is wrong where, for the author of a workflow; empty: not known.
         facts: How it was done.
     """
 
@@ -154,6 +155,7 @@ class Finished:
     run_seconds: float
     error_reason: str = ""
     error_message: str = ""
+    error_detail: str = ""
     facts: RunFacts = field(default_factory=RunFacts)
 
 

@@ -83,6 +83,7 @@ class ScriptedWorker:
         self.hangs = False
         self.missing: set[str] = set()
         self.closed = False
+        self.grace_seconds = 0.0
 
     async def check(self) -> WorkerFacts:
         if self.down:
@@ -121,6 +122,9 @@ class ScriptedWorker:
 
     async def forget(self, attempt_id: str) -> None:
         self.bench.forgotten.append(attempt_id)
+
+    def release(self) -> None:
+        """What runs goes on: `present` keeps it."""
 
     async def close(self) -> None:
         self.closed = True

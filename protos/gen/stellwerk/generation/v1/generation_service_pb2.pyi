@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from stellwerk.common.v1 import types_pb2 as _types_pb2
@@ -64,6 +65,50 @@ JOB_STATE_EXPIRED: JobState.ValueType  # 6
 JOB_STATE_LOST: JobState.ValueType  # 7
 """The worker forgot it and no attempt is left."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
+
+class _WorkerState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WorkerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkerState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WORKER_STATE_UNSPECIFIED: _WorkerState.ValueType  # 0
+    """Invalid; never sent."""
+    WORKER_STATE_STARTING: _WorkerState.ValueType  # 1
+    """It has not answered yet."""
+    WORKER_STATE_READY: _WorkerState.ValueType  # 2
+    """It waits for a job."""
+    WORKER_STATE_BUSY: _WorkerState.ValueType  # 3
+    """It does a job."""
+    WORKER_STATE_UNREACHABLE: _WorkerState.ValueType  # 4
+    """It does not answer."""
+    WORKER_STATE_QUARANTINED: _WorkerState.ValueType  # 5
+    """It failed too often, or hangs, and rests."""
+    WORKER_STATE_DRAINING: _WorkerState.ValueType  # 6
+    """It does its last job."""
+    WORKER_STATE_DRAINED: _WorkerState.ValueType  # 7
+    """It takes no jobs."""
+
+class WorkerState(_WorkerState, metaclass=_WorkerStateEnumTypeWrapper):
+    """WorkerState is how a worker is."""
+
+WORKER_STATE_UNSPECIFIED: WorkerState.ValueType  # 0
+"""Invalid; never sent."""
+WORKER_STATE_STARTING: WorkerState.ValueType  # 1
+"""It has not answered yet."""
+WORKER_STATE_READY: WorkerState.ValueType  # 2
+"""It waits for a job."""
+WORKER_STATE_BUSY: WorkerState.ValueType  # 3
+"""It does a job."""
+WORKER_STATE_UNREACHABLE: WorkerState.ValueType  # 4
+"""It does not answer."""
+WORKER_STATE_QUARANTINED: WorkerState.ValueType  # 5
+"""It failed too often, or hangs, and rests."""
+WORKER_STATE_DRAINING: WorkerState.ValueType  # 6
+"""It does its last job."""
+WORKER_STATE_DRAINED: WorkerState.ValueType  # 7
+"""It takes no jobs."""
+Global___WorkerState: _TypeAlias = WorkerState  # noqa: Y015
 
 @_typing.final
 class ResolveRoleRequest(_message.Message):
@@ -501,6 +546,8 @@ class GenerateMediaRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     ITEM_ID_FIELD_NUMBER: _builtins.int
+    WORKFLOW_FIELD_NUMBER: _builtins.int
+    PREVIEWS_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """The execution that it belongs to. Required."""
     loop_iteration: _builtins.int
@@ -508,9 +555,11 @@ class GenerateMediaRequest(_message.Message):
     output_config: _builtins.str
     """Id of the output config, for estimates and the record."""
     backend: _builtins.str
-    """The backend: `embedded`."""
+    """The backend: `embedded` or `comfyui`."""
     model: _builtins.str
-    """The model or renderer of the backend, such as `picture-a`."""
+    """The model or renderer of the backend, such as `picture-a`. For `comfyui` a
+    name for the record, such as the workflow's; empty: `workflow`.
+    """
     media_type: _types_pb2.MediaType.ValueType
     """The medium to make. Required."""
     prompt: _builtins.str
@@ -527,9 +576,17 @@ class GenerateMediaRequest(_message.Message):
     """Item ids are chosen by the caller so that the record and the release name
     the same: the id of the item that will hold the first file. Empty: none.
     """
+    previews: _builtins.bool
+    """Whether progress shall bring pictures of what is not yet done. They have
+    been checked by nobody: never for children.
+    """
     @_builtins.property
     def parameters(self) -> Global___MediaParameters:
         """How to make it."""
+
+    @_builtins.property
+    def workflow(self) -> Global___Workflow:
+        """What the backend `comfyui` runs. Required there, unused elsewhere."""
 
     def __init__(
         self,
@@ -546,14 +603,73 @@ class GenerateMediaRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         priority: _builtins.int = ...,
         item_id: _builtins.str = ...,
+        workflow: Global___Workflow | None = ...,
+        previews: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "detach", b"detach", "execution_id", b"execution_id", "idempotency_key", b"idempotency_key", "item_id", b"item_id", "loop_iteration", b"loop_iteration", "media_type", b"media_type", "model", b"model", "output_config", b"output_config", "parameters", b"parameters", "priority", b"priority", "prompt", b"prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "detach", b"detach", "execution_id", b"execution_id", "idempotency_key", b"idempotency_key", "item_id", b"item_id", "loop_iteration", b"loop_iteration", "media_type", b"media_type", "model", b"model", "output_config", b"output_config", "parameters", b"parameters", "previews", b"previews", "priority", b"priority", "prompt", b"prompt", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerateMediaRequest: _TypeAlias = GenerateMediaRequest  # noqa: Y015
+
+@_typing.final
+class Workflow(_message.Message):
+    """Workflow is a graph of ComfyUI nodes and how to use it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRAPH_JSON_FIELD_NUMBER: _builtins.int
+    INPUT_MAPPINGS_JSON_FIELD_NUMBER: _builtins.int
+    OUTPUT_MAPPING_JSON_FIELD_NUMBER: _builtins.int
+    LORA_PLACE_JSON_FIELD_NUMBER: _builtins.int
+    LOAD_LIMIT_DURATION_FIELD_NUMBER: _builtins.int
+    RUN_LIMIT_DURATION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    graph_json: _builtins.bytes
+    """The graph in API format, a JSON object, up to 4 MiB. Required."""
+    input_mappings_json: _builtins.bytes
+    """Which parameter is written where, a JSON object: parameter to place or
+    list of places {node_id | title | class_type, field, default, source}.
+    Empty: the graph runs as it is.
+    """
+    output_mapping_json: _builtins.bytes
+    """Which nodes bring the results, a JSON object or a list of them: {node_id |
+    title | class_type, output_type, format}. Required.
+    """
+    lora_place_json: _builtins.bytes
+    """Where LoRAs are chained in, a JSON object {model, clip}. Empty: it takes
+    none.
+    """
+    id: _builtins.str
+    """A name for people, such as `sd15_txt2img`. Empty: none."""
+    @_builtins.property
+    def load_limit_duration(self) -> _duration_pb2.Duration:
+        """How long a worker may load models. Unset: the service's limit."""
+
+    @_builtins.property
+    def run_limit_duration(self) -> _duration_pb2.Duration:
+        """How long the work may take. Unset: the service's limit."""
+
+    def __init__(
+        self,
+        *,
+        graph_json: _builtins.bytes = ...,
+        input_mappings_json: _builtins.bytes = ...,
+        output_mapping_json: _builtins.bytes = ...,
+        lora_place_json: _builtins.bytes = ...,
+        load_limit_duration: _duration_pb2.Duration | None = ...,
+        run_limit_duration: _duration_pb2.Duration | None = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load_limit_duration", b"load_limit_duration", "run_limit_duration", b"run_limit_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["graph_json", b"graph_json", "id", b"id", "input_mappings_json", b"input_mappings_json", "load_limit_duration", b"load_limit_duration", "lora_place_json", b"lora_place_json", "output_mapping_json", b"output_mapping_json", "run_limit_duration", b"run_limit_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Workflow: _TypeAlias = Workflow  # noqa: Y015
 
 @_typing.final
 class MediaParameters(_message.Message):
@@ -575,6 +691,13 @@ class MediaParameters(_message.Message):
     DURATION_SECONDS_FIELD_NUMBER: _builtins.int
     INPUT_MEDIA_FIELD_NUMBER: _builtins.int
     EXTRA_JSON_FIELD_NUMBER: _builtins.int
+    LORAS_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    FPS_FIELD_NUMBER: _builtins.int
+    TEMPO_BPM_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    LYRICS_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     width: _builtins.int
     """Width in pixels."""
     height: _builtins.int
@@ -599,9 +722,25 @@ class MediaParameters(_message.Message):
     """Anything else, a JSON object; a key that the output does not know is a
     warning in the result.
     """
+    frames: _builtins.int
+    """Number of pictures of a film."""
+    fps: _builtins.float
+    """Pictures per second of a film."""
+    tempo_bpm: _builtins.float
+    """Beats per minute."""
+    key: _builtins.str
+    """Musical key, such as `A minor`. Empty: the default."""
+    lyrics: _builtins.str
+    """Words to be sung. Empty: none."""
+    tags: _builtins.str
+    """Words that describe music, separated by commas. Empty: none."""
     @_builtins.property
     def input_media(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.MediaRef]:
         """Pictures or sounds that the output is made from."""
+
+    @_builtins.property
+    def loras(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lora]:
+        """LoRAs, in the order in which they are applied."""
 
     def __init__(
         self,
@@ -618,10 +757,17 @@ class MediaParameters(_message.Message):
         duration_seconds: _builtins.float | None = ...,
         input_media: _abc.Iterable[_types_pb2.MediaRef] | None = ...,
         extra_json: _builtins.bytes = ...,
+        loras: _abc.Iterable[Global___Lora] | None = ...,
+        frames: _builtins.int | None = ...,
+        fps: _builtins.float | None = ...,
+        tempo_bpm: _builtins.float | None = ...,
+        key: _builtins.str = ...,
+        lyrics: _builtins.str = ...,
+        tags: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cfg", b"_cfg", "_denoise", b"_denoise", "_duration_seconds", b"_duration_seconds", "_height", b"_height", "_seed", b"_seed", "_steps", b"_steps", "_width", b"_width", "cfg", b"cfg", "denoise", b"denoise", "duration_seconds", b"duration_seconds", "height", b"height", "seed", b"seed", "steps", b"steps", "width", b"width"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cfg", b"_cfg", "_denoise", b"_denoise", "_duration_seconds", b"_duration_seconds", "_fps", b"_fps", "_frames", b"_frames", "_height", b"_height", "_seed", b"_seed", "_steps", b"_steps", "_tempo_bpm", b"_tempo_bpm", "_width", b"_width", "cfg", b"cfg", "denoise", b"denoise", "duration_seconds", b"duration_seconds", "fps", b"fps", "frames", b"frames", "height", b"height", "seed", b"seed", "steps", b"steps", "tempo_bpm", b"tempo_bpm", "width", b"width"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cfg", b"_cfg", "_denoise", b"_denoise", "_duration_seconds", b"_duration_seconds", "_height", b"_height", "_seed", b"_seed", "_steps", b"_steps", "_width", b"_width", "cfg", b"cfg", "denoise", b"denoise", "duration_seconds", b"duration_seconds", "extra_json", b"extra_json", "height", b"height", "input_media", b"input_media", "negative_prompt", b"negative_prompt", "sampler", b"sampler", "scheduler", b"scheduler", "seed", b"seed", "steps", b"steps", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cfg", b"_cfg", "_denoise", b"_denoise", "_duration_seconds", b"_duration_seconds", "_fps", b"_fps", "_frames", b"_frames", "_height", b"_height", "_seed", b"_seed", "_steps", b"_steps", "_tempo_bpm", b"_tempo_bpm", "_width", b"_width", "cfg", b"cfg", "denoise", b"denoise", "duration_seconds", b"duration_seconds", "extra_json", b"extra_json", "fps", b"fps", "frames", b"frames", "height", b"height", "input_media", b"input_media", "key", b"key", "loras", b"loras", "lyrics", b"lyrics", "negative_prompt", b"negative_prompt", "sampler", b"sampler", "scheduler", b"scheduler", "seed", b"seed", "steps", b"steps", "tags", b"tags", "tempo_bpm", b"tempo_bpm", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cfg: _TypeAlias = _typing.Literal["cfg"]  # noqa: Y015
     _WhichOneofArgType__cfg: _TypeAlias = _typing.Literal["_cfg", b"_cfg"]  # noqa: Y015
@@ -629,12 +775,18 @@ class MediaParameters(_message.Message):
     _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
     _WhichOneofReturnType__duration_seconds: _TypeAlias = _typing.Literal["duration_seconds"]  # noqa: Y015
     _WhichOneofArgType__duration_seconds: _TypeAlias = _typing.Literal["_duration_seconds", b"_duration_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__fps: _TypeAlias = _typing.Literal["fps"]  # noqa: Y015
+    _WhichOneofArgType__fps: _TypeAlias = _typing.Literal["_fps", b"_fps"]  # noqa: Y015
+    _WhichOneofReturnType__frames: _TypeAlias = _typing.Literal["frames"]  # noqa: Y015
+    _WhichOneofArgType__frames: _TypeAlias = _typing.Literal["_frames", b"_frames"]  # noqa: Y015
     _WhichOneofReturnType__height: _TypeAlias = _typing.Literal["height"]  # noqa: Y015
     _WhichOneofArgType__height: _TypeAlias = _typing.Literal["_height", b"_height"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
     _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    _WhichOneofReturnType__tempo_bpm: _TypeAlias = _typing.Literal["tempo_bpm"]  # noqa: Y015
+    _WhichOneofArgType__tempo_bpm: _TypeAlias = _typing.Literal["_tempo_bpm", b"_tempo_bpm"]  # noqa: Y015
     _WhichOneofReturnType__width: _TypeAlias = _typing.Literal["width"]  # noqa: Y015
     _WhichOneofArgType__width: _TypeAlias = _typing.Literal["_width", b"_width"]  # noqa: Y015
     @_typing.overload
@@ -644,15 +796,49 @@ class MediaParameters(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__duration_seconds) -> _WhichOneofReturnType__duration_seconds | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fps) -> _WhichOneofReturnType__fps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__frames) -> _WhichOneofReturnType__frames | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__height) -> _WhichOneofReturnType__height | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tempo_bpm) -> _WhichOneofReturnType__tempo_bpm | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__width) -> _WhichOneofReturnType__width | None: ...
 
 Global___MediaParameters: _TypeAlias = MediaParameters  # noqa: Y015
+
+@_typing.final
+class Lora(_message.Message):
+    """Lora is an addition to a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """File name, as the worker knows it."""
+    strength: _builtins.float
+    """How strongly it is applied. Unset: 1."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        strength: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_strength", b"_strength", "strength", b"strength"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_strength", b"_strength", "name", b"name", "strength", b"strength"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+    _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
+
+Global___Lora: _TypeAlias = Lora  # noqa: Y015
 
 @_typing.final
 class GenerateMediaResponse(_message.Message):
@@ -774,23 +960,55 @@ class JobProgress(_message.Message):
 
     PERCENT_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     percent: _builtins.float
     """0 to 100."""
     node: _builtins.str
     """The step that runs. Empty: not told."""
+    @_builtins.property
+    def preview(self) -> Global___Preview:
+        """A picture of what is not yet done; only where `previews` was asked for."""
+
     def __init__(
         self,
         *,
         percent: _builtins.float = ...,
         node: _builtins.str = ...,
+        preview: Global___Preview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preview", b"preview"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "percent", b"percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "percent", b"percent", "preview", b"preview"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobProgress: _TypeAlias = JobProgress  # noqa: Y015
+
+@_typing.final
+class Preview(_message.Message):
+    """Preview is a small picture that nobody has checked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    MIME_TYPE_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """Its bytes, at most 512 KiB."""
+    mime_type: _builtins.str
+    """`image/jpeg` or `image/png`."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        mime_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "mime_type", b"mime_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Preview: _TypeAlias = Preview  # noqa: Y015
 
 @_typing.final
 class JobOutput(_message.Message):
@@ -840,6 +1058,11 @@ class JobFinished(_message.Message):
     ERROR_REASON_FIELD_NUMBER: _builtins.int
     ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    LOAD_DURATION_FIELD_NUMBER: _builtins.int
+    WORKFLOW_SHA256_FIELD_NUMBER: _builtins.int
+    OUTPUTS_REUSED_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    ERROR_DETAIL_FIELD_NUMBER: _builtins.int
     state: Global___JobState.ValueType
     """The final state."""
     parameters_json: _builtins.bytes
@@ -851,23 +1074,47 @@ class JobFinished(_message.Message):
     backend_job_id: _builtins.str
     """The backend's own id of the job. Empty: none."""
     error_reason: _builtins.str
-    """Why it did not end well, as an ErrorInfo reason: RENDERER_FAILED,
-    RENDERER_TIMEOUT, JOB_TIMEOUT, JOB_EXPIRED, JOB_CANCELLED or INTERNAL.
-    Empty when it is DONE.
+    """Why it did not end well, as an ErrorInfo reason. Of the queue:
+    JOB_EXPIRED (waited too long), LOAD_TIMED_OUT, JOB_TIMEOUT, JOB_CANCELLED,
+    WORKER_UNREACHABLE, WORKER_HUNG, INTERNAL. Of the embedded renderers:
+    RENDERER_FAILED, RENDERER_TIMEOUT. Of ComfyUI: WORKFLOW_INVALID,
+    WORKFLOW_PARTLY_INVALID, WORKFLOW_TOO_LARGE, LORA_NOT_APPLICABLE,
+    NODE_FAILED, OUTPUT_MISSING, OUTPUT_BLOCKED, OUTPUT_TOO_LARGE,
+    OUTPUT_UNREADABLE, INPUT_REFUSED, RUN_TIMED_OUT, PROMPT_LOST,
+    PROMPT_INTERRUPTED, WORKER_RESTARTED, WORKER_OUT_OF_MEMORY, WORKER_BUSY,
+    WORKER_DEAD, WORKER_REFUSED, WORKER_ANSWER_INVALID. Empty when it is DONE.
     """
     error_message: _builtins.str
     """One sentence for people. Empty when it is DONE."""
+    workflow_sha256: _builtins.str
+    """SHA-256 of the graph as it ran, 64 hexadecimal digits. Empty: there was
+    none.
+    """
+    outputs_reused: _builtins.bool
+    """Whether the worker handed out what it had made before."""
+    error_detail: _builtins.str
+    """What is wrong at which node, class and input, for the author of the
+    workflow. Empty: nothing is, or it is not known.
+    """
     @_builtins.property
     def wait_duration(self) -> _duration_pb2.Duration:
         """Time in the queue."""
 
     @_builtins.property
     def run_duration(self) -> _duration_pb2.Duration:
-        """Time of the work."""
+        """Time on workers, loading included."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What was asked for and not applied, one sentence each."""
+
+    @_builtins.property
+    def load_duration(self) -> _duration_pb2.Duration:
+        """Time in which the worker loaded models, part of `run_duration`."""
+
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts that the work brought besides files."""
 
     def __init__(
         self,
@@ -882,10 +1129,15 @@ class JobFinished(_message.Message):
         error_reason: _builtins.str = ...,
         error_message: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        load_duration: _duration_pb2.Duration | None = ...,
+        workflow_sha256: _builtins.str = ...,
+        outputs_reused: _builtins.bool = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+        error_detail: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run_duration", b"run_duration", "wait_duration", b"wait_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load_duration", b"load_duration", "run_duration", b"run_duration", "wait_duration", b"wait_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "backend_job_id", b"backend_job_id", "error_message", b"error_message", "error_reason", b"error_reason", "model", b"model", "parameters_json", b"parameters_json", "run_duration", b"run_duration", "state", b"state", "wait_duration", b"wait_duration", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "backend_job_id", b"backend_job_id", "error_detail", b"error_detail", "error_message", b"error_message", "error_reason", b"error_reason", "load_duration", b"load_duration", "model", b"model", "outputs_reused", b"outputs_reused", "parameters_json", b"parameters_json", "run_duration", b"run_duration", "state", b"state", "texts", b"texts", "wait_duration", b"wait_duration", "warnings", b"warnings", "workflow_sha256", b"workflow_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -934,6 +1186,807 @@ class CancelJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelJobResponse: _TypeAlias = CancelJobResponse  # noqa: Y015
+
+@_typing.final
+class WatchJobRequest(_message.Message):
+    """WatchJobRequest names a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job."""
+    after_sequence: _builtins.int
+    """Events up to this sequence number are left out. 0: none are."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        after_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence", "job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchJobRequest: _TypeAlias = WatchJobRequest  # noqa: Y015
+
+@_typing.final
+class WatchJobResponse(_message.Message):
+    """WatchJobResponse is one event of a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> Global___GenerateMediaResponse:
+        """The event."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___GenerateMediaResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchJobResponse: _TypeAlias = WatchJobResponse  # noqa: Y015
+
+@_typing.final
+class GetJobRequest(_message.Message):
+    """GetJobRequest names a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The job."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetJobRequest: _TypeAlias = GetJobRequest  # noqa: Y015
+
+@_typing.final
+class GetJobResponse(_message.Message):
+    """GetJobResponse holds a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___Job:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetJobResponse: _TypeAlias = GetJobResponse  # noqa: Y015
+
+@_typing.final
+class Job(_message.Message):
+    """Job is a job as it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    LOOP_ITERATION_FIELD_NUMBER: _builtins.int
+    OUTPUT_CONFIG_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    QUEUE_TIME_FIELD_NUMBER: _builtins.int
+    WORKER_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    DETACH_FIELD_NUMBER: _builtins.int
+    LAST_SEQUENCE_NUMBER_FIELD_NUMBER: _builtins.int
+    QUEUED_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Its id, made by the service."""
+    state: Global___JobState.ValueType
+    """Where it stands."""
+    execution_id: _builtins.str
+    """The execution that it belongs to."""
+    loop_iteration: _builtins.int
+    """Number of the output in the execution, from 1."""
+    output_config: _builtins.str
+    """Id of the output config. Empty: not told."""
+    backend: _builtins.str
+    """The backend."""
+    model: _builtins.str
+    """The model or renderer, `<backend>/<model>`."""
+    session_id: _builtins.str
+    """The session whose turn it takes. Empty: none."""
+    prompt: _builtins.str
+    """The prompt; only for whom it is, and only until the job has ended."""
+    worker: _builtins.str
+    """Who works, or worked last, on it. Empty: nobody yet."""
+    attempt: _builtins.int
+    """Number of the present or last attempt. 0: none yet."""
+    priority: _builtins.int
+    """0 to 9."""
+    detach: _builtins.bool
+    """Whether it goes on when its caller leaves."""
+    last_sequence_number: _builtins.int
+    """Sequence number of its last event, for `WatchJob`."""
+    @_builtins.property
+    def queue_time(self) -> _timestamp_pb2.Timestamp:
+        """When it came."""
+
+    @_builtins.property
+    def queued(self) -> Global___JobQueued:
+        """Where in the queue it stands. Unset: it does not wait."""
+
+    @_builtins.property
+    def progress(self) -> Global___JobProgress:
+        """How far it is. Unset: it does not run, or nothing was told yet."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___JobOutput]:
+        """Its files."""
+
+    @_builtins.property
+    def finished(self) -> Global___JobFinished:
+        """How it ended. Unset: it has not."""
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        state: Global___JobState.ValueType = ...,
+        execution_id: _builtins.str = ...,
+        loop_iteration: _builtins.int = ...,
+        output_config: _builtins.str = ...,
+        backend: _builtins.str = ...,
+        model: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        prompt: _builtins.str = ...,
+        queue_time: _timestamp_pb2.Timestamp | None = ...,
+        worker: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        priority: _builtins.int = ...,
+        detach: _builtins.bool = ...,
+        last_sequence_number: _builtins.int = ...,
+        queued: Global___JobQueued | None = ...,
+        progress: Global___JobProgress | None = ...,
+        outputs: _abc.Iterable[Global___JobOutput] | None = ...,
+        finished: Global___JobFinished | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finished", b"finished", "progress", b"progress", "queue_time", b"queue_time", "queued", b"queued"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "backend", b"backend", "detach", b"detach", "execution_id", b"execution_id", "finished", b"finished", "job_id", b"job_id", "last_sequence_number", b"last_sequence_number", "loop_iteration", b"loop_iteration", "model", b"model", "output_config", b"output_config", "outputs", b"outputs", "priority", b"priority", "progress", b"progress", "prompt", b"prompt", "queue_time", b"queue_time", "queued", b"queued", "session_id", b"session_id", "state", b"state", "worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class ListJobsRequest(_message.Message):
+    """ListJobsRequest says which jobs are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATES_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """Only jobs of this execution. Empty: all."""
+    page_size: _builtins.int
+    """At most so many, up to 200. 0: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before. Empty: the first page."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___JobState.ValueType]:
+        """Only jobs in one of these states. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        states: _abc.Iterable[Global___JobState.ValueType] | None = ...,
+        execution_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListJobsRequest: _TypeAlias = ListJobsRequest  # noqa: Y015
+
+@_typing.final
+class ListJobsResponse(_message.Message):
+    """ListJobsResponse is a page of jobs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page. Empty: this is the last."""
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Job]:
+        """The jobs, the latest first."""
+
+    def __init__(
+        self,
+        *,
+        jobs: _abc.Iterable[Global___Job] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListJobsResponse: _TypeAlias = ListJobsResponse  # noqa: Y015
+
+@_typing.final
+class GetQueueRequest(_message.Message):
+    """GetQueueRequest asks how full the queue is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQueueRequest: _TypeAlias = GetQueueRequest  # noqa: Y015
+
+@_typing.final
+class GetQueueResponse(_message.Message):
+    """GetQueueResponse tells how full the queue is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def queue(self) -> Global___QueueStatus:
+        """The queue."""
+
+    def __init__(
+        self,
+        *,
+        queue: Global___QueueStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQueueResponse: _TypeAlias = GetQueueResponse  # noqa: Y015
+
+@_typing.final
+class QueueStatus(_message.Message):
+    """QueueStatus tells how full the queue is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    RUNNING_COUNT_FIELD_NUMBER: _builtins.int
+    OWN_WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    OWN_RUNNING_COUNT_FIELD_NUMBER: _builtins.int
+    SESSION_COUNT_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    ESTIMATE_DURATION_FIELD_NUMBER: _builtins.int
+    WORKER_COUNT_FIELD_NUMBER: _builtins.int
+    waiting_count: _builtins.int
+    """Jobs that wait."""
+    running_count: _builtins.int
+    """Jobs that run."""
+    own_waiting_count: _builtins.int
+    """Jobs of the caller's session that wait."""
+    own_running_count: _builtins.int
+    """Jobs of the caller's session that run."""
+    session_count: _builtins.int
+    """Sessions that have jobs waiting."""
+    paused: _builtins.bool
+    """Whether no job begins for now."""
+    worker_count: _builtins.int
+    """Workers that take jobs."""
+    @_builtins.property
+    def estimate_duration(self) -> _duration_pb2.Duration:
+        """Time until all that waits now has begun. Unset: not known."""
+
+    def __init__(
+        self,
+        *,
+        waiting_count: _builtins.int = ...,
+        running_count: _builtins.int = ...,
+        own_waiting_count: _builtins.int = ...,
+        own_running_count: _builtins.int = ...,
+        session_count: _builtins.int = ...,
+        paused: _builtins.bool = ...,
+        estimate_duration: _duration_pb2.Duration | None = ...,
+        worker_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate_duration", b"estimate_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate_duration", b"estimate_duration", "own_running_count", b"own_running_count", "own_waiting_count", b"own_waiting_count", "paused", b"paused", "running_count", b"running_count", "session_count", b"session_count", "waiting_count", b"waiting_count", "worker_count", b"worker_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueStatus: _TypeAlias = QueueStatus  # noqa: Y015
+
+@_typing.final
+class PauseQueueRequest(_message.Message):
+    """PauseQueueRequest asks to pause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseQueueRequest: _TypeAlias = PauseQueueRequest  # noqa: Y015
+
+@_typing.final
+class PauseQueueResponse(_message.Message):
+    """PauseQueueResponse holds the paused queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def queue(self) -> Global___QueueStatus:
+        """The queue."""
+
+    def __init__(
+        self,
+        *,
+        queue: Global___QueueStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseQueueResponse: _TypeAlias = PauseQueueResponse  # noqa: Y015
+
+@_typing.final
+class ResumeQueueRequest(_message.Message):
+    """ResumeQueueRequest asks to go on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeQueueRequest: _TypeAlias = ResumeQueueRequest  # noqa: Y015
+
+@_typing.final
+class ResumeQueueResponse(_message.Message):
+    """ResumeQueueResponse holds the queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def queue(self) -> Global___QueueStatus:
+        """The queue."""
+
+    def __init__(
+        self,
+        *,
+        queue: Global___QueueStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeQueueResponse: _TypeAlias = ResumeQueueResponse  # noqa: Y015
+
+@_typing.final
+class Worker(_message.Message):
+    """Worker is one place where one job at a time is done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    VRAM_TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    VRAM_FREE_BYTES_FIELD_NUMBER: _builtins.int
+    DONE_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, unique here and the same after a restart."""
+    backend: _builtins.str
+    """The backend that it works for."""
+    address: _builtins.str
+    """Where it is reached. Empty: it is part of the service."""
+    state: Global___WorkerState.ValueType
+    """How it is."""
+    fault: _builtins.str
+    """Why it takes no jobs, for operators. Empty: it does, or was told not to."""
+    job_id: _builtins.str
+    """The job that it does. Empty: none."""
+    version: _builtins.str
+    """Version of its software. Empty: not told."""
+    device: _builtins.str
+    """What it computes with. Empty: not told."""
+    vram_total_bytes: _builtins.int
+    """Memory of the device in bytes. 0: not told."""
+    vram_free_bytes: _builtins.int
+    """Free memory of the device in bytes, as last told. 0: not told."""
+    done_count: _builtins.int
+    """Jobs that it did since the service started."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        backend: _builtins.str = ...,
+        address: _builtins.str = ...,
+        state: Global___WorkerState.ValueType = ...,
+        fault: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        version: _builtins.str = ...,
+        device: _builtins.str = ...,
+        vram_total_bytes: _builtins.int = ...,
+        vram_free_bytes: _builtins.int = ...,
+        done_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "backend", b"backend", "device", b"device", "done_count", b"done_count", "fault", b"fault", "job_id", b"job_id", "name", b"name", "state", b"state", "version", b"version", "vram_free_bytes", b"vram_free_bytes", "vram_total_bytes", b"vram_total_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Worker: _TypeAlias = Worker  # noqa: Y015
+
+@_typing.final
+class ListWorkersRequest(_message.Message):
+    """ListWorkersRequest asks for all workers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWorkersRequest: _TypeAlias = ListWorkersRequest  # noqa: Y015
+
+@_typing.final
+class ListWorkersResponse(_message.Message):
+    """ListWorkersResponse holds all workers; they are few."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]:
+        """The workers, in the order in which they came."""
+
+    def __init__(
+        self,
+        *,
+        workers: _abc.Iterable[Global___Worker] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["workers", b"workers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWorkersResponse: _TypeAlias = ListWorkersResponse  # noqa: Y015
+
+@_typing.final
+class AddWorkerRequest(_message.Message):
+    """AddWorkerRequest describes a worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """Where its paths begin, such as `http://gpu1:8188`."""
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddWorkerRequest: _TypeAlias = AddWorkerRequest  # noqa: Y015
+
+@_typing.final
+class AddWorkerResponse(_message.Message):
+    """AddWorkerResponse holds the worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def worker(self) -> Global___Worker:
+        """The worker."""
+
+    def __init__(
+        self,
+        *,
+        worker: Global___Worker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddWorkerResponse: _TypeAlias = AddWorkerResponse  # noqa: Y015
+
+@_typing.final
+class RemoveWorkerRequest(_message.Message):
+    """RemoveWorkerRequest names a worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    force: _builtins.bool
+    """Take its job away from it at once and give it to another worker."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveWorkerRequest: _TypeAlias = RemoveWorkerRequest  # noqa: Y015
+
+@_typing.final
+class RemoveWorkerResponse(_message.Message):
+    """RemoveWorkerResponse holds the worker as it was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def worker(self) -> Global___Worker:
+        """The worker; DRAINING while its last job runs."""
+
+    def __init__(
+        self,
+        *,
+        worker: Global___Worker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveWorkerResponse: _TypeAlias = RemoveWorkerResponse  # noqa: Y015
+
+@_typing.final
+class DrainWorkerRequest(_message.Message):
+    """DrainWorkerRequest names a worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainWorkerRequest: _TypeAlias = DrainWorkerRequest  # noqa: Y015
+
+@_typing.final
+class DrainWorkerResponse(_message.Message):
+    """DrainWorkerResponse holds the worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def worker(self) -> Global___Worker:
+        """The worker."""
+
+    def __init__(
+        self,
+        *,
+        worker: Global___Worker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainWorkerResponse: _TypeAlias = DrainWorkerResponse  # noqa: Y015
+
+@_typing.final
+class UndrainWorkerRequest(_message.Message):
+    """UndrainWorkerRequest names a worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndrainWorkerRequest: _TypeAlias = UndrainWorkerRequest  # noqa: Y015
+
+@_typing.final
+class UndrainWorkerResponse(_message.Message):
+    """UndrainWorkerResponse holds the worker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def worker(self) -> Global___Worker:
+        """The worker."""
+
+    def __init__(
+        self,
+        *,
+        worker: Global___Worker | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndrainWorkerResponse: _TypeAlias = UndrainWorkerResponse  # noqa: Y015
+
+@_typing.final
+class ListBackendsRequest(_message.Message):
+    """ListBackendsRequest asks for all media backends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBackendsRequest: _TypeAlias = ListBackendsRequest  # noqa: Y015
+
+@_typing.final
+class ListBackendsResponse(_message.Message):
+    """ListBackendsResponse holds all media backends; they are few."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKENDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def backends(self) -> _containers.RepeatedCompositeFieldContainer[Global___Backend]:
+        """The backends."""
+
+    def __init__(
+        self,
+        *,
+        backends: _abc.Iterable[Global___Backend] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backends", b"backends"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBackendsResponse: _TypeAlias = ListBackendsResponse  # noqa: Y015
+
+@_typing.final
+class Backend(_message.Message):
+    """Backend is something that makes media."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WORKER_COUNT_FIELD_NUMBER: _builtins.int
+    READY_WORKER_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, such as `embedded`."""
+    worker_count: _builtins.int
+    """Workers that it has."""
+    ready_worker_count: _builtins.int
+    """Workers that take jobs now."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        worker_count: _builtins.int = ...,
+        ready_worker_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "ready_worker_count", b"ready_worker_count", "worker_count", b"worker_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Backend: _TypeAlias = Backend  # noqa: Y015
 
 @_typing.final
 class UploadMediaRequest(_message.Message):

@@ -59,6 +59,66 @@ class GenerationServiceStub(object):
                 request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.WatchJob = channel.unary_stream(
+                '/stellwerk.generation.v1.GenerationService/WatchJob',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.WatchJobRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.WatchJobResponse.FromString,
+                _registered_method=True)
+        self.GetJob = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/GetJob',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetJobResponse.FromString,
+                _registered_method=True)
+        self.ListJobs = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/ListJobs',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListJobsResponse.FromString,
+                _registered_method=True)
+        self.GetQueue = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/GetQueue',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetQueueRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetQueueResponse.FromString,
+                _registered_method=True)
+        self.PauseQueue = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/PauseQueue',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.PauseQueueRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.PauseQueueResponse.FromString,
+                _registered_method=True)
+        self.ResumeQueue = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/ResumeQueue',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ResumeQueueRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ResumeQueueResponse.FromString,
+                _registered_method=True)
+        self.ListWorkers = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/ListWorkers',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListWorkersRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListWorkersResponse.FromString,
+                _registered_method=True)
+        self.AddWorker = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/AddWorker',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.AddWorkerRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.AddWorkerResponse.FromString,
+                _registered_method=True)
+        self.RemoveWorker = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/RemoveWorker',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.RemoveWorkerRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.RemoveWorkerResponse.FromString,
+                _registered_method=True)
+        self.DrainWorker = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/DrainWorker',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DrainWorkerRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DrainWorkerResponse.FromString,
+                _registered_method=True)
+        self.UndrainWorker = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/UndrainWorker',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.UndrainWorkerRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.UndrainWorkerResponse.FromString,
+                _registered_method=True)
+        self.ListBackends = channel.unary_unary(
+                '/stellwerk.generation.v1.GenerationService/ListBackends',
+                request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListBackendsRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListBackendsResponse.FromString,
+                _registered_method=True)
         self.UploadMedia = channel.stream_unary(
                 '/stellwerk.generation.v1.GenerationService/UploadMedia',
                 request_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.UploadMediaRequest.SerializeToString,
@@ -125,10 +185,15 @@ class GenerationServiceServicer(object):
         ends. A job that fails ends with a `finished` event, not with an error.
 
         INVALID_ARGUMENT, reason EMPTY_PROMPT, PROMPT_TOO_LONG,
-        PARAMETER_OUT_OF_RANGE, MEDIA_TYPE_UNSPECIFIED or EXECUTION_MISSING,
-        naming the field. Do not retry.
+        PARAMETER_OUT_OF_RANGE, MEDIA_TYPE_UNSPECIFIED, EXECUTION_MISSING,
+        WORKFLOW_MISSING, WORKFLOW_INVALID, LORA_NOT_APPLICABLE or
+        MEDIA_NOT_FOUND (input media), naming the field. Do not retry.
         NOT_FOUND, reason BACKEND_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
+        FAILED_PRECONDITION, reason NO_WORKER: no worker of the backend is known;
+        WORKER_LACKS: none has the nodes or models that the workflow needs.
         RESOURCE_EXHAUSTED, reason QUEUE_FULL, RetryInfo.
+        UNAVAILABLE, reason DRAINING, RetryInfo: the service stops. The job is
+        kept; watch it after the restart, or send the same key again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,6 +204,112 @@ class GenerationServiceServicer(object):
         stays as it is.
 
         NOT_FOUND, reason JOB_NOT_FOUND: unknown or not the caller's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchJob(self, request, context):
+        """WatchJob streams the events of a job from a sequence number on, to its
+        end. Leaving it does not cancel the job. Safe to repeat.
+
+        NOT_FOUND, reason JOB_NOT_FOUND: unknown, forgotten or not the caller's.
+        UNAVAILABLE, reason DRAINING, RetryInfo: the service stops; watch again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetJob(self, request, context):
+        """GetJob tells how a job stands. Safe to repeat.
+
+        NOT_FOUND, reason JOB_NOT_FOUND: unknown, forgotten or not the caller's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJobs(self, request, context):
+        """ListJobs lists jobs that the caller may see, the latest first: learners
+        their session's, teachers their group's. Safe to repeat.
+
+        INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID or
+        STATE_UNSPECIFIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQueue(self, request, context):
+        """GetQueue tells how full the queue is, in numbers. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseQueue(self, request, context):
+        """PauseQueue lets no further job begin, also after a restart; what runs goes
+        on, and the pause does not count as waiting. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeQueue(self, request, context):
+        """ResumeQueue lets jobs begin again. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWorkers(self, request, context):
+        """ListWorkers tells who works and how they are. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddWorker(self, request, context):
+        """AddWorker takes up a ComfyUI server; kept over restarts. One that is known
+        stays as it is. It need not be reachable yet. Safe to repeat.
+
+        INVALID_ARGUMENT, reason ADDRESS_INVALID. Do not retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveWorker(self, request, context):
+        """RemoveWorker lets a worker go when its job is done, also over restarts.
+
+        NOT_FOUND, reason WORKER_NOT_FOUND.
+        FAILED_PRECONDITION, reason WORKER_FIXED: it is part of the service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainWorker(self, request, context):
+        """DrainWorker lets a worker take no further job, also after a restart; its
+        present one goes on. Safe to repeat.
+
+        NOT_FOUND, reason WORKER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndrainWorker(self, request, context):
+        """UndrainWorker lets a worker take jobs again. Safe to repeat.
+
+        NOT_FOUND, reason WORKER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBackends(self, request, context):
+        """ListBackends tells what can make media here. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -232,6 +403,66 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.CancelJobRequest.FromString,
                     response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'WatchJob': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchJob,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.WatchJobRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'GetJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJob,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetJobRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetJobResponse.SerializeToString,
+            ),
+            'ListJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobs,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListJobsRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'GetQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQueue,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetQueueRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetQueueResponse.SerializeToString,
+            ),
+            'PauseQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseQueue,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.PauseQueueRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.PauseQueueResponse.SerializeToString,
+            ),
+            'ResumeQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeQueue,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ResumeQueueRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ResumeQueueResponse.SerializeToString,
+            ),
+            'ListWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWorkers,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListWorkersRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListWorkersResponse.SerializeToString,
+            ),
+            'AddWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddWorker,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.AddWorkerRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.AddWorkerResponse.SerializeToString,
+            ),
+            'RemoveWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveWorker,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.RemoveWorkerRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.RemoveWorkerResponse.SerializeToString,
+            ),
+            'DrainWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainWorker,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DrainWorkerRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DrainWorkerResponse.SerializeToString,
+            ),
+            'UndrainWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndrainWorker,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.UndrainWorkerRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.UndrainWorkerResponse.SerializeToString,
+            ),
+            'ListBackends': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBackends,
+                    request_deserializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListBackendsRequest.FromString,
+                    response_serializer=stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListBackendsResponse.SerializeToString,
             ),
             'UploadMedia': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadMedia,
@@ -372,6 +603,330 @@ class GenerationService(object):
             '/stellwerk.generation.v1.GenerationService/CancelJob',
             stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.CancelJobRequest.SerializeToString,
             stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/WatchJob',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.WatchJobRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/GetJob',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetJobRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/ListJobs',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListJobsRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/GetQueue',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetQueueRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.GetQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/PauseQueue',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.PauseQueueRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.PauseQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/ResumeQueue',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ResumeQueueRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ResumeQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/ListWorkers',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListWorkersRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/AddWorker',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.AddWorkerRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.AddWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/RemoveWorker',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.RemoveWorkerRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.RemoveWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/DrainWorker',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DrainWorkerRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.DrainWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndrainWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/UndrainWorker',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.UndrainWorkerRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.UndrainWorkerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBackends(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.generation.v1.GenerationService/ListBackends',
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListBackendsRequest.SerializeToString,
+            stellwerk_dot_generation_dot_v1_dot_generation__service__pb2.ListBackendsResponse.FromString,
             options,
             channel_credentials,
             insecure,

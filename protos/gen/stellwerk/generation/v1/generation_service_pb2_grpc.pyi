@@ -61,10 +61,15 @@ class GenerationServiceStub:
     ends. A job that fails ends with a `finished` event, not with an error.
 
     INVALID_ARGUMENT, reason EMPTY_PROMPT, PROMPT_TOO_LONG,
-    PARAMETER_OUT_OF_RANGE, MEDIA_TYPE_UNSPECIFIED or EXECUTION_MISSING,
-    naming the field. Do not retry.
+    PARAMETER_OUT_OF_RANGE, MEDIA_TYPE_UNSPECIFIED, EXECUTION_MISSING,
+    WORKFLOW_MISSING, WORKFLOW_INVALID, LORA_NOT_APPLICABLE or
+    MEDIA_NOT_FOUND (input media), naming the field. Do not retry.
     NOT_FOUND, reason BACKEND_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
+    FAILED_PRECONDITION, reason NO_WORKER: no worker of the backend is known;
+    WORKER_LACKS: none has the nodes or models that the workflow needs.
     RESOURCE_EXHAUSTED, reason QUEUE_FULL, RetryInfo.
+    UNAVAILABLE, reason DRAINING, RetryInfo: the service stops. The job is
+    kept; watch it after the restart, or send the same key again.
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CancelJobRequest, _generation_service_pb2.CancelJobResponse]
     """CancelJob ends a waiting or running job. Safe to repeat; a finished job
@@ -72,6 +77,60 @@ class GenerationServiceStub:
 
     NOT_FOUND, reason JOB_NOT_FOUND: unknown or not the caller's.
     """
+    WatchJob: _grpc.UnaryStreamMultiCallable[_generation_service_pb2.WatchJobRequest, _generation_service_pb2.WatchJobResponse]
+    """WatchJob streams the events of a job from a sequence number on, to its
+    end. Leaving it does not cancel the job. Safe to repeat.
+
+    NOT_FOUND, reason JOB_NOT_FOUND: unknown, forgotten or not the caller's.
+    UNAVAILABLE, reason DRAINING, RetryInfo: the service stops; watch again.
+    """
+    GetJob: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.GetJobRequest, _generation_service_pb2.GetJobResponse]
+    """GetJob tells how a job stands. Safe to repeat.
+
+    NOT_FOUND, reason JOB_NOT_FOUND: unknown, forgotten or not the caller's.
+    """
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ListJobsRequest, _generation_service_pb2.ListJobsResponse]
+    """ListJobs lists jobs that the caller may see, the latest first: learners
+    their session's, teachers their group's. Safe to repeat.
+
+    INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID or
+    STATE_UNSPECIFIED.
+    """
+    GetQueue: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.GetQueueRequest, _generation_service_pb2.GetQueueResponse]
+    """GetQueue tells how full the queue is, in numbers. Safe to repeat."""
+    PauseQueue: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.PauseQueueRequest, _generation_service_pb2.PauseQueueResponse]
+    """PauseQueue lets no further job begin, also after a restart; what runs goes
+    on, and the pause does not count as waiting. Safe to repeat.
+    """
+    ResumeQueue: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ResumeQueueRequest, _generation_service_pb2.ResumeQueueResponse]
+    """ResumeQueue lets jobs begin again. Safe to repeat."""
+    ListWorkers: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ListWorkersRequest, _generation_service_pb2.ListWorkersResponse]
+    """ListWorkers tells who works and how they are. Safe to repeat."""
+    AddWorker: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.AddWorkerRequest, _generation_service_pb2.AddWorkerResponse]
+    """AddWorker takes up a ComfyUI server; kept over restarts. One that is known
+    stays as it is. It need not be reachable yet. Safe to repeat.
+
+    INVALID_ARGUMENT, reason ADDRESS_INVALID. Do not retry.
+    """
+    RemoveWorker: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.RemoveWorkerRequest, _generation_service_pb2.RemoveWorkerResponse]
+    """RemoveWorker lets a worker go when its job is done, also over restarts.
+
+    NOT_FOUND, reason WORKER_NOT_FOUND.
+    FAILED_PRECONDITION, reason WORKER_FIXED: it is part of the service.
+    """
+    DrainWorker: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.DrainWorkerRequest, _generation_service_pb2.DrainWorkerResponse]
+    """DrainWorker lets a worker take no further job, also after a restart; its
+    present one goes on. Safe to repeat.
+
+    NOT_FOUND, reason WORKER_NOT_FOUND.
+    """
+    UndrainWorker: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.UndrainWorkerRequest, _generation_service_pb2.UndrainWorkerResponse]
+    """UndrainWorker lets a worker take jobs again. Safe to repeat.
+
+    NOT_FOUND, reason WORKER_NOT_FOUND.
+    """
+    ListBackends: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ListBackendsRequest, _generation_service_pb2.ListBackendsResponse]
+    """ListBackends tells what can make media here. Safe to repeat."""
     UploadMedia: _grpc.StreamUnaryMultiCallable[_generation_service_pb2.UploadMediaRequest, _generation_service_pb2.UploadMediaResponse]
     """UploadMedia stores a file of the caller: first a header, then its bytes.
     Metadata such as GPS is removed before storing.
@@ -152,10 +211,15 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     ends. A job that fails ends with a `finished` event, not with an error.
 
     INVALID_ARGUMENT, reason EMPTY_PROMPT, PROMPT_TOO_LONG,
-    PARAMETER_OUT_OF_RANGE, MEDIA_TYPE_UNSPECIFIED or EXECUTION_MISSING,
-    naming the field. Do not retry.
+    PARAMETER_OUT_OF_RANGE, MEDIA_TYPE_UNSPECIFIED, EXECUTION_MISSING,
+    WORKFLOW_MISSING, WORKFLOW_INVALID, LORA_NOT_APPLICABLE or
+    MEDIA_NOT_FOUND (input media), naming the field. Do not retry.
     NOT_FOUND, reason BACKEND_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
+    FAILED_PRECONDITION, reason NO_WORKER: no worker of the backend is known;
+    WORKER_LACKS: none has the nodes or models that the workflow needs.
     RESOURCE_EXHAUSTED, reason QUEUE_FULL, RetryInfo.
+    UNAVAILABLE, reason DRAINING, RetryInfo: the service stops. The job is
+    kept; watch it after the restart, or send the same key again.
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CancelJobRequest, _generation_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """CancelJob ends a waiting or running job. Safe to repeat; a finished job
@@ -163,6 +227,60 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
 
     NOT_FOUND, reason JOB_NOT_FOUND: unknown or not the caller's.
     """
+    WatchJob: _aio.UnaryStreamMultiCallable[_generation_service_pb2.WatchJobRequest, _generation_service_pb2.WatchJobResponse]  # type: ignore[assignment]
+    """WatchJob streams the events of a job from a sequence number on, to its
+    end. Leaving it does not cancel the job. Safe to repeat.
+
+    NOT_FOUND, reason JOB_NOT_FOUND: unknown, forgotten or not the caller's.
+    UNAVAILABLE, reason DRAINING, RetryInfo: the service stops; watch again.
+    """
+    GetJob: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.GetJobRequest, _generation_service_pb2.GetJobResponse]  # type: ignore[assignment]
+    """GetJob tells how a job stands. Safe to repeat.
+
+    NOT_FOUND, reason JOB_NOT_FOUND: unknown, forgotten or not the caller's.
+    """
+    ListJobs: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ListJobsRequest, _generation_service_pb2.ListJobsResponse]  # type: ignore[assignment]
+    """ListJobs lists jobs that the caller may see, the latest first: learners
+    their session's, teachers their group's. Safe to repeat.
+
+    INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID or
+    STATE_UNSPECIFIED.
+    """
+    GetQueue: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.GetQueueRequest, _generation_service_pb2.GetQueueResponse]  # type: ignore[assignment]
+    """GetQueue tells how full the queue is, in numbers. Safe to repeat."""
+    PauseQueue: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.PauseQueueRequest, _generation_service_pb2.PauseQueueResponse]  # type: ignore[assignment]
+    """PauseQueue lets no further job begin, also after a restart; what runs goes
+    on, and the pause does not count as waiting. Safe to repeat.
+    """
+    ResumeQueue: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ResumeQueueRequest, _generation_service_pb2.ResumeQueueResponse]  # type: ignore[assignment]
+    """ResumeQueue lets jobs begin again. Safe to repeat."""
+    ListWorkers: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ListWorkersRequest, _generation_service_pb2.ListWorkersResponse]  # type: ignore[assignment]
+    """ListWorkers tells who works and how they are. Safe to repeat."""
+    AddWorker: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.AddWorkerRequest, _generation_service_pb2.AddWorkerResponse]  # type: ignore[assignment]
+    """AddWorker takes up a ComfyUI server; kept over restarts. One that is known
+    stays as it is. It need not be reachable yet. Safe to repeat.
+
+    INVALID_ARGUMENT, reason ADDRESS_INVALID. Do not retry.
+    """
+    RemoveWorker: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.RemoveWorkerRequest, _generation_service_pb2.RemoveWorkerResponse]  # type: ignore[assignment]
+    """RemoveWorker lets a worker go when its job is done, also over restarts.
+
+    NOT_FOUND, reason WORKER_NOT_FOUND.
+    FAILED_PRECONDITION, reason WORKER_FIXED: it is part of the service.
+    """
+    DrainWorker: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.DrainWorkerRequest, _generation_service_pb2.DrainWorkerResponse]  # type: ignore[assignment]
+    """DrainWorker lets a worker take no further job, also after a restart; its
+    present one goes on. Safe to repeat.
+
+    NOT_FOUND, reason WORKER_NOT_FOUND.
+    """
+    UndrainWorker: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.UndrainWorkerRequest, _generation_service_pb2.UndrainWorkerResponse]  # type: ignore[assignment]
+    """UndrainWorker lets a worker take jobs again. Safe to repeat.
+
+    NOT_FOUND, reason WORKER_NOT_FOUND.
+    """
+    ListBackends: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ListBackendsRequest, _generation_service_pb2.ListBackendsResponse]  # type: ignore[assignment]
+    """ListBackends tells what can make media here. Safe to repeat."""
     UploadMedia: _aio.StreamUnaryMultiCallable[_generation_service_pb2.UploadMediaRequest, _generation_service_pb2.UploadMediaResponse]  # type: ignore[assignment]
     """UploadMedia stores a file of the caller: first a header, then its bytes.
     Metadata such as GPS is removed before storing.
@@ -258,10 +376,15 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         ends. A job that fails ends with a `finished` event, not with an error.
 
         INVALID_ARGUMENT, reason EMPTY_PROMPT, PROMPT_TOO_LONG,
-        PARAMETER_OUT_OF_RANGE, MEDIA_TYPE_UNSPECIFIED or EXECUTION_MISSING,
-        naming the field. Do not retry.
+        PARAMETER_OUT_OF_RANGE, MEDIA_TYPE_UNSPECIFIED, EXECUTION_MISSING,
+        WORKFLOW_MISSING, WORKFLOW_INVALID, LORA_NOT_APPLICABLE or
+        MEDIA_NOT_FOUND (input media), naming the field. Do not retry.
         NOT_FOUND, reason BACKEND_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
+        FAILED_PRECONDITION, reason NO_WORKER: no worker of the backend is known;
+        WORKER_LACKS: none has the nodes or models that the workflow needs.
         RESOURCE_EXHAUSTED, reason QUEUE_FULL, RetryInfo.
+        UNAVAILABLE, reason DRAINING, RetryInfo: the service stops. The job is
+        kept; watch it after the restart, or send the same key again.
         """
 
     @_abc_1.abstractmethod
@@ -275,6 +398,132 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND, reason JOB_NOT_FOUND: unknown or not the caller's.
         """
+
+    @_abc_1.abstractmethod
+    def WatchJob(
+        self,
+        request: _generation_service_pb2.WatchJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_generation_service_pb2.WatchJobResponse], _abc.AsyncIterator[_generation_service_pb2.WatchJobResponse]]:
+        """WatchJob streams the events of a job from a sequence number on, to its
+        end. Leaving it does not cancel the job. Safe to repeat.
+
+        NOT_FOUND, reason JOB_NOT_FOUND: unknown, forgotten or not the caller's.
+        UNAVAILABLE, reason DRAINING, RetryInfo: the service stops; watch again.
+        """
+
+    @_abc_1.abstractmethod
+    def GetJob(
+        self,
+        request: _generation_service_pb2.GetJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.GetJobResponse, _abc.Awaitable[_generation_service_pb2.GetJobResponse]]:
+        """GetJob tells how a job stands. Safe to repeat.
+
+        NOT_FOUND, reason JOB_NOT_FOUND: unknown, forgotten or not the caller's.
+        """
+
+    @_abc_1.abstractmethod
+    def ListJobs(
+        self,
+        request: _generation_service_pb2.ListJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.ListJobsResponse, _abc.Awaitable[_generation_service_pb2.ListJobsResponse]]:
+        """ListJobs lists jobs that the caller may see, the latest first: learners
+        their session's, teachers their group's. Safe to repeat.
+
+        INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID or
+        STATE_UNSPECIFIED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetQueue(
+        self,
+        request: _generation_service_pb2.GetQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.GetQueueResponse, _abc.Awaitable[_generation_service_pb2.GetQueueResponse]]:
+        """GetQueue tells how full the queue is, in numbers. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def PauseQueue(
+        self,
+        request: _generation_service_pb2.PauseQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.PauseQueueResponse, _abc.Awaitable[_generation_service_pb2.PauseQueueResponse]]:
+        """PauseQueue lets no further job begin, also after a restart; what runs goes
+        on, and the pause does not count as waiting. Safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeQueue(
+        self,
+        request: _generation_service_pb2.ResumeQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.ResumeQueueResponse, _abc.Awaitable[_generation_service_pb2.ResumeQueueResponse]]:
+        """ResumeQueue lets jobs begin again. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def ListWorkers(
+        self,
+        request: _generation_service_pb2.ListWorkersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.ListWorkersResponse, _abc.Awaitable[_generation_service_pb2.ListWorkersResponse]]:
+        """ListWorkers tells who works and how they are. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def AddWorker(
+        self,
+        request: _generation_service_pb2.AddWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.AddWorkerResponse, _abc.Awaitable[_generation_service_pb2.AddWorkerResponse]]:
+        """AddWorker takes up a ComfyUI server; kept over restarts. One that is known
+        stays as it is. It need not be reachable yet. Safe to repeat.
+
+        INVALID_ARGUMENT, reason ADDRESS_INVALID. Do not retry.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveWorker(
+        self,
+        request: _generation_service_pb2.RemoveWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.RemoveWorkerResponse, _abc.Awaitable[_generation_service_pb2.RemoveWorkerResponse]]:
+        """RemoveWorker lets a worker go when its job is done, also over restarts.
+
+        NOT_FOUND, reason WORKER_NOT_FOUND.
+        FAILED_PRECONDITION, reason WORKER_FIXED: it is part of the service.
+        """
+
+    @_abc_1.abstractmethod
+    def DrainWorker(
+        self,
+        request: _generation_service_pb2.DrainWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.DrainWorkerResponse, _abc.Awaitable[_generation_service_pb2.DrainWorkerResponse]]:
+        """DrainWorker lets a worker take no further job, also after a restart; its
+        present one goes on. Safe to repeat.
+
+        NOT_FOUND, reason WORKER_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def UndrainWorker(
+        self,
+        request: _generation_service_pb2.UndrainWorkerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.UndrainWorkerResponse, _abc.Awaitable[_generation_service_pb2.UndrainWorkerResponse]]:
+        """UndrainWorker lets a worker take jobs again. Safe to repeat.
+
+        NOT_FOUND, reason WORKER_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBackends(
+        self,
+        request: _generation_service_pb2.ListBackendsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.ListBackendsResponse, _abc.Awaitable[_generation_service_pb2.ListBackendsResponse]]:
+        """ListBackends tells what can make media here. Safe to repeat."""
 
     @_abc_1.abstractmethod
     def UploadMedia(

@@ -1,4 +1,4 @@
-"""A slot of the embedded renderers as a worker."""
+"""A worker slot of a backend that makes things by itself, such as the embedded renderers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from generation_service.queue.jobs import Job
 
 
-class EmbeddedDriver:
-    """Does jobs of one backend in this process and its children; see `WorkerDriver`."""
+class InProcessDriver:
+    """Has one backend make one thing at a time; see `WorkerDriver`."""
 
     address = ""
+    grace_seconds = 0.0
 
     def __init__(self, name: str, backend: MediaBackend) -> None:
         """Build the slot.
@@ -58,6 +59,9 @@ class EmbeddedDriver:
 
     async def forget(self, attempt_id: str) -> None:
         """Nothing is kept."""
+
+    def release(self) -> None:
+        """What runs here ends with this process."""
 
     async def close(self) -> None:
         """The backend is its owner's to close."""
