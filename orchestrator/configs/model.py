@@ -125,6 +125,7 @@ class Pipeline(FrozenModel):
     Attributes:
         defaults: Parameters of chunks and outputs where a config says nothing.
         without_context: Whether the chunks run although there is no rule to work by.
+        optimize: Whether texts are fitted to the outputs that have an instruction for it.
     """
 
     id: str
@@ -133,6 +134,7 @@ class Pipeline(FrozenModel):
     control_flow: ControlFlow
     defaults: ScalarMap = Field(default={}, validate_default=True)
     without_context: Literal["run", "pass_through"] = "run"
+    optimize: bool = True
 
 
 class ChunkParameters(FrozenModel):

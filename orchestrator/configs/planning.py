@@ -157,7 +157,7 @@ class _Planner:
     def output(
         self, number: int, output: OutputConfig, given: Mapping[str, Scalar]
     ) -> PlannedOutput:
-        instruction = output.optimization_instruction
+        instruction = output.optimization_instruction if self.pipeline.optimize else None
         optimization = self.chunk(self.configs.chunks[OPTIMIZATION_CHUNK]) if instruction else None
         workflow = self.configs.workflow_of(output)
         return PlannedOutput(

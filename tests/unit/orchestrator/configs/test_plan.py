@@ -337,3 +337,12 @@ def test_what_is_no_plan_is_refused(text: str) -> None:
     """A stored text of another form or version is not taken for a plan."""
     with pytest.raises(ValidationError):
         Plan.from_json(text)
+
+
+def test_pipeline_can_leave_the_words_alone(folder: Path, change: Callable[..., None]) -> None:
+    """A pipeline that does not optimize gives an output's model the text as it is."""
+    wanted = PlanRequest("cut", "en", outputs=("picture",))
+    assert build_plan(load_configs(folder), wanted).outputs[0].optimization is not None
+    change("pipelines/once.json", {"optimize": False})
+    output = build_plan(load_configs(folder), wanted).outputs[0]
+    assert (output.optimization, output.optimization_instruction) == (None, None)
