@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from datetime import datetime
 
+    from orchestrator.configs.model import Lora
+    from orchestrator.configs.workflow import PlannedWorkflow
     from orchestrator.model import Direction, MediaFile, SafetyLevel, Verdict
 
 
@@ -102,7 +104,13 @@ class TextAnswer:
 
 @dataclass(frozen=True, slots=True)
 class MediaRequest:
-    """One output to render."""
+    """One output to render.
+
+    Attributes:
+        workflow: The graph that makes it; None: its backend needs none.
+        loras: Put into the workflow, in order.
+        input_media: The run's pictures that it is made from, in order.
+    """
 
     execution_id: str
     loop_iteration: int
@@ -113,6 +121,9 @@ class MediaRequest:
     prompt: str
     parameters: Mapping[str, object]
     item_id: str
+    workflow: PlannedWorkflow | None = None
+    loras: tuple[Lora, ...] = ()
+    input_media: tuple[MediaFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import ports
-from orchestrator.converters.words import MEDIA_TYPES, duration, media_from_proto
+from orchestrator.converters.words import (
+    MEDIA_TYPES,
+    duration,
+    media_from_proto,
+    media_to_proto,
+)
 from orchestrator.model import StageFailure
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
+
+if TYPE_CHECKING:
+    from orchestrator.configs.workflow import PlannedWorkflow
 
 
 def text_request_to_proto(request: ports.TextRequest) -> generation_pb2.GenerateTextRequest:
@@ -63,7 +71,7 @@ def text_event_from_proto(
 TYPED_PARAMETERS = frozenset(
     field.name
     for field in generation_pb2.MediaParameters.DESCRIPTOR.fields
-    if field.name not in ("input_media", "extra_json")
+    if field.name not in ("input_media", "extra_json", "loras")
 )
 """Parameters of an output that the contract names; the others travel as JSON."""
 
@@ -76,6 +84,11 @@ def media_request_to_proto(request: ports.MediaRequest) -> generation_pb2.Genera
         parameters = generation_pb2.MediaParameters(
             **typed,  # type: ignore[arg-type]
             extra_json=json.dumps(extra).encode() if extra else b"",
+            loras=[
+                generation_pb2.Lora(name=lora.name, strength=lora.strength)
+                for lora in request.loras
+            ],
+            input_media=[media_to_proto(media) for media in request.input_media],
         )
     except (TypeError, ValueError) as exc:
         raise StageFailure(
@@ -93,6 +106,17 @@ def media_request_to_proto(request: ports.MediaRequest) -> generation_pb2.Genera
         prompt=request.prompt,
         parameters=parameters,
         item_id=request.item_id,
+        workflow=_workflow_to_proto(request.workflow) if request.workflow else None,
+    )
+
+
+def _workflow_to_proto(workflow: PlannedWorkflow) -> generation_pb2.Workflow:
+    return generation_pb2.Workflow(
+        id=workflow.id,
+        graph_json=workflow.graph_json.encode(),
+        input_mappings_json=workflow.input_mappings_json.encode(),
+        output_mapping_json=workflow.output_mapping_json.encode(),
+        lora_place_json=workflow.lora_place_json.encode(),
     )
 
 

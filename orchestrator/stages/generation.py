@@ -58,6 +58,9 @@ async def _render(
         prompt=status.prompt,
         parameters={**output.parameters, "seed": run.seed},
         item_id=status.item_id,
+        workflow=output.workflow,
+        loras=output.loras,
+        input_media=tuple(run.images[: output.input_image_count]),
     )
     made: JobOutput | None = None
     finished: JobFinished | None = None
