@@ -517,7 +517,7 @@ class ConfigSummary(_message.Message):
     text_count: _builtins.int
     """Texts that it needs; interception configs only."""
     image_count: _builtins.int
-    """Pictures that it needs; interception configs only."""
+    """Pictures of the run that it needs, of outputs those that it is made from."""
     media_type: _types_pb2.MediaType.ValueType
     """The medium; output configs only."""
     accepts_context: _builtins.bool
