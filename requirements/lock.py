@@ -12,13 +12,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Its image can keep media in a bucket and mark them, whatever the deployment chooses.
+GENERATION = ["--extra", "generation", "--extra", "s3", "--extra", "c2pa"]
 LOCKS = {
     "dev": ["--extra", "all", "--extra", "dev", "--group", "build"],
     "run": ["--extra", "all", "--group", "build"],
     "orchestrator": ["--extra", "orchestrator"],
     "safety": ["--extra", "safety"],
-    "generation": ["--extra", "generation"],
-    "generation-embedded": ["--extra", "generation", "--extra", "embedded"],
+    "generation": GENERATION,
+    "generation-embedded": [*GENERATION, "--extra", "embedded"],
     "tracker": ["--extra", "tracker"],
     "cli": ["--extra", "cli"],
 }
