@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from servicekit.errors import NotFoundError, ResourceExhaustedError, UnavailableError
+from servicekit.principals import Role
 
 if TYPE_CHECKING:
     from orchestrator.execution import Execution
@@ -36,14 +37,14 @@ class Executions:
         *,
         owner_address: str,
         max_running: int,
-        max_running_per_session: int,
+        max_running_per_learner: int,
         keep_finished_seconds: float,
         heartbeat_seconds: float,
     ) -> None:
         self._records = records
         self._owner_address = owner_address
         self._max_running = max_running
-        self._max_running_per_session = max_running_per_session
+        self._max_running_per_learner = max_running_per_learner
         self._keep_finished_seconds = keep_finished_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._executions: dict[str, Execution] = {}
@@ -72,11 +73,9 @@ class Executions:
                 "DRAINING", "The service is stopping; try again.", retry_seconds=RETRY_SECONDS
             )
         running = [each for each in self._executions.values() if not each.state.ended]
-        mine = sum(
-            (each.owner.id, each.owner.session) == (principal.id, principal.session)
-            for each in running
-        )
-        if len(running) >= self._max_running or mine >= self._max_running_per_session:
+        mine = sum(each.owner.session == principal.session for each in running)
+        limited = principal.role is Role.LEARNER
+        if len(running) >= self._max_running or (limited and mine >= self._max_running_per_learner):
             raise ResourceExhaustedError(
                 "TOO_MANY_EXECUTIONS",
                 "Too many runs at once; wait until one has ended.",

@@ -83,7 +83,7 @@ async def build_servicer(settings: OrchestratorSettings, owned: Owned) -> Orches
         recorder,
         owner_address=owner_address(settings),
         max_running=settings.max_executions,
-        max_running_per_session=settings.max_executions_per_session,
+        max_running_per_learner=settings.max_executions_per_learner,
         keep_finished_seconds=settings.keep_finished_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
     )

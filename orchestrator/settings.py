@@ -45,9 +45,9 @@ class OrchestratorSettings(ServiceSettings):
     )
     default_safety_level: Level = Field("kids", description="What clients offer first.")
     max_safety_level: Level = Field("off", description="The laxest level of this deployment.")
-    max_executions: int = Field(500, ge=1, description="Most executions that run at once.")
-    max_executions_per_session: int = Field(
-        60, ge=1, description="Most executions of one session that run at once."
+    max_executions: int = Field(1_000, ge=1, description="Most executions that run at once.")
+    max_executions_per_learner: int = Field(
+        20, ge=1, description="Most executions of one learner's session that run at once."
     )
     max_outputs: int = Field(8, ge=1, le=64, description="Most outputs of one execution.")
     outputs_at_once: int = Field(
