@@ -59,13 +59,15 @@ class MemorySink:
 
 
 @contextlib.asynccontextmanager
-async def working(server: ComfyUIServer | str, **limits: Any) -> AsyncIterator[ComfyUIWorker]:
+async def working(
+    server: ComfyUIServer | str, *, socket: SocketLimits = QUICK_SOCKET, **limits: Any
+) -> AsyncIterator[ComfyUIWorker]:
     """Yield a client of a stand-in or an address with quick limits, changed as named."""
     async with ComfyUIWorker(
         server if isinstance(server, str) else server.url,
         limits=replace(QUICK, **limits),
         http_limits=QUICK_HTTP,
-        socket_limits=QUICK_SOCKET,
+        socket_limits=socket,
     ) as worker:
         yield worker
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -69,6 +70,8 @@ class ComfyUIWorker:
         self._socket = WorkerSocket(url, socket_limits)
         self._broom = Broom(self._name, self._routes, self._socket, self._limits)
         self._runs: dict[str, PromptRun] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def name(self) -> str:
@@ -107,6 +110,9 @@ class ComfyUIWorker:
         """Close everything; prompts that still run here are left on the worker."""
         for run in self._runs.values():
             run.release()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.call_seconds):
+                await self._idle.wait()
         await self._broom.close()
         await self._socket.close()
         await self._door.close()
@@ -223,9 +229,12 @@ class ComfyUIWorker:
             raise ValueError(f"prompt {prompt.prompt_id} is being run already")
         run = PromptRun(self._routes, self._socket, self._broom, prompt, self._limits)
         self._runs[prompt.prompt_id] = run
+        self._idle.clear()
         try:
             result = await run.run(sink, report, resume=resume)
         finally:
             del self._runs[prompt.prompt_id]
+            if not self._runs:
+                self._idle.set()
         self._broom.clear_trouble()
         return result

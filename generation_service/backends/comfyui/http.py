@@ -152,6 +152,7 @@ class HttpDoor:
         Raises:
             WorkerFaultError: It cannot be had.
         """
+        self._check_open()
         with _named_failures():
             async with self._client.stream("GET", path, params=dict(params)) as response:
                 if response.status_code != httpx.codes.OK:
@@ -162,6 +163,7 @@ class HttpDoor:
         """Send a request and read its whole answer, within the size limit."""
         if "content" in options:
             options["headers"] = {"Content-Type": "application/json"}
+        self._check_open()
         with _named_failures():
             async with self._client.stream(method, path, **options) as response:
                 good = response.status_code == httpx.codes.OK
@@ -171,6 +173,10 @@ class HttpDoor:
                 if not good:
                     raise _status_error(response.status_code, path, body)
                 return body
+
+    def _check_open(self) -> None:
+        if self._client.is_closed:
+            raise NotConnectedError("our side is closed")
 
     @staticmethod
     async def _read(response: httpx.Response, limit: int) -> bytes:

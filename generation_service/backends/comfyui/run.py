@@ -15,6 +15,7 @@ from generation_service.backends.comfyui.errors import (
     JobFaultError,
     OutputUnreadableError,
     PromptReleasedError,
+    WorkerFaultError,
     WorkerOutOfMemoryError,
     WorkerRefusedError,
     WorkflowPartlyInvalidError,
@@ -98,6 +99,10 @@ class PromptRun:
                 return await self._run(box, sink, report, resume=resume)
             except asyncio.CancelledError:
                 await self._leave_cancelled()
+                raise
+            except WorkerFaultError as exc:
+                if self._released:
+                    raise PromptReleasedError(self._prompt.prompt_id) from exc
                 raise
             finally:
                 self._leave()
