@@ -51,7 +51,8 @@ def decide(prompt: str, asked: Mapping[str, object]) -> dict[str, object]:
     """
     rng = Random(stream_seed(prompt, int(str(asked["seed"])), "taste"))
     words = split_words(prompt)
-    wishes = ranked(words, "genres")
+    named = tuple(word for word in words if word in GENRES)
+    wishes = named or ranked(words, "genres")
     genre = asked["genre"] or (wishes[0] if wishes else rng.choice(_PLAIN_GENRES))
     lights = ranked(words, "modes")
     is_dark = lights[0] == "minor" if lights else rng.random() < 0.3

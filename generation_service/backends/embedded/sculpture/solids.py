@@ -114,7 +114,7 @@ def rope(line: Sequence[Spot3], start: float, end: float, segments: int) -> Soli
     body = (knots[:, None] + ring * radius).reshape(-1, 3)
     first = np.repeat((knots[0] - along[0] * start * 0.6)[None], segments, axis=0)
     last = np.repeat((knots[-1] + along[-1] * end * 0.6)[None], segments, axis=0)
-    return smooth(np.vstack([first, body, last]), _woven(len(knots) + 2, segments, flip=True))
+    return smooth(np.vstack([first, body, last]), _woven(len(knots) + 2, segments))
 
 
 def ring(radius: float, thickness: float, segments: int) -> Solid:
@@ -174,14 +174,14 @@ def _area(outline: Points) -> float:
     return float(np.sum(_cross2(outline, np.roll(outline, -1, axis=0)))) / 2
 
 
-def _woven(rows: int, segments: int, *, flip: bool = False) -> Faces:
+def _woven(rows: int, segments: int) -> Faces:
     """Triangles between rings of corners that lie one above the other."""
     row = np.arange(rows - 1)[:, None] * segments
     here = np.arange(segments)[None, :]
     after = (here + 1) % segments
     a, b, c, d = row + here, row + after, row + segments + here, row + segments + after
     faces = np.stack([np.stack([a, c, b], axis=-1), np.stack([b, c, d], axis=-1)])
-    return np.asarray(faces.reshape(-1, 3)[:, :: -1 if flip else 1])
+    return np.asarray(faces.reshape(-1, 3))
 
 
 def _halved(quads: Sequence[tuple[int, int, int, int]]) -> Faces:
