@@ -18,6 +18,7 @@ from generation_service.backends.interface import AttemptFailedError
 from generation_service.queue.attempts import Attempt, WorkerHungError
 from generation_service.queue.jobs import Finished, JobState, Output, Queued, RunFacts, Started
 from generation_service.queue.journal import JournalError
+from generation_service.queue.pool import WORKER_REMOVED
 from generation_service.queue.turns import Turns
 from servicekit.context import detached
 
@@ -296,6 +297,8 @@ class Dispatcher:
             self._blame(seat, failure)
         elif seat is not None:
             seat.succeeded()
+        if failure.reason == WORKER_REMOVED:
+            entry.attempt -= 1  # nobody's fault: it does not count
         if failure.worth_retrying and entry.attempt < self._limits.attempts:
             await self._try_again(entry)
             return
@@ -307,7 +310,7 @@ class Dispatcher:
         self.conclude(entry, Ending(state, failure.reason, failure.message, failure.detail))
 
     def _blame(self, seat: Seat, failure: AttemptFailedError) -> None:
-        if failure.reason != "WORKER_REMOVED" and seat.failed(failure):
+        if failure.reason != WORKER_REMOVED and seat.failed(failure):
             log.warning("worker_quarantined", worker=seat.name, reason=failure.reason)
 
     async def _try_again(self, entry: Entry) -> None:

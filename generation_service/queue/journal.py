@@ -37,6 +37,7 @@ PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
+PRAGMA secure_delete = ON;
 PRAGMA journal_size_limit = 4194304;
 CREATE TABLE IF NOT EXISTS job (
     job_id TEXT PRIMARY KEY,
@@ -107,12 +108,13 @@ class JournalError(InternalError):
 class JobJournal:
     """Notes about jobs, workers and the queue."""
 
-    def __init__(self, path: Path, *, remembered: int = 1000) -> None:
+    def __init__(self, path: Path, *, remembered: int = 1000, lock_seconds: float = 5.0) -> None:
         """Open or make the file; nobody else may use it meanwhile.
 
         Args:
             path: Of the SQLite file; its folder is made.
             remembered: Ended jobs that are kept.
+            lock_seconds: How long another process may take to let go of it.
 
         Raises:
             ConfigurationError: Another process uses the file, or it is none of ours.
@@ -121,7 +123,9 @@ class JobJournal:
         self._remembered = remembered
         self._ended = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="job-journal")
-        self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._base = sqlite3.connect(
+            path, timeout=lock_seconds, check_same_thread=False, isolation_level=None
+        )
         try:
             self._base.executescript(_SCHEMA)
             self._compact()

@@ -141,8 +141,7 @@ class LocalJobQueue:
                     return
                 if self._closing.is_set():
                     raise QueueClosedError
-                if seen >= entry.count:
-                    await changed.wait()
+                await changed.wait()
         finally:
             entry.watchers -= 1
             entry.caller_left |= observer is None

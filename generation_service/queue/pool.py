@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+WORKER_REMOVED = "WORKER_REMOVED"
+"""Why a job was taken away from a worker that goes."""
+
 
 class WorkerPool:
     """The workers of a queue. `start` it before use, `close` it after."""
@@ -154,7 +157,7 @@ class WorkerPool:
         await self._journal.note_worker(WorkerNote(seat.note_key, "removed"))
         if seat.running is not None and at_once:
             gone = AttemptFailedError(
-                "WORKER_REMOVED", "The worker was removed.", worth_retrying=True
+                WORKER_REMOVED, "The worker was removed.", worth_retrying=True
             )
             self._abandon(seat.running, gone)
         await self.released(seat)
