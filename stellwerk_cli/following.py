@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from servicekit.errors import Code, RemoteError
 from stellwerk.tracker.v1 import execution_pb2 as record_pb2
 from stellwerk_cli.exits import Exit
-from stellwerk_cli.outputs import output_path
+from stellwerk_cli.outputs import MARKED_BESIDE, mark_path, output_path
 from stellwerk_client.errors import DownloadBrokenError
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class Server(Protocol):
 
     async def save_media(self, execution_id: str, item_id: str, to: Path) -> object:
         """Save the file of an item, whole or not at all."""
+
+    async def save_mark(self, execution_id: str, item_id: str, to: Path) -> bool:
+        """Save the mark beside the file of an item, if it has one."""
 
 
 @dataclass
@@ -218,6 +221,9 @@ class Follower:
             return
         try:
             await self._server.save_media(following.execution_id, output.item_id, path)
+            if output.media.mime_type in MARKED_BESIDE:
+                beside = mark_path(path)
+                await self._server.save_mark(following.execution_id, output.item_id, beside)
         except (RemoteError, DownloadBrokenError) as exc:
             # The run itself is not at fault: it goes on, and the file can be fetched later.
             fault = exc.message if isinstance(exc, RemoteError) else str(exc)

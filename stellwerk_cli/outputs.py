@@ -17,16 +17,24 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _MAX_NAME = 80
 _SUFFIXES = {
+    "application/json": ".json",
+    "audio/flac": ".flac",
+    "audio/mp4": ".m4a",
     "audio/mpeg": ".mp3",
+    "audio/ogg": ".ogg",
     "audio/wav": ".wav",
     "image/gif": ".gif",
     "image/jpeg": ".jpg",
     "image/png": ".png",
     "image/webp": ".webp",
     "model/gltf-binary": ".glb",
+    "text/plain": ".txt",
     "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
     "video/webm": ".webm",
 }
+MARKED_BESIDE = frozenset({"audio/ogg", "model/gltf-binary", "video/webm"})
+"""Kinds of files in which C2PA has no place for a mark."""
 
 
 def safe_name(text: str) -> str:
@@ -39,3 +47,8 @@ def output_path(folder: Path, execution_id: str, output: Output) -> Path:
     suffix = _SUFFIXES.get(output.media.mime_type, ".bin")
     name = f"{output.loop_iteration:02d}-{safe_name(output.output_config)}{suffix}"
     return folder.resolve() / safe_name(execution_id) / name
+
+
+def mark_path(path: Path) -> Path:
+    """Return where the mark of a file that carries none inside is saved, and looked for."""
+    return path.with_name(path.name + ".c2pa")

@@ -207,6 +207,40 @@ class StellwerkClient:
             await asyncio.to_thread(file.commit)
         return first.media
 
+    async def save_mark(self, execution_id: str, item_id: str, to: Path) -> bool:
+        """Save the mark beside an item's file, which its format cannot carry inside, such as GLB.
+
+        Args:
+            execution_id: The execution.
+            item_id: The item.
+            to: The file to write, by custom that of the item with `.c2pa` behind its name.
+
+        Returns:
+            Whether there is one.
+
+        Raises:
+            DownloadBrokenError: Not all of it arrived.
+            OSError: It cannot be written.
+        """
+        stub = await self._connections.generation()
+        size = -1
+        with PartFile(to) as file:
+            download = transfers.download(stub, execution_id, item_id, manifest=True)
+            try:
+                async with aclosing(download) as pieces:
+                    async for piece in pieces:
+                        if piece.HasField("delivery"):
+                            size = piece.delivery.size_bytes
+                        await asyncio.to_thread(file.write, piece.data)
+            except StellwerkError as exc:
+                if exc.reason == "MANIFEST_UNAVAILABLE":
+                    return False
+                raise
+            if file.size_bytes != size:
+                raise DownloadBrokenError(f"{to.name} arrived damaged; try again")
+            await asyncio.to_thread(file.commit)
+        return True
+
     async def list_executions(
         self,
         *,

@@ -44,11 +44,13 @@ async def responses(call: Any, _: type[T]) -> AsyncGenerator[T]:
 
 
 async def download(
-    stub: GenerationServiceAsyncStub, execution_id: str, item_id: str
+    stub: GenerationServiceAsyncStub, execution_id: str, item_id: str, *, manifest: bool = False
 ) -> AsyncGenerator[generation_pb2.ReadMediaResponse]:
-    """Yield the pieces of an item's file; the first names the file."""
+    """Yield the pieces of an item's file, or of the mark beside it; the first names the file."""
     item = generation_pb2.ItemKey(execution_id=execution_id, item_id=item_id)
-    request = generation_pb2.ReadMediaRequest(key=generation_pb2.MediaKey(item=item))
+    request = generation_pb2.ReadMediaRequest(
+        key=generation_pb2.MediaKey(item=item), manifest=manifest
+    )
     patience = Patience()
     while True:
         call = stub.ReadMedia(request, timeout=TRANSFER_SECONDS)

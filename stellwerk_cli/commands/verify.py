@@ -19,9 +19,9 @@ from stellwerk_cli.commands.up import DEFAULT_DATA
 from stellwerk_cli.console import complain, say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from stellwerk_cli.outputs import mark_path
 
 MAX_BYTES = 1024 * 1024 * 1024
-_BESIDE = ".c2pa"
 _AUTHORITY = Path("marking/authority.pem")
 _SOURCES = {
     "trainedAlgorithmicMedia": "made by a machine: a model that was trained on samples",
@@ -59,7 +59,7 @@ def verify(
     """Say who made a file with what, and whether it was changed since; exit code 1 if it was, or
     if it has no mark.
     """
-    beside = manifest or _found(file.with_name(file.name + _BESIDE))
+    beside = manifest or _found(mark_path(file))
     known = authority or _found(data / _AUTHORITY)
     try:
         told = read_provenance(

@@ -41,6 +41,7 @@ class Deployment:
         media: Bytes of the one item's file.
         media_sha256: The hash that it claims; None = the true one.
         marked_size: The size that it claims for a file with a mark in it; None = it has none.
+        manifest: The mark beside the file; empty: there is none.
         export: Bytes of every export.
         config_ids: Ids of its configs.
         breaks: How many of the next transfers break after one piece.
@@ -58,6 +59,7 @@ class Deployment:
     media: bytes = b"picture" * 1_000
     media_sha256: str | None = None
     marked_size: int | None = None
+    manifest: bytes = b""
     export: bytes = b"0123456789" * 1_000
     config_ids: tuple[str, ...] = ("bauhaus", "dada", "overdrive", "passthrough", "stillepost")
     breaks: int = 0
@@ -127,6 +129,13 @@ class Deployment:
         """Stream the one file."""
         if request.key.item.item_id != "picture":
             raise NotFoundError("MEDIA_NOT_FOUND", "There is no such file.")
+        if request.manifest:
+            if not self.manifest:
+                raise InvalidArgumentError("MANIFEST_UNAVAILABLE", "It has no mark beside it.")
+            size = self.marked_size or len(self.manifest)
+            delivery = generation_pb2.MediaDelivery(size_bytes=size)
+            yield generation_pb2.ReadMediaResponse(data=self.manifest, delivery=delivery)
+            return
         self.offsets.append(request.offset)
         first = generation_pb2.ReadMediaResponse(media=self._ref(self.media))
         if self.marked_size is not None:

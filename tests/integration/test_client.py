@@ -185,6 +185,22 @@ class TestMedia:
         with pytest.raises(DownloadBrokenError):
             await client.save_media("e", "picture", tmp_path / "cut.png")
 
+    async def test_a_mark_beside_a_file_is_saved_if_there_is_one(
+        self, client: StellwerkClient, deployment: Deployment, tmp_path: Path
+    ) -> None:
+        """A model has one, a picture none; half of one is thrown away."""
+        file = tmp_path / "cat.glb.c2pa"
+        assert not await client.save_mark("e", "picture", file)
+        deployment.manifest = b"manifest"
+        assert await client.save_mark("e", "picture", file)
+        assert file.read_bytes() == b"manifest"
+        deployment.marked_size = 100
+        with pytest.raises(DownloadBrokenError):
+            await client.save_mark("e", "picture", tmp_path / "dog.glb.c2pa")
+        with pytest.raises(StellwerkError, match="MEDIA_NOT_FOUND"):
+            await client.save_mark("e", "other", tmp_path / "dog.glb.c2pa")
+        assert names_in(tmp_path) == ["cat.glb.c2pa"]
+
     async def test_a_file_that_is_not_mine_is_not_found(
         self, client: StellwerkClient, tmp_path: Path
     ) -> None:
