@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import trimesh
@@ -32,8 +32,16 @@ def to_glb(pieces: list[Painted]) -> bytes:
     for name, solids in by_colour.items():
         scene.add_geometry(_mesh(name, solids), node_name=name, geom_name=name)
     # trimesh ships types, but none for these.
-    data: bytes = scene.export(file_type="glb", include_normals=True)  # type: ignore[no-untyped-call]
+    data: bytes = scene.export(  # type: ignore[no-untyped-call]
+        file_type="glb", include_normals=True, tree_postprocessor=_tidy
+    )
     return data
+
+
+def _tidy(tree: dict[str, Any]) -> None:
+    """No empty extras, which the media store would take out, changing the file."""
+    for mesh in tree["meshes"]:
+        mesh.pop("extras", None)
 
 
 def _mesh(name: str, solids: list[Solid]) -> trimesh.Trimesh:
