@@ -20,6 +20,7 @@ def compose(stage: Stage) -> None:
     x, y = stage.width * rng.uniform(0.46, 0.54), stage.height * rng.uniform(0.46, 0.54)
     _rays(stage, x, y)
     _wreath(stage, x, y)
+    _corners(stage)
     _hub(stage, x, y)
 
 
@@ -82,6 +83,10 @@ def _wreath(stage: Stage, x: float, y: float) -> None:
                 lift=1.1,
                 rank=i,
             )
+
+
+def _corners(stage: Stage) -> None:
+    palette = stage.palette
     for i in range(4):
         corner_x, corner_y = (0.0 if i % 2 else stage.width), (0.0 if i < 2 else stage.height)
         stage.cue("float", y=0.9, pivot=(corner_x, corner_y))
