@@ -139,7 +139,11 @@ class Delivery:
                 async with self._slots:
                     data = b"".join([piece async for piece in self._store.read(media.uri, 0)])
                     await self._store.write(key, await asyncio.to_thread(make, data))
+                # An erasure takes the file first and then what is derived from it. If it came
+                # between our reading and writing, what we have just written must go as well.
+                if await self._store.size(media.uri) is None:
+                    await self._store.delete(key)
                 size = await self._store.size(key)
-        if size is None:  # erased meanwhile
+        if size is None:
             raise MediaNotFoundError
         return size

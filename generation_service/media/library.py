@@ -142,8 +142,9 @@ class MediaLibrary:
         """
         data = await self._received(chunks)
         async with self._cleaning:
-            clean = await asyncio.to_thread(clean_picture, data, self._rules.uploads)
-        media = described(clean, known_kind(clean), plain_name(filename))
+            clean, media = await asyncio.to_thread(
+                _clean_upload, data, plain_name(filename), self._rules.uploads
+            )
         await self._shelf.keep(media, clean, lambda: self._ledger.note_upload(media, owner))
         return media
 
@@ -320,6 +321,12 @@ def _clean_made(data: bytes, filename: str, limits: MadeLimits) -> tuple[bytes, 
     check_made(data, kind, limits)
     clean = strip(data, kind)
     return clean, described(clean, kind, filename)
+
+
+def _clean_upload(data: bytes, filename: str, limits: UploadLimits) -> tuple[bytes, StoredMedia]:
+    """A person's picture encoded anew, and its description. Blocking."""
+    clean = clean_picture(data, limits)
+    return clean, described(clean, known_kind(clean), filename)
 
 
 def _missing(message: str) -> InvalidArgumentError:

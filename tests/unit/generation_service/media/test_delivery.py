@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 import sqlite3
 import struct
 import zlib
@@ -293,6 +294,30 @@ async def test_keeping_and_erasing_the_same_bytes_at_once_loses_nothing(
 
     await asyncio.gather(*(make_and_erase(n) for n in range(2, 12)), released(library, plain_png()))
     assert await read(library)
+
+
+async def test_an_erasure_while_a_file_is_marked_leaves_nothing(
+    tmp_path: Path, marker: Marker
+) -> None:
+    """What was just being made from the file does not outlive it."""
+
+    class SlowStore(FolderMediaStore):
+        async def write(self, key: str, data: bytes) -> None:
+            if key.startswith("derived/"):
+                await shared.erase(MediaName("e1"), SERVICE)
+            await super().write(key, data)
+
+    async with opened(tmp_path, SlowStore(tmp_path), marker) as shared:
+        await released(shared, plain_png())
+        with pytest.raises(MediaNotFoundError):
+            await read(shared)
+    left = [
+        name
+        for kind in ("media", "derived")
+        for *_, names in os.walk(tmp_path / kind)
+        for name in names
+    ]
+    assert left == []
 
 
 async def test_an_interrupted_erasure_is_finished_at_the_next_start(
