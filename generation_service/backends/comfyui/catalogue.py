@@ -41,9 +41,14 @@ class InputSpec:
     choices: tuple[Any, ...] | None = None
 
     @property
-    def takes_literal(self) -> bool:
-        """Whether a value may be written there; else it must be a link."""
-        return (self.kind in _LITERALS and not self.options.get("forceInput")) or self.is_open
+    def kinds(self) -> frozenset[str]:
+        """Its types, several where it is a union such as "FLOAT,INT"."""
+        return frozenset(self.kind.split(","))
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether it is known to take a value that is written there."""
+        return bool(self.kinds & _LITERALS) and not self.options.get("forceInput")
 
     @property
     def is_number(self) -> bool:
@@ -90,6 +95,18 @@ class NodeCatalogue:
     def names(self) -> frozenset[str]:
         """Every class that the worker has."""
         return frozenset(self._raw)
+
+    @cached_property
+    def linked_kinds(self) -> frozenset[str]:
+        """Types that some node gives; an input of another type must be some widget."""
+        classes = filter(None, map(self.get, self.names))
+        return frozenset(
+            kind
+            for node_class in classes
+            for output in node_class.outputs
+            if output is not None
+            for kind in output.split(",")
+        )
 
     def get(self, name: str) -> NodeClass | None:
         """Describe a class; None: the worker does not have it."""

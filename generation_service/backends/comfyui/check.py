@@ -144,13 +144,18 @@ class _Checker:
             return
         if isinstance(value, dict) and set(value) == {"__value__"}:
             value = value["__value__"]
-        if not spec.takes_literal:
+        if self._needs_link(spec):
             text = f"It needs a link to a node that gives {spec.kind}, not a value."
             self._fault(node_id, spec.name, text)
         elif spec.is_number:
             self._number(node_id, spec, value)
         elif spec.choices is not None and value not in spec.choices:
             self._choice(node_id, spec, value)
+
+    def _needs_link(self, spec: InputSpec) -> bool:
+        """Whether a value would pass the server's validation and fail when the node runs."""
+        known = spec.kinds <= self._catalogue.linked_kinds
+        return known and not spec.is_literal and not spec.is_open
 
     def _link(self, node_id: str, spec: InputSpec, link: list[Any]) -> None:
         source = self._class(link[0])
@@ -217,7 +222,7 @@ def _fits(given: str | None, spec: InputSpec) -> bool:
     """Whether an output may go into an input; types may be unions, as in "IMAGE,MASK"."""
     if given is None or spec.kind == COMBO or spec.is_open or ANY in (given, spec.kind):
         return True
-    return bool(set(given.split(",")) & set(spec.kind.split(",")))
+    return bool(set(given.split(",")) & spec.kinds)
 
 
 def _limit(spec: InputSpec, name: str) -> float | None:

@@ -110,7 +110,7 @@ class PromptTooLargeError(JobFaultError):
     """The graph is larger than what the worker takes."""
 
     REASON = "WORKFLOW_TOO_LARGE"
-    MESSAGE = "The recipe for this output is too large for the image server."
+    MESSAGE = "The recipe for this output is too large for the media server."
 
 
 class NodeFailedError(JobFaultError):
@@ -152,14 +152,14 @@ class UploadRefusedError(JobFaultError):
     """The worker did not take an input file."""
 
     REASON = "INPUT_REFUSED"
-    MESSAGE = "The image server did not take the uploaded file."
+    MESSAGE = "The media server did not take the uploaded file."
 
 
 class WorkerFaultError(ComfyUIError):
     """The worker is to blame: another one, or the same one later, may do it."""
 
     RETRY = True
-    MESSAGE = "The image server had a problem. It is being tried again."
+    MESSAGE = "The media server had a problem. Please try again later."
 
 
 class WorkerUnreachableError(WorkerFaultError):

@@ -28,7 +28,7 @@ from generation_service.backends.comfyui.workflow import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 LORAS = "loras"
 RANDOM = "random"
@@ -89,20 +89,7 @@ def bind(
     """
     given = {key: value for key, value in parameters.items() if value is not None}
     graph = copy.deepcopy({node_id: dict(node) for node_id, node in workflow.graph.items()})
-    applied: dict[str, Any] = {}
-    drawn: dict[str, int] = {}
-    for mapping in workflow.inputs:
-        inputs = graph[mapping.node_id]["inputs"]
-        value = _value(mapping, given)
-        if value is UNSET:
-            if not is_link(inputs[mapping.input_name]):
-                applied.setdefault(mapping.key, inputs[mapping.input_name])
-            continue
-        if value == RANDOM and value == mapping.default:
-            value = drawn.setdefault(mapping.key, draw())
-        value = _fitting(value, inputs[mapping.input_name])
-        applied[mapping.key] = value
-        inputs[mapping.input_name] = {"__value__": value} if isinstance(value, list) else value
+    applied = _write(graph, workflow.inputs, given, draw)
     if _add_loras(graph, workflow, given):
         applied[LORAS] = given[LORAS]
     return BoundWorkflow(
@@ -112,6 +99,32 @@ def bind(
         warnings=_unused(workflow, given),
         sha256=graph_sha256(graph),
     )
+
+
+def _write(
+    graph: dict[str, Any],
+    mappings: Sequence[InputMapping],
+    given: Mapping[str, Any],
+    draw: Callable[[], int],
+) -> dict[str, Any]:
+    """Write values where the mappings say; return those that hold, by parameter."""
+    applied: dict[str, Any] = {}
+    drawn: dict[str, int] = {}
+    for mapping in mappings:
+        inputs = graph[mapping.node_id]["inputs"]
+        value = _value(mapping, given)
+        if value is UNSET:
+            if not is_link(inputs[mapping.input_name]):
+                applied.setdefault(mapping.key, inputs[mapping.input_name])
+            continue
+        if value == RANDOM and value == mapping.default:
+            if mapping.key not in drawn:
+                drawn[mapping.key] = draw()
+            value = drawn[mapping.key]
+        value = _fitting(value, inputs[mapping.input_name])
+        applied[mapping.key] = value
+        inputs[mapping.input_name] = {"__value__": value} if isinstance(value, list) else value
+    return applied
 
 
 def models_of(graph: Graph) -> frozenset[str]:

@@ -104,15 +104,11 @@ def find_outputs(
     for wanted in declared:
         output = entry.outputs.get(wanted.node_id, {})
         reused = wanted.node_id in entry.cached_nodes
-        if wanted.output_type == TEXT:
-            words = list(_texts(output))
-            texts += [OutputText(wanted.node_id, text, reused) for text in words]
-            found_any = bool(words)
-        else:
-            places = _chosen(list(_files(output)), wanted)
-            files += [_found(len(files) + n, p, wanted, reused) for n, p in enumerate(places, 1)]
-            found_any = bool(places)
-        if not found_any:
+        words = list(_texts(output)) if wanted.output_type == TEXT else []
+        places = _chosen(list(_files(output)), wanted) if wanted.output_type != TEXT else []
+        texts += [OutputText(wanted.node_id, text, reused) for text in words]
+        files += [_found(len(files) + n, p, wanted, reused) for n, p in enumerate(places, 1)]
+        if not words and not places:
             missing.append(_missing(wanted, graph, output))
     if missing:
         reasons = [_blocked_fault(data) for data in blocked]

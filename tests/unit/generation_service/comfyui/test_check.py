@@ -164,6 +164,19 @@ def test_uploaded_files_are_not_known_beforehand(catalogue: NodeCatalogue) -> No
     assert check(catalogue, graph, "2").is_fine
 
 
+@pytest.mark.parametrize("value", [0.5, 1, {"camera": 1}])
+def test_widgets_of_other_kinds_take_values(value: Any) -> None:
+    """A union with a number takes one, and a type that no node gives must be a widget."""
+    inputs = {"a": ["FLOAT,INT", {}], "b": ["LOAD_3D", {}], "c": ["IMAGE", {}]}
+    info = {
+        "Uses": {"input": {"required": inputs}, "output": [], "output_node": True},
+        "Gives": {"input": {"required": {"n": ["INT", {}]}}, "output": ["IMAGE"]},
+    }
+    graph = {"1": node("Uses", a=1, b=value, c=value), "2": node("Gives", n=1)}
+    (fault,) = check(NodeCatalogue(info), graph, "1").faults
+    assert fault.input_name == "c"
+
+
 def test_strange_descriptions_are_read_liberally() -> None:
     """Custom nodes put anything into object_info; what cannot be read is not held against them."""
     info = {
