@@ -13,7 +13,6 @@ from tests.support import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.e2e.deployment import Deployment
     from tests.fakes.ollama import FakeOllama
@@ -67,17 +66,35 @@ def shared_deployment(
 @pytest.fixture
 async def served(shared_deployment: Deployment, ollama: FakeOllama) -> Deployment:
     """The shared deployment with all services serving, whatever a test before did to them."""
-
-    async def all_serve() -> bool:
-        addresses = [entry["address"] for entry in shared_deployment.run_file().values()]
-        return all([await check_serving(address) for address in addresses])
-
-    await eventually(all_serve, within_seconds=60)
+    await all_serve(shared_deployment)
     return shared_deployment
 
 
-@pytest.fixture
-def mortal(tmp_path: Path, local_models: dict[str, str]) -> Iterator[Deployment]:
-    """A deployment of one test that restarts nothing and asks the fake Ollama."""
-    with deployed(tmp_path, "--no-restart", environment=local_models) as deployment:
+@pytest.fixture(scope="session")
+def mortal_deployment(
+    tmp_path_factory: pytest.TempPathFactory, local_models: dict[str, str]
+) -> Iterator[Deployment]:
+    """A deployment that restarts nothing and asks the fake Ollama."""
+    folder = tmp_path_factory.mktemp("mortal")
+    with deployed(folder, "--no-restart", environment=local_models) as deployment:
+        deployment.remember()
         yield deployment
+        deployment.end_revived()
+
+
+@pytest.fixture
+async def mortal(mortal_deployment: Deployment, ollama: FakeOllama) -> Deployment:
+    """The deployment that restarts nothing; what a test before killed was started by hand."""
+    mortal_deployment.revive_the_dead()
+    await all_serve(mortal_deployment)
+    return mortal_deployment
+
+
+async def all_serve(deployment: Deployment) -> None:
+    """Wait until all services of a deployment serve."""
+
+    async def serve() -> bool:
+        addresses = [entry["address"] for entry in deployment.run_file().values()]
+        return all([await check_serving(address) for address in addresses])
+
+    await eventually(serve, within_seconds=60)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 START_SECONDS = 90.0
@@ -66,7 +66,9 @@ class Deployment:
     data: Path
     base_port: int
     process: subprocess.Popen[bytes]
-    environment: dict[str, str] = field(default_factory=dict)
+    starts: dict[str, tuple[list[str], dict[str, str], psutil.Process]] = field(
+        default_factory=dict
+    )
 
     @property
     def server(self) -> str:
@@ -141,21 +143,37 @@ class Deployment:
         checked: Json = record
         return checked
 
-    @contextlib.contextmanager
-    def revivable(self, service: str) -> Iterator[Callable[[], None]]:
-        """Remember how a service was started; yields a function that starts it once more."""
-        old = psutil.Process(self.pid(service))
-        command, environment = old.cmdline(), old.environ()
-        with contextlib.ExitStack() as revived:
+    def remember(self) -> None:
+        """Note how each service was started, so that it can be revived by hand."""
+        for service, entry in self.run_file().items():
+            process = psutil.Process(entry["pid"])
+            self.starts[service] = (process.cmdline(), process.environ(), process)
 
-            def revive() -> None:
-                log = (self.data / "logs" / f"{service}.log").open("ab")
-                with log:
-                    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-                revived.enter_context(process)
-                revived.callback(process.terminate)
+    def kill(self, service: str) -> None:
+        """Kill a service and wait for its end."""
+        process = self.starts[service][2]
+        process.kill()
+        process.wait(timeout=10)
 
-            yield revive
+    def revive(self, service: str) -> None:
+        """Start a service once more, as `up` had started it."""
+        command, environment, _ = self.starts[service]
+        with (self.data / "logs" / f"{service}.log").open("ab") as log:
+            process = psutil.Popen(command, env=environment, stdout=log, stderr=log)
+        self.starts[service] = (command, environment, process)
+
+    def revive_the_dead(self) -> None:
+        """Start again whatever does not run."""
+        for service, (_, _, process) in list(self.starts.items()):
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                self.revive(service)
+
+    def end_revived(self) -> None:
+        """End what was started by hand, which `up` knows nothing of."""
+        for _, _, process in self.starts.values():
+            if isinstance(process, psutil.Popen):
+                with process:
+                    process.terminate()
 
     def stop(self) -> int:
         """Stop everything in order and return the exit code."""

@@ -36,7 +36,7 @@ async def test_safety_killed_fails_the_run_and_nothing_is_generated(
     mortal: Deployment, ollama: FakeOllama
 ) -> None:
     """Without safety a run ends FAILED with SAFETY_UNAVAILABLE before any model is asked."""
-    mortal.signal("safety", signal.SIGKILL)
+    mortal.kill("safety")
     result = finish(mortal)
     assert result.code == 4
     assert "SAFETY_UNAVAILABLE" in result.reasons()
@@ -56,7 +56,7 @@ async def test_safety_killed_during_a_run_lets_nothing_through(
         "run", "A red kite", "--config", "dada", "--level", "kids", "--json"
     ) as run:
         await eventually(lambda: ollama.requests, within_seconds=20)
-        mortal.signal("safety", signal.SIGKILL)
+        mortal.kill("safety")
         out, _ = run.communicate(timeout=60)
     assert run.returncode == 4
     assert b"SAFETY_UNAVAILABLE" in out
@@ -67,7 +67,7 @@ async def test_generation_killed_fails_the_run_with_a_reason(
     mortal: Deployment, ollama: FakeOllama
 ) -> None:
     """Without generation a run ends FAILED and says so; its record is complete."""
-    mortal.signal("generation", signal.SIGKILL)
+    mortal.kill("generation")
     result = finish(mortal)
     assert result.code == 4
     (reason,) = result.reasons()
@@ -82,20 +82,16 @@ async def test_tracker_killed_during_a_run_loses_no_item(
 ) -> None:
     """A run finishes without the tracker; once it is back no item is missing."""
     ollama.answer, ollama.token_delay_seconds = LONG_ANSWER, 0.02
-    with (
-        mortal.revivable("tracker") as revive,
-        mortal.started("run", *IDEA, "--json") as run,
-    ):
+    with mortal.started("run", *IDEA, "--json") as run:
         await eventually(lambda: len(ollama.requests) >= 2, within_seconds=20)
-        mortal.signal("tracker", signal.SIGKILL)
+        mortal.kill("tracker")
         out, err = run.communicate(timeout=60)
-        assert run.returncode == 0, err
-        execution_id = first_execution_id(out)
-        revive()
-        record = mortal.complete_record(execution_id)
-        assert_well_formed(record)
-        assert record["status"] == "completed"
-        assert len(items_of(record, "interception_iteration")) == 8
+    assert run.returncode == 0, err
+    mortal.revive("tracker")
+    record = mortal.complete_record(first_execution_id(out))
+    assert_well_formed(record)
+    assert record["status"] == "completed"
+    assert len(items_of(record, "interception_iteration")) == 8
 
 
 async def test_orchestrator_killed_during_a_run_keeps_what_was_recorded(

@@ -95,25 +95,22 @@ def test_service_that_cannot_start_is_named_with_its_reason(tmp_path: Path) -> N
     assert "SAFETY_LOG_LEVEL" in result.stderr
 
 
-async def test_sigterm_drains_and_leaves_nothing(
+async def test_killed_up_leaves_nothing_and_the_next_one_drains(
     tmp_path: Path, local_models: dict[str, str]
 ) -> None:
-    """SIGTERM ends `up` with code 0, every service in its order and no process left."""
-    with deployed(tmp_path, environment=local_models) as deployment:
-        children = psutil.Process(deployment.process.pid).children(recursive=True)
-        assert deployment.stop() == 0
-        stopped = [line.split()[0] for line in deployment.console if line.endswith("stopped")]
-        assert (stopped[0], stopped[-1]) == ("orchestrator", "tracker")
-        assert not [child for child in children if child.is_running()]
-
-
-async def test_killed_up_leaves_nothing(tmp_path: Path, local_models: dict[str, str]) -> None:
-    """SIGKILL to `up` ends the services too, and the folder can be served again."""
+    """SIGKILL to `up` ends the services too; SIGTERM to the next ends them in order, code 0."""
     with deployed(tmp_path, environment=local_models) as deployment:
         children = psutil.Process(deployment.process.pid).children(recursive=True)
         deployment.process.send_signal(signal.SIGKILL)
-        await eventually(
-            lambda: not [child for child in children if child.is_running()], within_seconds=30
-        )
+        await eventually(lambda: none_runs(children), within_seconds=30)
     with deployed(tmp_path, environment=local_models) as again:
-        assert again.run_file()
+        children = psutil.Process(again.process.pid).children(recursive=True)
+        assert again.stop() == 0
+        assert none_runs(children)
+        stopped = [line.split()[0] for line in again.console if line.endswith("stopped")]
+        assert (stopped[0], stopped[-1]) == ("orchestrator", "tracker")
+
+
+def none_runs(processes: list[psutil.Process]) -> bool:
+    """Tell whether all of some processes have ended."""
+    return not any(process.is_running() for process in processes)
