@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from generation_service.backends.comfyui.check import check_workflow
 from generation_service.backends.comfyui.client import ComfyUIWorker
 from generation_service.backends.comfyui.errors import (
     LoadTimedOutError,
@@ -338,3 +339,49 @@ async def test_broken_sink_is_not_hidden(worker: ComfyUIWorker) -> None:
 
     with pytest.raises(OSError, match="no space left"):
         await worker.run(prompt_of(picture_graph(), deadlines=PATIENT), FullDisk())
+
+
+async def test_orphan_is_ended_by_its_id(comfy: ComfyUIServer, worker: ComfyUIWorker) -> None:
+    """A prompt that nobody wants any more after a restart of the service is ended by its id."""
+    prompt = prompt_of(picture_graph(ProbeTick={"tag": 1, "ticks": 500, "tick_ms": 20}))
+    task = asyncio.create_task(worker.run(prompt, MemorySink()))
+    await eventually(lambda: comfy.run_count(prompt.prompt_id))
+    worker.release(prompt.prompt_id)
+    with pytest.raises(PromptReleasedError):
+        await task
+    await worker.cancel(prompt.prompt_id)
+    assert comfy.runs[-1].outcome == "execution_interrupted"
+    await eventually(lambda: not comfy.queue.history)
+
+
+async def test_prompt_runs_once_at_a_time(comfy: ComfyUIServer, worker: ComfyUIWorker) -> None:
+    """An id is never given twice, since the worker would run both."""
+    prompt = prompt_of(picture_graph(ProbeSleep={"tag": 1, "seconds": 0.2}))
+    task = asyncio.create_task(worker.run(prompt, MemorySink()))
+    await eventually(lambda: prompt.prompt_id in worker.running)
+    with pytest.raises(ValueError, match=prompt.prompt_id):
+        await worker.run(prompt, MemorySink())
+    await task
+    assert comfy.run_count(prompt.prompt_id) == 1
+
+
+async def test_worker_tells_about_itself(comfy: ComfyUIServer, worker: ComfyUIWorker) -> None:
+    """Version, memory and whether files hold prompts; what it runs; which nodes it has."""
+    stats = await worker.stats()
+    assert stats.version.startswith("0.")
+    assert stats.vram_total_bytes >= stats.vram_free_bytes > 0
+    assert (await worker.queue()).running == ()
+    prompt = prompt_of(sampler_graph(), "9")
+    catalogue = await worker.catalogue()
+    assert check_workflow(prompt.workflow, catalogue).is_fine
+    await worker.free()
+    assert comfy.requests[-1].json == {"unload_models": True, "free_memory": True}
+
+
+async def test_seed_of_64_bits_arrives_exactly(comfy: ComfyUIServer, worker: ComfyUIWorker) -> None:
+    """The largest seed is in the worker's graph as it was asked for."""
+    graph = sampler_graph(1)
+    graph["3"]["inputs"]["seed"] = 2**64 - 1
+    await worker.run(prompt_of(graph, "9"), MemorySink())
+    posted = next(each.json for each in comfy.requests if each.path == "/prompt")
+    assert posted["prompt"]["3"]["inputs"]["seed"] == 2**64 - 1
