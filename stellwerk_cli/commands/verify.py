@@ -60,9 +60,19 @@ def verify(
     if it has no mark.
     """
     beside = manifest or _found(mark_path(file))
-    known = authority or _found(data / _AUTHORITY)
+    told = _told(file, beside, authority or _found(data / _AUTHORITY))
+    if as_json:
+        say(json.dumps(asdict(told), ensure_ascii=False))
+    else:
+        for line in _lines(file, told):
+            say(line)
+    if told.verdict in (Verdict.CHANGED, Verdict.UNMARKED):
+        raise typer.Exit(Exit.FAULTS)
+
+
+def _told(file: Path, beside: Path | None, known: Path | None) -> Provenance:
     try:
-        told = read_provenance(
+        return read_provenance(
             _read(file),
             manifest=_read(beside) if beside else None,
             authorities=_read(known) if known else b"",
@@ -73,13 +83,6 @@ def verify(
     except ValueError as exc:
         complain(f"{known} holds no certificates in PEM.")
         raise typer.Exit(Exit.USAGE) from exc
-    if as_json:
-        say(json.dumps(asdict(told), ensure_ascii=False))
-    else:
-        for line in _lines(file, told):
-            say(line)
-    if told.verdict in (Verdict.CHANGED, Verdict.UNMARKED):
-        raise typer.Exit(Exit.FAULTS)
 
 
 def _found(path: Path) -> Path | None:
