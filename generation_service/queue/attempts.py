@@ -84,6 +84,9 @@ class Attempt:
         Raises:
             WorkerHungError: The worker does not end it.
         """
+        if self._seat.dead:  # it is ended when the worker is back
+            self._seat.leftovers.add(self._attempt_id)
+            return
         try:
             async with asyncio.timeout(self._limits.cancel_seconds):
                 await self._seat.driver.cancel(self._attempt_id)

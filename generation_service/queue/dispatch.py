@@ -107,7 +107,8 @@ class Dispatcher:
     async def close(self) -> None:
         """Let go of what runs, without ending it, and write down what has ended."""
         for seat in self._pool.seats:
-            seat.driver.release()
+            if seat.running is not None:
+                seat.driver.release(seat.running.attempt_id)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -130,9 +131,13 @@ class Dispatcher:
 
     def abandon(self, entry: Entry, why: AttemptFailedError) -> None:
         """Take a job away from a worker that has died or goes."""
-        if entry.work is not None and entry.state is JobState.RUNNING:
-            entry.abandoned = why
-            entry.work.cancel()
+        if entry.work is None or entry.state is not JobState.RUNNING:
+            return
+        for seat in self._pool.seats:
+            if seat.running is entry and seat.dead:  # there is nobody who could end it
+                seat.driver.release(entry.attempt_id)
+        entry.abandoned = why
+        entry.work.cancel()
 
     def conclude(self, entry: Entry, ending: Ending) -> None:
         """End a job, wherever it is. One that has ended already stays as it is."""

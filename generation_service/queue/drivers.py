@@ -118,8 +118,8 @@ class WorkerDriver(Protocol):
     async def forget(self, attempt_id: str) -> None:
         """Clear what the worker keeps of an attempt whose results are stored. Never fails."""
 
-    def release(self) -> None:
-        """Let go of all attempts: what runs elsewhere goes on when the calls are cancelled."""
+    def release(self, attempt_id: str) -> None:
+        """Let go of an attempt: cancelling its call will not end it where it runs."""
 
     async def close(self) -> None:
         """Let go of connections; what runs elsewhere goes on."""

@@ -134,9 +134,12 @@ class LocalJobQueue:
         try:
             while True:
                 changed = entry.changed
-                for event in [e for e in entry.events if e.sequence_number > seen]:
+                news = [event for event in entry.events if event.sequence_number > seen]
+                for event in news:
                     seen = event.sequence_number
                     yield event
+                if news:
+                    continue  # more may have happened while the watcher was busy with these
                 if entry.ends:
                     return
                 if self._closing.is_set():

@@ -116,10 +116,9 @@ class ComfyUIDriver:
     async def forget(self, attempt_id: str) -> None:
         """The client has had the entry deleted once its files were fetched."""
 
-    def release(self) -> None:
+    def release(self, attempt_id: str) -> None:
         """See `WorkerDriver.release`."""
-        for prompt_id in self._worker.running:
-            self._worker.release(prompt_id)
+        self._worker.release(attempt_id)
 
     async def close(self) -> None:
         """See `WorkerDriver.close`."""

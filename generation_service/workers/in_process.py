@@ -60,7 +60,7 @@ class InProcessDriver:
     async def forget(self, attempt_id: str) -> None:
         """Nothing is kept."""
 
-    def release(self) -> None:
+    def release(self, attempt_id: str) -> None:
         """What runs here ends with this process."""
 
     async def close(self) -> None:

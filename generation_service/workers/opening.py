@@ -19,7 +19,7 @@ from generation_service.workers.settings import (
 from servicekit.settings import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from generation_service.backends.interface import MediaBackend
@@ -35,6 +35,8 @@ def make_pool(
     embedded: MediaBackend,
     read_input: Callable[[str], Awaitable[bytes]],
     journal: JobJournal,
+    *,
+    others: Sequence[WorkerDriver] = (),
 ) -> WorkerPool:
     """Make the pool of all workers that the settings name.
 
@@ -43,6 +45,7 @@ def make_pool(
         embedded: Makes things within this service.
         read_input: Reads a file of the media store by its hash.
         journal: Keeps what was said about workers by RPC.
+        others: Workers of other backends.
 
     Raises:
         ConfigurationError: An address of the settings is none.
@@ -57,6 +60,7 @@ def make_pool(
     drivers: list[WorkerDriver] = [
         InProcessDriver(f"{embedded.name}-{number}", embedded) for number in slots
     ]
+    drivers += others
     try:
         drivers += [connect(address) for address in comfyui_addresses(settings)]
     except AddressInvalidError as exc:

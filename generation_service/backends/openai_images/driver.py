@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class OpenAIImagesDriver:
     """Does jobs at the service, one at a time; see `WorkerDriver`."""
 
+    grace_seconds = 5.0
+    """The backend ends a job by itself, and its word says more than the queue's."""
+
     def __init__(self, name: str, backend: OpenAIImagesBackend, *, address: str = "") -> None:
         """Build the place.
 
@@ -62,6 +65,9 @@ class OpenAIImagesDriver:
 
     async def forget(self, attempt_id: str) -> None:
         """Nothing of ours is kept there that could be deleted."""
+
+    def release(self, attempt_id: str) -> None:
+        """There is nothing elsewhere that would go on."""
 
     async def close(self) -> None:
         """The backend is its owner's to close."""

@@ -397,3 +397,17 @@ async def test_what_workers_lack_is_named() -> None:
         for _ in range(4):
             await follow(queue, await queue.submit(job(prompt="hologram")))
         assert {name for made, name in bench.begun if made.plan.prompt == "hologram"} == {"rich"}
+
+
+async def test_a_slow_watcher_misses_no_end() -> None:
+    """What happens while a watcher is busy with an event comes after it."""
+    bench = Bench()
+    async with queueing(bench) as queue:
+        job_id = await queue.submit(job())
+        await eventually(lambda: bench.begun)
+        async with aclosing(queue.watch(job_id, observer=person())) as events:
+            await anext(events)
+            bench.permits.release()
+            await eventually(lambda: queue.get(job_id, person()).outputs)
+            rest = [event.happening async for event in events]
+        assert end_of(rest).state is JobState.DONE

@@ -123,7 +123,7 @@ class ScriptedWorker:
     async def forget(self, attempt_id: str) -> None:
         self.bench.forgotten.append(attempt_id)
 
-    def release(self) -> None:
+    def release(self, attempt_id: str) -> None:
         """What runs goes on: `present` keeps it."""
 
     async def close(self) -> None:
