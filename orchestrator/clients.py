@@ -273,19 +273,22 @@ class TrackerClient:
             )
 
     async def watch(
-        self, execution_id: str
+        self, execution_id: str, after_position: int, max_wait_seconds: float
     ) -> AsyncGenerator[tracker_pb2.WatchItemsResponse, None]:
-        """Stream stored items, then new ones.
+        """Stream stored items after a position, then new ones, until none comes for a while.
 
         Raises:
             NotFoundError: EXECUTION_NOT_FOUND.
             UnavailableError: TRACKER_UNAVAILABLE.
         """
-        with _tracker_failures():
-            call = self._stub.WatchItems(tracker_pb2.WatchItemsRequest(execution_id=execution_id))
-            with ending(call):
-                async for response in call:
-                    yield response
+        request = tracker_pb2.WatchItemsRequest(
+            execution_id=execution_id,
+            after_position=after_position,
+            max_wait_duration=words.duration(max_wait_seconds),
+        )
+        with _tracker_failures(), ending(self._stub.WatchItems(request)) as call:
+            async for response in call:
+                yield response
 
 
 @contextmanager

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 UNFINISHED = frozenset(
     {execution_pb2.EXECUTION_STATE_RUNNING, execution_pb2.EXECUTION_STATE_AWAITING_EDIT}
 )
+LOOK_SECONDS = 2.0
+"""How often the state of an execution that nobody adds to is looked at."""
+
 Token = tuple[int, int]
 
 
@@ -51,16 +54,19 @@ async def past_events(
         event_time=record.summary.start_time,
         snapshot=event_pb2.Snapshot(execution=_execution(record)),
     )
-    if record.summary.state in UNFINISHED:
-        async with aclosing(tracker.watch(execution_id)) as watching:
-            async for stored in watching:
-                if _token(stored.item) > after:
-                    yield _item_event(stored.item)
-        record = (await tracker.get(execution_id)).record
-    else:
+    if record.summary.state not in UNFINISHED:
         for item in record.items:
             if _token(item) > after:
                 yield _item_event(item)
+    position = 0
+    # Somebody else runs it, or has died: then no item comes, and its lease ends some time.
+    while record.summary.state in UNFINISHED:
+        async with aclosing(tracker.watch(execution_id, position, LOOK_SECONDS)) as watching:
+            async for stored in watching:
+                position = stored.position
+                if _token(stored.item) > after:
+                    yield _item_event(stored.item)
+        record = (await tracker.get(execution_id)).record
     yield _end_event(record)
 
 

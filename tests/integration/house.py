@@ -89,13 +89,20 @@ def item_types(record: execution_pb2.ExecutionRecord) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def open_house(
-    folder: Path, ollama_url: str, **orchestrator_settings: Any
+    folder: Path, ollama_url: str, *, lease_seconds: float = 30.0, **orchestrator_settings: Any
 ) -> AsyncIterator[House]:
     """Start the four services on free ports; their data go below `folder`."""
     local: dict[str, Any] = {"listen_address": "127.0.0.1:0", "grace_seconds": 2.0}
     async with contextlib.AsyncExitStack() as running:
         tracking = await running.enter_async_context(
-            start_server(*_with(tracker, TrackerSettings(data_dir=folder, **local)))
+            start_server(
+                *_with(
+                    tracker,
+                    TrackerSettings(
+                        data_dir=folder, execution_lease_seconds=lease_seconds, **local
+                    ),
+                )
+            )
         )
         generating = await running.enter_async_context(
             start_server(

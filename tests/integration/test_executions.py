@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from orchestrator.configs import load_configs, render, shipped_configs_dir
+from orchestrator.journal import new_id
 from servicekit.errors import remote_error
 from servicekit.principals import Role, identity_metadata
 from stellwerk.common.v1 import types_pb2
@@ -383,3 +384,35 @@ async def test_a_learner_cannot_fill_the_house(tmp_path: Path, ollama: FakeOllam
         assert (await anext(aiter(other))).event.execution_id
         for call in [*calls, other]:
             call.cancel()
+
+
+async def test_watching_an_abandoned_run_ends_with_its_lease(
+    tmp_path: Path, ollama: FakeOllama
+) -> None:
+    """Whoever watches a run whose orchestrator died is told INTERRUPTED, and need not wait on."""
+    start = execution_pb2.ExecutionItem(
+        item_id=new_id(),
+        execution_id="abandoned",
+        epoch=1,
+        sequence_number=1,
+        item_type="pipeline_start",
+        metadata_json=b'{"config_name": "dada", "user_id": "local", "session_id": "local"}',
+    )
+    start.occur_time.GetCurrentTime()
+    async with open_house(tmp_path, ollama.url, lease_seconds=1.0) as house:
+        recording = house.tracker.RecordItems()
+        await recording.write(tracker_service_pb2.RecordItemsRequest(items=[start]))
+        ack = await recording.read()
+        assert isinstance(ack, tracker_service_pb2.RecordItemsResponse)
+        assert ack.accepted_count == 1
+        recording.cancel()
+        call = house.orchestrator.WatchExecution(
+            pb2.WatchExecutionRequest(execution_id="abandoned"), timeout=30
+        )
+        events = [response.event async for response in call]
+    assert [event.WhichOneof("event") for event in events] == [
+        "snapshot",
+        "item_recorded",
+        "state_changed",
+    ]
+    assert events[-1].state_changed.state == execution_pb2.EXECUTION_STATE_INTERRUPTED
