@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from generation_service.backends.embedded.backend import EmbeddedBackend
 from generation_service.backends.embedded.process import RenderPool
+from generation_service.backends.openai_images.settings import open_image_service
 from generation_service.inputs import InputFiles
 from generation_service.intake import Intake
 from generation_service.media.opening import open_library
@@ -23,9 +24,12 @@ from servicekit.principals import Role
 from stellwerk.generation.v1 import generation_service_pb2, generation_service_pb2_grpc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import grpc
 
     from generation_service.intake import Planner
+    from generation_service.queue.drivers import WorkerDriver
     from generation_service.servicer import TextAnswers
     from generation_service.settings import GenerationSettings
     from servicekit.server import Owned, Register, ServiceNames
@@ -66,11 +70,16 @@ async def add_generation(
         allowed_classes=allowed_classes(settings.node_classes_file, settings.models_file),
     )
     backends: dict[str, Planner] = {embedded.name: embedded, comfyui.name: comfyui}
+    places: Sequence[WorkerDriver] = ()
+    if opened := open_image_service(settings):
+        images, places = opened
+        owned.push_async_callback(images.close)
+        backends[images.name] = images
     limits = queue_limits(settings)
     journal = JobJournal(settings.data_dir / "jobs.sqlite3", remembered=limits.remembered)
     owned.push_async_callback(journal.close)
     inputs = InputFiles(library)
-    pool = make_pool(settings, embedded, inputs.read, journal)
+    pool = make_pool(settings, embedded, inputs.read, journal, others=places)
     queue = LocalJobQueue(pool, LibraryKeeper(library), journal, limits)
     await owned.enter_async_context(queue)
     owned.before_stop(queue.stop_watching)
