@@ -38,21 +38,25 @@ class WorkerPool:
         connect: Callable[[str], WorkerDriver],
         journal: JobJournal,
         health: HealthLimits,
+        *,
+        built_in: Iterable[WorkerDriver] = (),
     ) -> None:
-        """Build the pool.
+        """Build the pool; it closes all drivers.
 
         Args:
-            drivers: The workers of the settings; the pool closes them.
+            drivers: The workers that the settings name by their addresses.
             connect: Makes a worker from an address that was given by RPC. Raises
                 AddressInvalidError.
             journal: Keeps what was said about workers by RPC.
             health: When a worker counts as ill.
+            built_in: Workers that are part of this service and cannot be removed.
         """
         self._connect = connect
         self._journal = journal
         self._health = health
         self._seats: dict[str, Seat] = {}
         self._configured = list(drivers)
+        self._built_in = list(built_in)
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._changed: Callable[[], None] = lambda: None
         self._abandon: Callable[[Entry, AttemptFailedError], None] = lambda *_: None
@@ -75,8 +79,11 @@ class WorkerPool:
         for note in notes.values():
             if note.presence == "added" and note.address not in known:
                 drivers.append(self._connect(note.address))
+        for driver in self._built_in:
+            drained = notes.get(driver.name, WorkerNote(driver.name)).draining
+            self._admit(driver, fixed=True).draining = drained
         for driver in drivers:
-            found = notes.get(driver.address or driver.name)
+            found = notes.get(driver.address)
             if found is not None and found.presence == "removed":
                 await driver.close()
                 continue
@@ -188,8 +195,8 @@ class WorkerPool:
             await seat.driver.close()
             log.info("worker_removed", worker=seat.name)
 
-    def _admit(self, driver: WorkerDriver) -> Seat:
-        seat = Seat(driver, self._health, fixed=not driver.address)
+    def _admit(self, driver: WorkerDriver, *, fixed: bool = False) -> Seat:
+        seat = Seat(driver, self._health, fixed=fixed)
         self._seats[driver.name] = seat
         watch = asyncio.create_task(self._look_after(seat), name=f"worker-{driver.name}")
         self._watches[driver.name] = watch

@@ -96,7 +96,7 @@ class Seat:
     @property
     def note_key(self) -> str:
         """What the journal knows it by."""
-        return self.driver.address or self.driver.name
+        return self.driver.name if self.fixed else self.driver.address
 
     @property
     def state(self) -> WorkerState:

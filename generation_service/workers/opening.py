@@ -57,15 +57,16 @@ def make_pool(
         return ComfyUIDriver(ComfyUIWorker(url), url, read_input, deadlines)
 
     slots = range(1, settings.worker_slots + 1)
-    drivers: list[WorkerDriver] = [
+    built_in: list[WorkerDriver] = [
         InProcessDriver(f"{embedded.name}-{number}", embedded) for number in slots
     ]
-    drivers += others
     try:
-        drivers += [connect(address) for address in comfyui_addresses(settings)]
+        drivers = [connect(address) for address in comfyui_addresses(settings)]
     except AddressInvalidError as exc:
         raise ConfigurationError(f"COMFYUI_WORKERS: {exc.message}") from exc
-    return WorkerPool(drivers, connect, journal, health_limits(settings))
+    return WorkerPool(
+        drivers, connect, journal, health_limits(settings), built_in=[*built_in, *others]
+    )
 
 
 def worker_url(address: str) -> str:

@@ -266,8 +266,7 @@ async def test_workers_come_and_go_and_stay_so(tmp_path: Path) -> None:
 async def test_a_slot_of_the_service_cannot_be_removed() -> None:
     """It can be drained instead."""
     worker = ScriptedWorker(Bench(free=True))
-    worker.address = ""
-    async with pooling([worker]) as (_, pool):
+    async with pooling([], built_in=[worker]) as (_, pool):
         with pytest.raises(WorkerFixedError):
             await pool.remove("w1", at_once=False)
         assert (await pool.drain("w1", draining=True)).draining

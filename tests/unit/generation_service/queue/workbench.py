@@ -165,6 +165,7 @@ async def pooling(
     path: Path = IN_MEMORY,
     health: HealthLimits = QUICK,
     shelf: Shelf | None = None,
+    built_in: Sequence[ScriptedWorker] = (),
 ) -> AsyncIterator[tuple[LocalJobQueue, WorkerPool]]:
     """A queue and its workers; workers are added by `http://NAME`."""
     if isinstance(workers, Bench):
@@ -178,7 +179,7 @@ async def pooling(
 
     limits = limits or QueueLimits()
     journal = JobJournal(path, remembered=limits.remembered)
-    pool = WorkerPool(workers, connect, journal, health)
+    pool = WorkerPool(workers, connect, journal, health, built_in=built_in)
     try:
         async with LocalJobQueue(pool, shelf or Shelf(), journal, limits) as queue:
             yield queue, pool
