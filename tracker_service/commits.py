@@ -54,6 +54,9 @@ class CommitHub:
 
     def __call__(self, committed: Committed) -> None:
         """Wake those whom a commit concerns."""
+        if committed.unknown:
+            self._wake_all()
+            return
         if committed.completed:
             for waker in self._for_completed:
                 waker.wake()
@@ -88,6 +91,9 @@ class CommitHub:
     async def close(self) -> None:
         """Wake everybody for the last time: the service stops."""
         self._closed = True
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         for wakers in (*self._by_execution.values(), self._for_completed):
             for waker in wakers:
                 waker.wake()

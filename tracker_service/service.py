@@ -17,7 +17,7 @@ from tracker_service.export_servicer import ExportServicer
 from tracker_service.files import RecordFiles
 from tracker_service.ingest import RecordStreams
 from tracker_service.servicer import TrackerServicer
-from tracker_service.store.sqlite import open_store
+from tracker_service.store.sqlite import open_sqlite_store
 from tracker_service.sweeper import sweep
 from tracker_service.taxonomy import Taxonomy
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from servicekit.server import Owned, Register, ServiceNames
     from tracker_service.settings import TrackerSettings
+    from tracker_service.store.database import DatabaseStore
 
 DATABASE_NAME = "tracker.sqlite3"
 FILES_FOLDER = "research_data"
@@ -43,12 +44,7 @@ def registration(settings: TrackerSettings) -> Register:
 
     async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
         hub = CommitHub()
-        store = await open_store(
-            settings.data_dir / DATABASE_NAME,
-            lease_seconds=settings.execution_lease_seconds,
-            on_commit=hub,
-            synchronous=settings.synchronous,
-        )
+        store = await open_store(settings, hub)
         owned.push_async_callback(store.close)
         await store.extend_leases()
         run_in_background(owned, sweep(store, settings.execution_lease_seconds), "sweeper")
@@ -69,6 +65,27 @@ def registration(settings: TrackerSettings) -> Register:
         )
 
     return register
+
+
+async def open_store(settings: TrackerSettings, hub: CommitHub) -> DatabaseStore:
+    """Open the database that the settings name.
+
+    Raises:
+        ConfigurationError: It cannot be used.
+    """
+    url = settings.database_url.get_secret_value()
+    if not url:
+        return await open_sqlite_store(
+            settings.data_dir / DATABASE_NAME,
+            lease_seconds=settings.execution_lease_seconds,
+            on_commit=hub,
+            synchronous=settings.synchronous,
+        )
+    from tracker_service.store.postgres import open_postgres_store  # its driver is seldom needed
+
+    return await open_postgres_store(
+        url, lease_seconds=settings.execution_lease_seconds, on_commit=hub
+    )
 
 
 def run_in_background(owned: Owned, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from servicekit.settings import Address, ServiceSettings
@@ -24,6 +24,11 @@ class TrackerSettings(ServiceSettings):
     data_dir: Path = Field(
         Path("data"),
         description="Folder of the database `tracker.sqlite3` and of `research_data/`.",
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="PostgreSQL instead of the SQLite file: "
+        "`postgresql://user:password@host/name`. Several trackers may share it.",
     )
     execution_lease_seconds: float = Field(
         30.0,
@@ -46,3 +51,11 @@ class TrackerSettings(ServiceSettings):
         description="When SQLite calls a commit safe. NORMAL is faster, and a power cut may lose "
         "the last seconds that were acknowledged.",
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text and not text.startswith(("postgresql://", "postgres://")):
+            raise ValueError("begins with postgresql://")
+        return value

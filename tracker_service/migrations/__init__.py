@@ -6,11 +6,17 @@ import contextlib
 import logging
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
+    import sqlalchemy
 
 _FOLDER = Path(__file__).parent
+_LOCK = 0x5354454C4C  # any number, the same in every replica
 
 
-def migrate(path: Path) -> None:
+def migrate_sqlite(path: Path) -> None:
     """Bring a SQLite file to the present schema; made if it is not there.
 
     Args:
@@ -22,15 +28,38 @@ def migrate(path: Path) -> None:
     """
     # Looked up by hand, since nearly every start finds nothing to do, and Alembic with SQLAlchemy
     # costs half a second and 30 MB.
-    if _revision(path) != _latest_revision():
-        _upgrade(path)
+    if _sqlite_revision(path) != _latest_revision():
+        import sqlalchemy
+
+        _upgrade(sqlalchemy.URL.create("sqlite", database=str(path)))
+
+
+def migrate_postgres(url: str) -> None:
+    """Bring a PostgreSQL database to the present schema; replicas that start together take turns.
+
+    Args:
+        url: The database, `postgresql://…`.
+
+    Raises:
+        psycopg.Error: It cannot be reached.
+        sqlalchemy.exc.SQLAlchemyError: It holds something else.
+        alembic.util.CommandError: It was written by a newer version.
+    """
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))  # ends with the connection
+        if _postgres_revision(connection) != _latest_revision():
+            import sqlalchemy
+
+            _upgrade(sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"))
 
 
 def _latest_revision() -> str:
     return max(one.name.partition("_")[0] for one in (_FOLDER / "versions").glob("[0-9]*.py"))
 
 
-def _revision(path: Path) -> str | None:
+def _sqlite_revision(path: Path) -> str | None:
     """Return the revision of a file; None: it has none yet."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         try:
@@ -40,16 +69,23 @@ def _revision(path: Path) -> str | None:
     return row[0] if row else None
 
 
-def _upgrade(path: Path) -> None:
+def _postgres_revision(connection: psycopg.Connection) -> str | None:
+    """Return the revision of a database; None: it has none yet."""
+    there = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+    if there is None or there[0] is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def _upgrade(url: sqlalchemy.URL) -> None:
     import sqlalchemy
     from alembic import command
     from alembic.config import Config
 
     # Alembic tells at INFO which database it runs on, which nobody needs.
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    engine = sqlalchemy.create_engine(
-        sqlalchemy.URL.create("sqlite", database=str(path)), poolclass=sqlalchemy.NullPool
-    )
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     try:
         with engine.begin() as connection:
             config = Config()

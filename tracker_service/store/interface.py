@@ -205,16 +205,18 @@ class Committed:
     Attributes:
         execution_ids: Executions that have new items or another state.
         completed: Whether one of them has ended and is complete.
+        unknown: Other changes may have gone unnoticed; everybody should look.
     """
 
     execution_ids: frozenset[str] = field(default_factory=frozenset)
     completed: bool = False
+    unknown: bool = False
 
 
 class CommitListener(Protocol):
     """Told about each commit, in the event loop."""
 
-    def __call__(self, committed: Committed) -> None:
+    def __call__(self, committed: Committed, /) -> None:
         """Take note; must not block."""
 
 

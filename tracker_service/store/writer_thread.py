@@ -1,14 +1,13 @@
-"""The one thread that writes to SQLite.
+"""The one thread of this process that writes to the database.
 
-SQLite has one writer at a time, and a commit that is safe against power loss costs as much for one
-item as for thousands. So everything that waits is put into one transaction, and only after its
-commit does anyone hear back.
+A commit that is safe against power loss costs as much for one item as for thousands, and SQLite
+has one writer at a time anyway. So everything that waits is put into one transaction, and only
+after its commit does anyone hear back.
 """
 
 from __future__ import annotations
 
 import queue
-import sqlite3
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from servicekit.errors import ResourceExhaustedError, ServiceError, UnavailableError
+from servicekit.errors import ResourceExhaustedError, ServiceError
+from tracker_service.store.sql import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracker_service.store.interface import Committed
-    from tracker_service.store.sqlite_book import SqliteBook
+    from tracker_service.store.sql import TransactionalBook
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +31,8 @@ MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 MAX_GROUP_JOBS: Final = 64
 """Jobs of one transaction; more would keep the first one waiting."""
 MAX_GROUP_BYTES: Final = 16 * 1024 * 1024
+MAX_ATTEMPTS: Final = 5
+"""Attempts at a transaction that met another writer's."""
 CLOSE_TIMEOUT_SECONDS: Final = 30.0
 
 T = TypeVar("T")
@@ -38,9 +40,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    work: Callable[[SqliteBook], Any]
+    work: Callable[[TransactionalBook], Any]
     result: Future[Any]
     size_bytes: int
+    execution_ids: frozenset[str]
 
 
 class WriterThread:
@@ -48,33 +51,37 @@ class WriterThread:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
-        book: SqliteBook,
+        book: TransactionalBook,
         on_commit: Callable[[Committed], None],
     ) -> None:
         """Start the thread.
 
         Args:
-            connection: Its own from now on; closed at the end.
-            book: What the jobs work on, over the same connection.
+            book: What the jobs work on; the thread's own from now on, closed at the end.
             on_commit: Called in the thread after each commit.
         """
-        self._connection = connection
         self._book = book
         self._on_commit = on_commit
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING_JOBS)
         self._lock = threading.Lock()
         self._waiting_bytes = 0
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[SqliteBook], T], size_bytes: int = 0) -> Future[T]:
+    def submit(
+        self,
+        work: Callable[[TransactionalBook], T],
+        size_bytes: int = 0,
+        execution_ids: frozenset[str] = frozenset(),
+    ) -> Future[T]:
         """Have `work` done in a transaction.
 
         Args:
-            work: Changes the book. If it raises a ServiceError it must have changed nothing.
+            work: Changes the book; may be done anew after a roll-back. If it raises a ServiceError
+                it must have changed nothing.
             size_bytes: What it keeps in memory until then.
+            execution_ids: The executions it is about, as far as known.
 
         Returns:
             Its result, set after the commit.
@@ -83,10 +90,10 @@ class WriterThread:
             ResourceExhaustedError: STORE_BUSY: too much is waiting already.
             UnavailableError: STORE_UNAVAILABLE: the store is being closed.
         """
-        job = _Job(work, Future(), size_bytes)
+        job = _Job(work, Future(), size_bytes, execution_ids)
         with self._lock:
             if self._closing:
-                raise _unavailable()
+                raise unavailable()
             if self._waiting_bytes + size_bytes > MAX_WAITING_BYTES and self._waiting_bytes:
                 raise _busy()
             try:
@@ -111,7 +118,7 @@ class WriterThread:
             group, open_ended = self._next_group()
             if group:
                 self._commit(group)
-        self._connection.close()
+        self._book.close()
 
     def _next_group(self) -> tuple[list[_Job], bool]:
         """Return the jobs that wait, and whether more may come."""
@@ -134,27 +141,40 @@ class WriterThread:
 
     def _commit(self, group: list[_Job]) -> None:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._outcome(job) for job in group]
-            self._book.flush()
-            self._connection.execute("COMMIT")
+            outcomes = self._transact(group)
         except Exception as exc:
-            self._roll_back()
-            if len(group) > 1:
+            if len(group) > 1 and not self._book.is_outage(exc):
                 # One bad job must not take its neighbours along.
                 for job in group:
                     self._commit([job])
                 return
             log.exception("store_write_failed", error_type=type(exc).__name__)
-            is_database = isinstance(exc, sqlite3.OperationalError)
-            group[0].result.set_exception(_unavailable() if is_database else exc)
-            return
-        self._on_commit(self._book.committed())
-        for job, (value, error) in zip(group, outcomes, strict=True):
-            if error is not None:
+            error = unavailable() if self._book.is_outage(exc) else exc
+            for job in group:
                 job.result.set_exception(error)
+            return
+        for job, (value, refusal) in zip(group, outcomes, strict=True):
+            if refusal is not None:
+                job.result.set_exception(refusal)
             else:
                 job.result.set_result(value)
+
+    def _transact(self, group: list[_Job]) -> list[tuple[Any, ServiceError | None]]:
+        """Do the jobs in one transaction; return their results and errors."""
+        attempt = 1
+        while True:
+            try:
+                self._book.begin(frozenset().union(*(job.execution_ids for job in group)))
+                outcomes = [self._outcome(job) for job in group]
+                committed = self._book.commit()
+            except Exception as exc:
+                self._roll_back()
+                if attempt == MAX_ATTEMPTS or not self._book.is_transient(exc):
+                    raise
+                attempt += 1
+            else:
+                self._on_commit(committed)
+                return outcomes
 
     def _outcome(self, job: _Job) -> tuple[Any, ServiceError | None]:
         try:
@@ -163,21 +183,13 @@ class WriterThread:
             return None, exc
 
     def _roll_back(self) -> None:
-        self._book.forget()
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            log.exception("store_rollback_failed")
+            self._book.roll_back()
+        except Exception as exc:
+            log.exception("store_rollback_failed", error_type=type(exc).__name__)
 
 
 def _busy() -> ResourceExhaustedError:
     return ResourceExhaustedError(
         "STORE_BUSY", "The store is busy; send the batch again.", retry_seconds=0.5
-    )
-
-
-def _unavailable() -> UnavailableError:
-    return UnavailableError(
-        "STORE_UNAVAILABLE", "The store cannot be written to now; try again.", retry_seconds=2.0
     )

@@ -12,20 +12,20 @@ from servicekit.errors import ResourceExhaustedError
 from tests.unit.tracker_service.builders import SERVICE, make_item, make_run
 from tests.unit.tracker_service.store_contract import LEASE_SECONDS, Clock, StoreContract
 from tracker_service.store.interface import Batch
-from tracker_service.store.sqlite import open_store
+from tracker_service.store.sqlite import open_sqlite_store
 from tracker_service.store.writer_thread import MAX_WAITING_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tracker_service.store.sqlite import SqliteStore
+    from tracker_service.store.database import DatabaseStore
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
+async def opened(folder: Path, clock: Clock) -> AsyncIterator[DatabaseStore]:
     """Open the store of `folder`."""
-    store = await open_store(
+    store = await open_sqlite_store(
         folder / "tracker.sqlite3",
         lease_seconds=LEASE_SECONDS,
         on_commit=lambda committed: None,
@@ -42,7 +42,7 @@ class TestSqliteStore(StoreContract):
 
     def open(
         self, folder: Path, clock: Clock
-    ) -> contextlib.AbstractAsyncContextManager[SqliteStore]:
+    ) -> contextlib.AbstractAsyncContextManager[DatabaseStore]:
         """Open the store of `folder`."""
         return opened(folder, clock)
 

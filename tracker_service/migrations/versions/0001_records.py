@@ -6,6 +6,8 @@ Revises:
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -44,6 +46,8 @@ def downgrade() -> None:
     """Drop everything; there was nothing before."""
     for table in ("idempotency_keys", "claims", "plans", "items", "executions"):
         op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP SEQUENCE execution_keys")
 
 
 def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:
@@ -113,13 +117,40 @@ def _create_executions() -> None:
 
 
 def _create_items() -> None:
-    key = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    if op.get_bind().dialect.name == "postgresql":
+        _create_partitioned_items()
+        return
     op.create_table(
         "items",
-        sa.Column("key", key, primary_key=True),
+        sa.Column("key", sa.Integer, primary_key=True),
+        sa.Column("item_id", sa.Text, nullable=False, unique=True),
+        *_item_columns(),
+        sa.UniqueConstraint("execution_key", "position"),
+        sa.UniqueConstraint("execution_key", "epoch", "sequence_number"),
+    )
+
+
+def _create_partitioned_items() -> None:
+    """Make a table of monthly partitions, which the store adds as months come.
+
+    A unique key must hold the partition key, so only `item_id` can be one; positions and numbers
+    are given under the lock of the execution's row instead.
+    """
+    op.create_table(
+        "items",
+        sa.Column("item_id", sa.Uuid, primary_key=True),
+        *_item_columns(),
+        postgresql_partition_by="RANGE (item_id)",
+    )
+    op.create_index("items_by_position", "items", ["execution_key", "position"])
+    op.execute("CREATE TABLE items_other PARTITION OF items DEFAULT")
+    op.execute("CREATE SEQUENCE execution_keys")
+
+
+def _item_columns() -> list[sa.Column[Any]]:
+    return [
         _number("execution_key"),
         _number("position"),
-        sa.Column("item_id", sa.Text, nullable=False, unique=True),
         _number("epoch"),
         _number("sequence_number"),
         _number("occur_time_us"),
@@ -141,6 +172,4 @@ def _create_items() -> None:
         _number("run_duration_us", nullable=True),
         _text("metadata"),
         _number("late"),
-        sa.UniqueConstraint("execution_key", "position"),
-        sa.UniqueConstraint("execution_key", "epoch", "sequence_number"),
-    )
+    ]

@@ -1,4 +1,4 @@
-"""SQL of the SQLite store, and the mapping between its rows and the domain.
+"""SQL of the stores, and the mapping between their rows and the domain.
 
 Plain SQL, prepared once, because the write path must keep tens of thousands of items per second;
 the migrations own the schema.
@@ -34,33 +34,33 @@ SAVE_EXECUTION: Final = (
     f"ON CONFLICT (key) DO UPDATE SET {_UPDATES}"
 )
 
-_ITEM_COLUMNS: Final = (
+ITEM_COLUMNS: Final = (
     "item_id, epoch, sequence_number, occur_time_us, stage, stage_iteration, loop_iteration, "
     "media_type, item_type, content, media_uri, media_sha256, media_size_bytes, media_mime_type, "
     "media_filename, config_used, model_used, backend_used, backend_job_id, run_duration_us, "
     "metadata, late"
 )
-_ITEM_ROW: Final = f"(?, ?, {', '.join('?' * len(_ITEM_COLUMNS.split(', ')))})"
+_ITEM_ROW: Final = f"(?, ?, {', '.join('?' * len(ITEM_COLUMNS.split(', ')))})"
 ITEM_PARAMETERS: Final = _ITEM_ROW.count("?")
 INSERT_CHUNKS: Final = (64, 16, 4, 1)
 """Rows per statement: few statements, since each one hands the interpreter lock back and forth."""
 INSERT_ITEMS: Final = {
-    count: f"INSERT INTO items (execution_key, position, {_ITEM_COLUMNS}) VALUES "
+    count: f"INSERT INTO items (execution_key, position, {ITEM_COLUMNS}) VALUES "
     + ", ".join([_ITEM_ROW] * count)
     for count in INSERT_CHUNKS
 }
-SELECT_ITEM: Final = f"SELECT position, {_ITEM_COLUMNS} FROM items WHERE execution_key = ?"
+SELECT_ITEM: Final = f"SELECT position, {ITEM_COLUMNS} FROM items WHERE execution_key = ?"
 
 MISSING: Final = """
     SELECT previous + 1, sequence_number - 1 FROM (
-        SELECT sequence_number,
-               LAG(sequence_number, 1, 0) OVER (ORDER BY sequence_number) AS previous
+        SELECT sequence_number, COALESCE(
+                   LAG(sequence_number) OVER (ORDER BY sequence_number), 0) AS previous
         FROM (
-            SELECT sequence_number FROM items WHERE execution_key = :key AND late = 0
-            UNION SELECT :highest + 1
-        )
-    ) WHERE sequence_number > previous + 1 ORDER BY 1 LIMIT :limit"""
-"""Gaps in the numbering, as first and last missing number."""
+            SELECT sequence_number FROM items WHERE execution_key = ? AND late = 0
+            UNION SELECT ? + 1
+        ) AS numbered
+    ) AS gaps WHERE sequence_number > previous + 1 ORDER BY 1 LIMIT ?"""
+"""Gaps in the numbering, as first and last missing number; of a key, a highest number, a limit."""
 
 
 def item_values(key: int, position: int, item: ExecutionItem) -> tuple[Any, ...]:
@@ -90,7 +90,7 @@ def item_values(key: int, position: int, item: ExecutionItem) -> tuple[Any, ...]
         item.backend_job_id,
         item.run_duration_us,
         item.metadata_json,
-        item.late,
+        int(item.late),
     )
 
 

@@ -1,7 +1,7 @@
-"""Questions to the SQLite store, each on a connection of its own thread.
+"""Questions to the store, each on a connection of its own thread.
 
-Every question is one short read transaction: a long one would keep the write-ahead log from being
-cut, and the file would grow as long as somebody reads.
+Every question is one short read transaction: a long one would keep SQLite's write-ahead log from
+being cut, and the file would grow as long as somebody reads; PostgreSQL could not clean up either.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from servicekit.errors import NotFoundError
 from tracker_service.lifecycle import execution_not_found
 from tracker_service.records import MAX_MISSING, ExecutionRecord, ExecutionState
-from tracker_service.store import sqlite_rows as rows
+from tracker_service.store import rows
 from tracker_service.store.interface import (
     ExecutionPage,
     FileEntry,
@@ -23,13 +23,13 @@ from tracker_service.store.interface import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from tracker_service.access import Audience
     from tracker_service.lifecycle import Execution
     from tracker_service.records import ExecutionSummary
     from tracker_service.store.interface import ExecutionFilter
+    from tracker_service.store.sql import SqlConnection
 
 MAX_MISSING_IN_PAGE: Final = 100
 """Missing numbers per execution in lists, so that a page stays within a message."""
@@ -39,10 +39,10 @@ FILES_PER_PAGE: Final = 100
 Condition = tuple[str, list[Any]]
 
 
-class SqliteReads:
+class Reads:
     """The questions that a connection can answer."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: SqlConnection) -> None:
         """Ask `connection`, which belongs to one thread and is in autocommit mode."""
         self._connection = connection
 
@@ -52,20 +52,14 @@ class SqliteReads:
 
     def record_of(self, execution_id: str, audience: Audience) -> KeyedRecord:
         """See `Store.record_of`."""
-        self._connection.execute("BEGIN")  # the row and its items must be of one moment
-        try:
+        with self._connection.snapshot():  # the row and its items must be of one moment
             return self._record(self._execution(execution_id, audience), audience)
-        finally:
-            self._connection.execute("COMMIT")
 
     def record_by_key(self, key: int, audience: Audience) -> KeyedRecord | None:
         """See `Store.record_by_key`."""
-        self._connection.execute("BEGIN")
-        try:
+        with self._connection.snapshot():
             execution = self._one("key = ?", key)
             return None if execution is None else self._record(execution, audience)
-        finally:
-            self._connection.execute("COMMIT")
 
     def plan(self, execution_id: str, audience: Audience) -> Plan:
         """See `Store.plan`."""
@@ -181,8 +175,7 @@ class SqliteReads:
         missing: list[int] = []
         if execution.numbered_count < execution.highest_number:
             gaps = self._connection.execute(
-                rows.MISSING,
-                {"key": execution.key, "highest": execution.highest_number, "limit": limit},
+                rows.MISSING, (execution.key, execution.highest_number, limit)
             )
             for first, last in gaps:
                 missing += range(first, min(last, first + limit - len(missing) - 1) + 1)
