@@ -61,14 +61,18 @@ class Delivered:
 class Delivery:
     """Makes what is delivered from what is stored."""
 
-    def __init__(self, store: MediaStore, marker: Marker | None) -> None:
+    def __init__(
+        self, store: MediaStore, marker: Marker | None, *, marks_rules: bool = False
+    ) -> None:
         """Build the delivery.
 
         Args:
             store: Of the files and of what is made from them.
             marker: Marks what machines made; None: nothing is marked.
+            marks_rules: Also what was made by rules, without a trained model.
         """
         self._store = store
+        self._marks_rules = marks_rules
         self._marker = marker
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -79,12 +83,10 @@ class Delivery:
 
     async def whole(self, found: Reference) -> Delivered:
         """The file as people get it: marked if a machine made it and its format allows."""
-        if self._marker is None or found.origin is None:
+        signed = self._to_sign(found)
+        if signed is None or found.media.mime_type not in EMBEDDABLE:
             return self.plain(found.media)
-        if found.media.mime_type not in EMBEDDABLE:
-            return self.plain(found.media)
-        facts = Facts(found.media, found.origin, found.execution_id)
-        marker = self._marker
+        marker, facts = signed
         key, _ = marked_keys(found.media.sha256, found.execution_id)
         try:
             size = await self._derived(found.media, key, lambda data: marker.mark(data, facts))
@@ -101,10 +103,10 @@ class Delivery:
             ManifestUnavailableError: It carries its mark inside, no machine made it, or marking
                 is off.
         """
-        if self._marker is None or found.origin is None or (await self.whole(found)).marked:
+        signed = self._to_sign(found)
+        if signed is None or (await self.whole(found)).marked:
             raise ManifestUnavailableError
-        facts = Facts(found.media, found.origin, found.execution_id)
-        marker = self._marker
+        marker, facts = signed
         _, key = marked_keys(found.media.sha256, found.execution_id)
         try:
             size = await self._derived(found.media, key, lambda data: marker.manifest(data, facts))
@@ -112,6 +114,14 @@ class Delivery:
             log.warning("media_marking_failed", sha256=found.media.sha256, error=str(exc))
             raise ManifestUnavailableError from exc
         return Delivered(key, size, MANIFEST_TYPE)
+
+    def _to_sign(self, found: Reference) -> tuple[Marker, Facts] | None:
+        """Who marks a file, and with which facts; None: it is delivered without a mark."""
+        if self._marker is None or found.origin is None:
+            return None
+        if found.origin.by_rules and not self._marks_rules:
+            return None
+        return self._marker, Facts(found.media, found.origin, found.execution_id)
 
     async def thumbnail(self, media: StoredMedia, pixels: int) -> Delivered:
         """A small WebP picture whose longer side is at least `pixels` if the picture's is.

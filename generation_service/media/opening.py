@@ -32,12 +32,14 @@ class MarkOptions:
 
     Attributes:
         enabled: Mark them, if the extra is installed.
+        rules: Also what was made by rules, without a trained model.
         name: Who marks, in a self-made certificate.
         certificate: The deployment's own chain in PEM; None: a self-made one.
         key: Its key in PEM.
     """
 
     enabled: bool = True
+    rules: bool = False
     name: str = "A Stellwerk deployment"
     certificate: Path | None = None
     key: Path | None = None
@@ -81,7 +83,9 @@ async def open_library(options: MediaOptions, owned: AsyncExitStack) -> MediaLib
     owned.push_async_callback(store.close)
     ledger = MediaLedger(options.data_dir / "media.sqlite3")
     owned.push_async_callback(ledger.close)
-    library = MediaLibrary(store, ledger, Delivery(store, marker), options.rules)
+    library = MediaLibrary(
+        store, ledger, Delivery(store, marker, marks_rules=mark.rules), options.rules
+    )
     try:
         erased = await library.finish_erasing()
     except StoreUnavailableError:

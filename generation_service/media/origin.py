@@ -44,9 +44,14 @@ class Origin:
     made_at: str = ""
 
     @property
+    def by_rules(self) -> bool:
+        """Whether no trained model made it."""
+        return self.backend == _EMBEDDED
+
+    @property
     def source_type(self) -> SourceType:
         """The word for it."""
-        if self.backend == _EMBEDDED:
+        if self.by_rules:
             return SourceType.COMPOSITE if self.has_inputs else SourceType.ALGORITHMIC
         return SourceType.TRAINED_COMPOSITE if self.has_inputs else SourceType.TRAINED
 

@@ -62,10 +62,11 @@ class MediaSettings(ServiceSettings):
         description="`GetMediaInfo` gives an address that opens for so long, where the store is a "
         "bucket. 0: all files pass through the service.",
     )
-    mark_media: Literal["auto", "off"] = Field(
-        "auto",
-        description="Mark machine-made files when they are delivered (C2PA). `auto`: if the extra "
-        "`c2pa` is installed.",
+    mark_media: Literal["models", "all", "off"] = Field(
+        "models",
+        description="Mark machine-made files when they are delivered (C2PA), if the extra `c2pa` "
+        "is installed. `models`: what a trained model made; `all`: also what the embedded "
+        "renderers draw by rules, whose downloads then differ with each mark.",
     )
     mark_name: str = Field(
         "A Stellwerk deployment",
@@ -118,7 +119,8 @@ def media_options(
         ),
         bucket=_bucket(settings) if settings.media_store == "s3" else None,
         mark=MarkOptions(
-            enabled=settings.mark_media == "auto",
+            enabled=settings.mark_media != "off",
+            rules=settings.mark_media == "all",
             name=settings.mark_name,
             certificate=settings.mark_certificate,
             key=settings.mark_key,

@@ -67,7 +67,7 @@ async def generation(
     folder: Path,
     text: Echo,
     *,
-    mark_media: Literal["auto", "off"] = "off",
+    mark_media: Literal["models", "all", "off"] = "off",
     options: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Stub]:
     """A client of a generation service that keeps its files in `folder`."""

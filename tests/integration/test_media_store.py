@@ -47,7 +47,7 @@ ADMIN = acting("admin", Role.ADMIN)
 @pytest.fixture
 async def stub(tmp_path: Path) -> AsyncIterator[Stub]:
     """A client of a service that marks what it delivers."""
-    async with generation(tmp_path, Echo(), mark_media="auto") as stub:
+    async with generation(tmp_path, Echo(), mark_media="all") as stub:
         yield stub
 
 
@@ -154,7 +154,7 @@ async def test_a_service_may_keep_its_files_in_a_bucket(tmp_path: Path) -> None:
             "media_secret_access_key": "secret",
             "media_url_seconds": 60,
         }
-        async with generation(tmp_path, Echo(), mark_media="auto", options=options) as stub:
+        async with generation(tmp_path, Echo(), mark_media="all", options=options) as stub:
             await picture(stub)
             marked = await read(stub, item(), acting("s1"))
             request = pb.GetMediaInfoRequest(key=item())
@@ -234,3 +234,13 @@ async def test_a_cancelled_reader_leaves_the_marked_file_for_the_next(stub: Stub
     whole = {b"".join([piece.data async for piece in call]) for call in calls[1::2]}
     assert len(whole) == 1
     assert read_provenance(whole.pop()).making
+
+
+async def test_what_rules_drew_is_delivered_as_it_is_unless_all_is_to_be_marked(
+    tmp_path: Path,
+) -> None:
+    """The same prompt and seed give the same download from the embedded renderers."""
+    async with generation(tmp_path, Echo(), mark_media="models") as stub:
+        media = await picture(stub)
+        delivered = await read(stub, item(), acting("s1"))
+        assert hashlib.sha256(delivered).hexdigest() == media.sha256

@@ -75,7 +75,7 @@ async def opened(folder: Path, store: MediaStore, marker: Marker) -> AsyncIterat
     """A library that marks."""
     ledger = MediaLedger(folder / "media.sqlite3")
     rules = LibraryRules(url_seconds=60)
-    yield MediaLibrary(store, ledger, Delivery(store, marker), rules)
+    yield MediaLibrary(store, ledger, Delivery(store, marker, marks_rules=True), rules)
     await ledger.close()
 
 
