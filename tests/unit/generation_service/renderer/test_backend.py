@@ -38,7 +38,7 @@ async def pool() -> AsyncIterator[RenderPool]:
 
 def children() -> list[psutil.Process]:
     """The renderer's processes that this process started."""
-    mine = psutil.Process().children(recursive=True)
+    mine = psutil.Process().children()  # not those of a deployment that another test started
     return [p for p in mine if p.is_running() and CHILD_MODULE in p.cmdline()]
 
 
