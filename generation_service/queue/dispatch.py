@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +15,8 @@ import structlog
 
 from generation_service.backends.interface import AttemptFailedError
 from generation_service.queue.attempts import Attempt, WorkerHungError
-from generation_service.queue.jobs import Finished, JobState, Output, Queued, RunFacts, Started
+from generation_service.queue.endings import EXPIRED, OUT_OF_TIME, Ending, ending_of
+from generation_service.queue.jobs import Finished, JobState, Output, Queued, Started
 from generation_service.queue.journal import JournalError
 from generation_service.queue.pool import WORKER_REMOVED
 from generation_service.queue.turns import Turns
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_OUT_OF_TIME = frozenset({"JOB_TIMEOUT", "RUN_TIMED_OUT", "LOAD_TIMED_OUT", "RENDERER_TIMEOUT"})
-_FORGOTTEN = frozenset({"PROMPT_LOST", "WORKER_RESTARTED"})
+_DELIVERY_SECONDS = 5.0
+_NEXT = Queued(0, 0.0)
 
 
 class Keeper(Protocol):
@@ -52,31 +52,6 @@ class Keeper(Protocol):
         Raises:
             AttemptFailedError: They cannot be stored.
         """
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a job ends.
-
-    Attributes:
-        state: A final state.
-        reason: Empty when it is DONE.
-        message: One sentence; empty when it is DONE.
-        detail: For the author of a workflow.
-        files: What it brought.
-        facts: How it was done.
-    """
-
-    state: JobState
-    reason: str = ""
-    message: str = ""
-    detail: str = ""
-    files: tuple[StoredMedia, ...] = ()
-    facts: RunFacts = field(default_factory=RunFacts)
-
-
-CANCELLED = Ending(JobState.CANCELLED, "JOB_CANCELLED", "The job was cancelled.")
-EXPIRED = Ending(JobState.EXPIRED, "JOB_EXPIRED", "It waited too long for its turn.")
 
 
 class Dispatcher:
@@ -103,6 +78,7 @@ class Dispatcher:
         self._durations = durations
         self._tasks: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Let go of what runs, without ending it, and write down what has ended."""
@@ -111,6 +87,8 @@ class Dispatcher:
                 seat.driver.release(seat.running.attempt_id)
         for task in list(self._tasks):
             task.cancel()
+        if self._deliveries:  # what is being stored is as good as done
+            await asyncio.wait(self._deliveries, timeout=_DELIVERY_SECONDS)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*self._endings, return_exceptions=True)
 
@@ -216,8 +194,8 @@ class Dispatcher:
 
     def _start(self, entry: Entry, seat: Seat) -> None:
         warm = seat.is_warm_for(entry) or not entry.job.plan.models_key
-        if entry.last is None:  # even who goes to a worker at once was queued before
-            entry.tell(Queued(0, 0.0))
+        if entry.last != _NEXT:  # even who goes to a worker at once was queued before
+            entry.tell(_NEXT)
         entry.begin(seat.name, str(uuid.uuid4()))
         self.running.add(entry)
         seat.take(entry)
@@ -239,7 +217,8 @@ class Dispatcher:
             self.conclude(entry, Ending(JobState.FAILED, "INTERNAL", "Internal error."))
         finally:
             self.running.discard(entry)
-            seat.free()
+            if seat.running is entry:
+                seat.free()
         await self._pool.released(seat)
         self.changed()
 
@@ -257,7 +236,13 @@ class Dispatcher:
         failure = await self._failure(entry, work)
         if failure is None and entry.state is JobState.RUNNING:
             seat.succeeded()
-            await self._deliver(entry, seat, work.result(), warm=warm)
+            self._durations.add(entry.job.output_config, entry.running_seconds, warm=warm)
+            seat.free()  # the worker is done; storing is our own business
+            self.changed()
+            delivery = asyncio.ensure_future(self._deliver(entry, seat, work.result()))
+            self._deliveries.add(delivery)
+            delivery.add_done_callback(self._deliveries.discard)
+            await asyncio.shield(delivery)
             return
         await self._end(attempt, entry, seat, failure)
 
@@ -278,7 +263,7 @@ class Dispatcher:
     ) -> None:
         """Clear the worker of a given-up attempt, then see what becomes of the job."""
         over = failure is not None and not failure.worth_retrying
-        if not over or (failure is not None and failure.reason in _OUT_OF_TIME):
+        if not over or (failure is not None and failure.reason in OUT_OF_TIME):
             try:
                 await attempt.end()
             except WorkerHungError as hung:
@@ -307,12 +292,7 @@ class Dispatcher:
         if failure.worth_retrying and entry.attempt < self._limits.attempts:
             await self._try_again(entry)
             return
-        state = JobState.FAILED
-        if failure.reason in _OUT_OF_TIME:
-            state = JobState.EXPIRED
-        elif failure.reason in _FORGOTTEN:
-            state = JobState.LOST
-        self.conclude(entry, Ending(state, failure.reason, failure.message, failure.detail))
+        self.conclude(entry, ending_of(failure))
 
     def _blame(self, seat: Seat, failure: AttemptFailedError) -> None:
         if failure.reason != WORKER_REMOVED and seat.failed(failure):
@@ -328,13 +308,12 @@ class Dispatcher:
         self.waiting.put_back(entry.job.turn_key, entry, priority=entry.job.priority)
         self._let_wait(entry)
 
-    async def _deliver(self, entry: Entry, seat: Seat, made: Made, *, warm: bool) -> None:
+    async def _deliver(self, entry: Entry, seat: Seat, made: Made) -> None:
         try:
             files = await self._keeper.keep(entry.job, made.files)
         except AttemptFailedError as failure:
             await self._failed(entry, None, failure)
             return
-        self._durations.add(entry.job.output_config, entry.running_seconds, warm=warm)
         # One cancelled at the last moment stays so: results of an abandoned job are ignored.
         self.conclude(entry, Ending(JobState.DONE, files=files, facts=made.facts))
         await seat.driver.forget(entry.attempt_id)

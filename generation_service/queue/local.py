@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from generation_service.queue.book import Book
-from generation_service.queue.dispatch import CANCELLED, Dispatcher
+from generation_service.queue.dispatch import Dispatcher
 from generation_service.queue.durations import Durations
+from generation_service.queue.endings import CANCELLED
 from generation_service.queue.entry import Entry
 from generation_service.queue.interface import (
     NotSupportedError,
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _DEFAULT_RETRY_SECONDS = 5.0
+_ANNOUNCEMENT_SECONDS = 0.1
+_MANY = 50
+"""So many who wait double the time between two announcements."""
 _NUMBERS_PER_LIFE = 1_000_000
 """Events are numbered on from here after a restart, so that no number comes twice."""
 
@@ -72,6 +76,8 @@ class LocalJobQueue:
         self._dispatcher.ended = self._book.ended
         self._entering: dict[tuple[str, str, str], asyncio.Future[str]] = {}
         self._turn: asyncio.Handle | None = None
+        self._announcement: asyncio.TimerHandle | None = None
+        self._next_announcement = 0.0
         self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -94,8 +100,9 @@ class LocalJobQueue:
     ) -> None:
         """Let go of everything; jobs go on after the next start."""
         await self.stop_watching()
-        if self._turn is not None:
-            self._turn.cancel()
+        for handle in (self._turn, self._announcement):
+            if handle is not None:
+                handle.cancel()
         await self._dispatcher.close()
         await self._pool.close()
 
@@ -235,7 +242,24 @@ class LocalJobQueue:
     def _take_turn(self) -> None:
         self._turn = None
         self._dispatcher.assign()
-        announce(self._dispatcher.waiting.order(), self._pool.seats, self._durations)
+        now = asyncio.get_running_loop().time()
+        self._announce(new_only=now < self._next_announcement)
+
+    def _announce(self, *, new_only: bool = False) -> None:
+        """Tell who waits where they stand; the others than the new ones now and then only.
+
+        Everybody moves up with every job that begins: told each time, a long queue would be busy
+        with nothing else.
+        """
+        waiting = self._dispatcher.waiting
+        announce(waiting.order(), self._pool.seats, self._durations, new_only=new_only)
+        loop = asyncio.get_running_loop()
+        if not new_only:
+            pause = _ANNOUNCEMENT_SECONDS * (1 + len(waiting) / _MANY)
+            self._next_announcement = loop.time() + pause
+            self._announcement = None
+        elif self._announcement is None:
+            self._announcement = loop.call_at(self._next_announcement, self._announce)
 
     async def _take_up(self, row: JobRow, number: int) -> None:
         """Take up a job that the journal holds from before."""

@@ -18,17 +18,24 @@ _WORTH_TELLING_SECONDS = 1.0
 _WORTH_TELLING_SHARE = 0.2
 
 
-def announce(order: Sequence[Entry], seats: Iterable[Seat], durations: Durations) -> None:
+def announce(
+    order: Sequence[Entry],
+    seats: Iterable[Seat],
+    durations: Durations,
+    *,
+    new_only: bool = False,
+) -> None:
     """Tell every waiting job where it stands, where that changed.
 
     Args:
         order: Who waits, in the order of their turns.
         seats: All workers.
         durations: What was measured.
+        new_only: Tell only those who have not heard anything yet.
     """
     estimates = forecast(order, seats, durations)
     for position, (entry, estimate) in enumerate(zip(order, estimates, strict=True)):
-        if _worth_telling(entry, position, estimate):
+        if entry.last is None or (not new_only and _worth_telling(entry, position, estimate)):
             entry.tell(Queued(position, estimate))
 
 
