@@ -233,7 +233,12 @@ def _raise_generation_failure(error: RemoteError, exc: BaseException) -> NoRetur
         Code.RESOURCE_EXHAUSTED,
         Code.DEADLINE_EXCEEDED,
     )
-    raise StageFailure(error.reason, error.message, recoverable=recoverable) from exc
+    raise StageFailure(
+        error.reason,
+        error.message,
+        recoverable=recoverable,
+        details=tuple(f"{field}: {text}" for field, text in error.violations),
+    ) from exc
 
 
 class TrackerClient:

@@ -220,13 +220,22 @@ class StageFailure(Exception):
         reason: UPPER_SNAKE, such as SAFETY_UNAVAILABLE.
         message: One sentence for the person.
         recoverable: Whether the same request may work later.
+        details: For the author of a config, not for the person: what is wrong at which place.
     """
 
-    def __init__(self, reason: str, message: str, *, recoverable: bool = True) -> None:
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        recoverable: bool = True,
+        details: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(f"{reason}: {message}")
         self.reason = reason
         self.message = message
         self.recoverable = recoverable
+        self.details = details
 
 
 class Blocked(Exception):

@@ -160,7 +160,15 @@ class JobOutput:
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    """The end of a job; `state` is a JobState of the contract without its prefix."""
+    """The end of a job.
+
+    Attributes:
+        state: A JobState of the contract without its prefix.
+        workflow_sha256: Of the graph as it ran; empty: there was none.
+        outputs_reused: The worker handed out what it had made before.
+        texts: What the backend sent beside files, such as a prompt that it rewrote.
+        error_detail: What is wrong at which node, for the workflow's author; empty: nothing.
+    """
 
     state: str
     parameters: Mapping[str, object]
@@ -172,6 +180,10 @@ class JobFinished:
     error_reason: str
     error_message: str
     warnings: tuple[str, ...]
+    workflow_sha256: str = ""
+    outputs_reused: bool = False
+    texts: tuple[str, ...] = ()
+    error_detail: str = ""
 
 
 JobEvent = JobQueued | JobStarted | JobProgress | JobOutput | JobFinished

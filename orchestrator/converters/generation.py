@@ -155,6 +155,10 @@ def _job_finished(finished: generation_pb2.JobFinished) -> ports.JobFinished:
         error_reason=finished.error_reason,
         error_message=finished.error_message,
         warnings=tuple(finished.warnings),
+        workflow_sha256=finished.workflow_sha256,
+        outputs_reused=finished.outputs_reused,
+        texts=tuple(finished.texts),
+        error_detail=finished.error_detail,
     )
 
 

@@ -77,7 +77,9 @@ async def _render(
         reason = finished.error_reason if finished else ""
         message = finished.error_message if finished else ""
         raise StageFailure(
-            reason or "GENERATION_FAILED", message or "The output could not be made; try again."
+            reason or "GENERATION_FAILED",
+            message or "The output could not be made; try again.",
+            details=(finished.error_detail,) if finished and finished.error_detail else (),
         )
     return made, finished
 
@@ -145,21 +147,20 @@ def _record_output(
         "wait_seconds": finished.wait_seconds,
         "photographic": made.photographic,
     }
+    if finished.workflow_sha256:
+        facts["workflow_sha256"] = finished.workflow_sha256
+    if finished.outputs_reused:
+        facts["outputs_reused"] = True
     if withheld:
         facts["withheld"] = True
-    number = output.loop_iteration
     for warning in finished.warnings:
-        run.journal.record(
-            4,
-            "warning",
-            loop_iteration=number,
-            media_type="metadata",
-            metadata={"reason": "PARAMETER_NOT_APPLIED", "message": warning},
-        )
+        _record_warning(run, output, "PARAMETER_NOT_APPLIED", warning)
+    for text in finished.texts:
+        _record_backend_text(run, output, text)
     run.journal.record(
         4,
         f"output_{output.media_type}",
-        loop_iteration=number,
+        loop_iteration=output.loop_iteration,
         media_type=output.media_type,
         media=made.media,
         config_used=output.id,
@@ -169,6 +170,34 @@ def _record_output(
         run_seconds=finished.run_seconds,
         metadata=facts,
         item_id=status.item_id,
+    )
+
+
+def _record_warning(run: Run, output: PlannedOutput, reason: str, message: str) -> None:
+    run.journal.record(
+        4,
+        "warning",
+        loop_iteration=output.loop_iteration,
+        media_type="metadata",
+        metadata={"reason": reason, "message": message},
+    )
+
+
+def _record_backend_text(run: Run, output: PlannedOutput, text: str) -> None:
+    """Keep a text that nobody has checked, such as a prompt that a picture service rewrote."""
+    facts: dict[str, Any] = {
+        "reason": "BACKEND_TEXT",
+        "message": "The backend sent a text along, perhaps the prompt as it rewrote it.",
+    }
+    if run.level.withholds_unchecked:
+        facts["withheld"] = True
+    run.journal.record(
+        4,
+        "warning",
+        loop_iteration=output.loop_iteration,
+        media_type="text",
+        content=text,
+        metadata=facts,
     )
 
 

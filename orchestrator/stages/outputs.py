@@ -78,12 +78,15 @@ def _fail(run: Run, status: OutputStatus, failure: StageFailure) -> None:
     status.reason = failure.reason
     status.message = failure.message
     stage = max(run.stage, 3)
+    facts: dict[str, object] = {"reason": failure.reason, "message": failure.message}
+    if failure.details:
+        facts["details"] = list(failure.details)
     run.journal.record(
         stage,
         "warning",
         loop_iteration=status.loop_iteration,
         media_type="metadata",
-        metadata={"reason": failure.reason, "message": failure.message},
+        metadata=facts,
     )
     run.log.add(
         WorkFailed(
