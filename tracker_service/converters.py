@@ -8,7 +8,6 @@ from servicekit.errors import InvalidArgumentError
 from stellwerk.common.v1 import types_pb2
 from stellwerk.tracker.v1 import execution_pb2, export_service_pb2, tracker_service_pb2
 from tracker_service.access import audience_of, writer_of
-from tracker_service.export.stream import ExportFormat
 from tracker_service.intake import MAX_TIME_US, MIN_TIME_US, is_execution_id
 from tracker_service.items import MEDIA_TYPES, ExecutionItem, MediaRef, Refusal
 from tracker_service.lifecycle import Heartbeat
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     from servicekit.principals import Principal
+    from tracker_service.chain import ChainReport
     from tracker_service.records import ExecutionRecord, ExecutionSummary
     from tracker_service.store.interface import BatchOutcome, Claim
     from tracker_service.watching import WatchedItem
@@ -132,22 +132,6 @@ def _read_states(numbers: Iterable[int]) -> tuple[ExecutionState, ...]:
             "STATE_UNSPECIFIED", "Name states that exist, or none for all.", field="states"
         )
     return tuple(sorted(known))
-
-
-def read_format(number: int) -> ExportFormat:
-    """Read the format of an export.
-
-    Raises:
-        InvalidArgumentError: FORMAT_UNSPECIFIED.
-    """
-    formats = {
-        export_service_pb2.EXPORT_FORMAT_JSON: ExportFormat.JSON,
-        export_service_pb2.EXPORT_FORMAT_JSON_LINES: ExportFormat.JSON_LINES,
-    }
-    for known, form in formats.items():
-        if known == number:
-            return form
-    raise InvalidArgumentError("FORMAT_UNSPECIFIED", "Name a format.", field="format")
 
 
 def read_claim(
@@ -307,6 +291,19 @@ def claim_message(claim: Claim) -> tracker_service_pb2.ClaimExecutionResponse:
         next_sequence_number=claim.next_sequence_number,
         existing=claim.existing,
         owner_address=claim.owner_address,
+    )
+
+
+def chain_message(report: ChainReport) -> tracker_service_pb2.VerifyChainResponse:
+    """Write what became of a chain."""
+    return tracker_service_pb2.VerifyChainResponse(
+        execution_id=report.execution_id,
+        state=tracker_service_pb2.ChainState.Value(f"CHAIN_STATE_{report.state.name}"),
+        position=report.position,
+        item_count=report.item_count,
+        unchained_count=report.unchained_count,
+        erased=report.erased,
+        head=report.head.hex(),
     )
 
 

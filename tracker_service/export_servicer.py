@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from servicekit.errors import InvalidArgumentError
 from servicekit.principals import current_principal
@@ -11,24 +11,32 @@ from stellwerk.tracker.v1 import export_service_pb2 as pb
 from stellwerk.tracker.v1 import export_service_pb2_grpc
 from tracker_service import converters
 from tracker_service.access import audience_of
-from tracker_service.export.stream import MAX_IDS, ExportRequest, export_records
+from tracker_service.export.formats import ExportFormat
+from tracker_service.export.selection import MAX_IDS, ExportRequest
+from tracker_service.export.shaping import Shape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import grpc
 
-    from tracker_service.store.interface import Store
+    from tracker_service.export.exports import Exports
 
     Context = grpc.aio.ServicerContext[Any, Any]
+
+_FORMATS: Final[dict[int, ExportFormat]] = {
+    number: ExportFormat[name.removeprefix("EXPORT_FORMAT_")]
+    for name, number in pb.ExportFormat.items()
+    if number
+}
 
 
 class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
     """Hands executions out as files."""
 
-    def __init__(self, store: Store) -> None:
-        """Export what `store` keeps."""
-        self._store = store
+    def __init__(self, exports: Exports) -> None:
+        """Hand out what `exports` makes."""
+        self._exports = exports
 
     async def ExportExecutions(
         self, request: pb.ExportExecutionsRequest, context: Context
@@ -36,13 +44,15 @@ class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
         """Stream one file of all executions that match and that the caller may see."""
         wanted = _read_request(request)
         form = wanted.format
-        async with aclosing(export_records(self._store, wanted)) as chunks:
+        async with aclosing(self._exports.chunks(wanted)) as chunks:
             async for chunk in chunks:
                 yield pb.ExportExecutionsResponse(
                     data=chunk.data,
                     cursor=chunk.cursor,
                     mime_type=form.mime_type,
                     filename=form.filename,
+                    size_bytes=chunk.size_bytes,
+                    record_count=chunk.record_count,
                 )
 
 
@@ -52,9 +62,21 @@ def _read_request(request: pb.ExportExecutionsRequest) -> ExportRequest:
             "TOO_MANY_IDS", "Name at most 10 000 executions.", field="execution_ids"
         )
     return ExportRequest(
-        format=converters.read_format(request.format),
+        format=_read_format(request.format),
         execution_ids=tuple(request.execution_ids),
         wanted=converters.read_filter(request),
         audience=audience_of(current_principal()),
         cursor=request.cursor,
+        shape=Shape(
+            pseudonymise=request.pseudonymise,
+            drop_media=request.drop_media,
+            drop_text=request.drop_text,
+        ),
     )
+
+
+def _read_format(number: int) -> ExportFormat:
+    form = _FORMATS.get(number)
+    if form is None:
+        raise InvalidArgumentError("FORMAT_UNSPECIFIED", "Name a format.", field="format")
+    return form

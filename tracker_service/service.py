@@ -13,7 +13,7 @@ from stellwerk.tracker.v1 import (
     tracker_service_pb2_grpc,
 )
 from tracker_service.commits import CommitHub
-from tracker_service.export_servicer import ExportServicer
+from tracker_service.export_wiring import open_exports
 from tracker_service.files import RecordFiles
 from tracker_service.ingest import RecordStreams
 from tracker_service.servicer import TrackerServicer
@@ -56,7 +56,8 @@ def registration(settings: TrackerSettings) -> Register:
         streams = RecordStreams(store, Taxonomy())
         servicer = TrackerServicer(store, hub, streams)
         tracker_service_pb2_grpc.add_TrackerServiceServicer_to_server(servicer, server)
-        export_service_pb2_grpc.add_ExportServiceServicer_to_server(ExportServicer(store), server)
+        exports = await open_exports(settings, store, owned)
+        export_service_pb2_grpc.add_ExportServiceServicer_to_server(exports, server)
         owned.before_stop(streams.drain)
         owned.before_stop(hub.close)
         return (

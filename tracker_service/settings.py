@@ -10,6 +10,8 @@ from pydantic_settings import SettingsConfigDict
 
 from servicekit.settings import Address, ServiceSettings
 
+MIN_PSEUDONYM_KEY = 16
+
 
 class TrackerSettings(ServiceSettings):
     """What the tracker can be told."""
@@ -51,6 +53,30 @@ class TrackerSettings(ServiceSettings):
         description="When SQLite calls a commit safe. NORMAL is faster, and a power cut may lose "
         "the last seconds that were acknowledged.",
     )
+    generation_address: str = Field(
+        "127.0.0.1:50053",
+        description="Where the generation service is, `host:port` or a gRPC target; the media of "
+        "exports are read from it, those of imports are brought to it.",
+    )
+    export_keep_seconds: float = Field(
+        600.0,
+        gt=0,
+        le=86_400,
+        description="Seconds for which a built export is kept after its last reader, so that a "
+        "broken download can go on.",
+    )
+    pseudonym_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key of the pseudonyms in exports, 16 characters or more; keep it apart from "
+        "the data. Empty: no export can be pseudonymised.",
+    )
+
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _is_long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < MIN_PSEUDONYM_KEY:
+            raise ValueError(f"has {MIN_PSEUDONYM_KEY} characters or more")
+        return value
 
     @field_validator("database_url")
     @classmethod

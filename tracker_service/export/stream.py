@@ -1,4 +1,4 @@
-"""Handing out many records as one file, piece by piece.
+"""JSON and JSON Lines, handed out piece by piece while they are written.
 
 At most one record is in memory at a time, whatever the size of the file, and every piece says
 where to go on, so that a broken download need not begin again.
@@ -7,60 +7,24 @@ where to go on, so that a broken download need not begin again.
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from servicekit.errors import InvalidArgumentError
+from tracker_service.export.formats import ExportFormat
 from tracker_service.export.json_form import dump, dump_line
+from tracker_service.export.selection import select
 from tracker_service.tokens import decode_token, encode_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from tracker_service.access import Audience
+    from tracker_service.export.selection import ExportRequest, Selection
+    from tracker_service.export.shaping import Shaper
     from tracker_service.records import ExecutionRecord
-    from tracker_service.store.interface import ExecutionFilter, KeyedRecord, Store
+    from tracker_service.store.interface import KeyedRecord, Store
 
 CHUNK_BYTES: Final = 512 * 1024
-MAX_IDS: Final = 10_000
-
-
-class ExportFormat(Enum):
-    """The form of an exported file: MIME type and name."""
-
-    JSON = ("application/json", "executions.json")
-    JSON_LINES = ("application/jsonl", "executions.jsonl")
-
-    @property
-    def mime_type(self) -> str:
-        """MIME type of the file."""
-        return self.value[0]
-
-    @property
-    def filename(self) -> str:
-        """A name for the file."""
-        return self.value[1]
-
-
-@dataclass(frozen=True, slots=True)
-class ExportRequest:
-    """What is wanted.
-
-    Attributes:
-        format: Form of the file.
-        execution_ids: Just these; empty: all that match.
-        wanted: The filters.
-        audience: Who asks.
-        cursor: Where to go on; empty: at the beginning.
-    """
-
-    format: ExportFormat
-    execution_ids: tuple[str, ...]
-    wanted: ExecutionFilter
-    audience: Audience
-    cursor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +33,15 @@ class Chunk:
 
     Attributes:
         data: Its bytes.
-        cursor: Where to go on after it.
+        cursor: Where to go on after it; empty: from the beginning.
+        size_bytes: Of the whole file; 0: not known yet.
+        record_count: Records that are written, while the file is being built.
     """
 
     data: bytes
     cursor: str
+    size_bytes: int = 0
+    record_count: int = 0
 
 
 @dataclass(slots=True)
@@ -97,12 +65,15 @@ class _Place:
     ended: int = 0
 
 
-async def export_records(store: Store, request: ExportRequest) -> AsyncGenerator[Chunk, None]:
+async def export_at_once(
+    store: Store, request: ExportRequest, shaper: Shaper
+) -> AsyncGenerator[Chunk, None]:
     """Write the file.
 
     Args:
         store: Where the records are.
         request: Which ones, in which form, from where.
+        shaper: What is shown of them.
 
     Yields:
         The file in pieces of at most `CHUNK_BYTES`.
@@ -111,14 +82,14 @@ async def export_records(store: Store, request: ExportRequest) -> AsyncGenerator
         NotFoundError: EXECUTION_NOT_FOUND: one of the ids is unknown or not the asker's.
         InvalidArgumentError: CURSOR_INVALID.
     """
-    keys = _Keys(store, request, await store.keys_of(request.execution_ids, request.audience))
+    selection = await select(store, request)
     place = _read_cursor(request) if request.cursor else _Place(await store.last_key())
     if place.ended:
         return
     pending = bytearray()
-    while (found := await _next_record(store, request, keys, place)) is not None:
+    while (found := await _next_record(store, request, selection, place)) is not None:
         data = await asyncio.to_thread(
-            _framed, request.format, found.record, first=place.count == 0
+            _framed, request.format, shaper.shaped(found.record), first=place.count == 0
         )
         offset = place.offset
         while offset < len(data):
@@ -135,7 +106,7 @@ async def export_records(store: Store, request: ExportRequest) -> AsyncGenerator
 
 
 async def _next_record(
-    store: Store, request: ExportRequest, keys: _Keys, place: _Place
+    store: Store, request: ExportRequest, selection: Selection, place: _Place
 ) -> KeyedRecord | None:
     """Return the record to write, and make it the place; None: there are no more."""
     if place.revision:  # a part of it is out already
@@ -143,31 +114,10 @@ async def _next_record(
         if found is None or found.revision != place.revision:
             raise _cursor_invalid("The record at this cursor has changed; begin again.")
         return found
-    while (key := await keys.after(place)) is not None:
-        place.key = key
-        found = await store.record_by_key(key, request.audience)
-        if found is not None:
-            place.revision = found.revision
-            return found
-    return None
-
-
-class _Keys:
-    """The records that are wanted, in the order of creation."""
-
-    def __init__(self, store: Store, request: ExportRequest, chosen: list[int]) -> None:
-        self._store = store
-        self._request = request
-        self._chosen = chosen
-
-    async def after(self, place: _Place) -> int | None:
-        """Return the key of the next record; None: that was the last."""
-        if self._request.execution_ids:
-            index = bisect_right(self._chosen, place.key)
-            return self._chosen[index] if index < len(self._chosen) else None
-        return await self._store.next_key(
-            self._request.wanted, self._request.audience, place.key, place.until
-        )
+    following = await selection.record_after(place.key, place.until)
+    if following is not None:
+        place.key, place.revision = following.key, following.revision
+    return following
 
 
 def _framed(form: ExportFormat, record: ExecutionRecord, *, first: bool) -> bytes:
@@ -189,21 +139,17 @@ def _chunk(pending: bytearray, request: ExportRequest, place: _Place) -> Chunk:
     data = bytes(pending)
     pending.clear()
     values = (place.until, place.key, place.revision, place.offset, place.count, place.ended)
-    return Chunk(data, encode_token("export", _scope(request), *values))
+    return Chunk(data, encode_token("export", request.scope, *values))
 
 
 def _read_cursor(request: ExportRequest) -> _Place:
     try:
-        values = decode_token("export", _scope(request), request.cursor, 6)
+        values = decode_token("export", request.scope, request.cursor, 6)
     except ValueError as exc:
         raise _cursor_invalid("Send a cursor as it was received, with the same filters.") from exc
     if any(value < 0 for value in values):
         raise _cursor_invalid("Send a cursor as it was received.")
     return _Place(*values)
-
-
-def _scope(request: ExportRequest) -> tuple[object, ...]:
-    return (request.format, request.execution_ids, request.wanted, request.audience)
 
 
 def _cursor_invalid(message: str) -> InvalidArgumentError:

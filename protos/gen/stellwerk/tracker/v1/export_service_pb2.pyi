@@ -33,6 +33,20 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     """A JSON array of records, indented."""
     EXPORT_FORMAT_JSON_LINES: _ExportFormat.ValueType  # 2
     """One record a line."""
+    EXPORT_FORMAT_CSV: _ExportFormat.ValueType  # 3
+    """One row per item; an execution without items has one row. Cells that a
+    spreadsheet would run begin with an apostrophe.
+    """
+    EXPORT_FORMAT_XLSX: _ExportFormat.ValueType  # 4
+    """The rows of CSV in a workbook. Cells are cut at 32 767 characters; the
+    column `cut` says which.
+    """
+    EXPORT_FORMAT_PARQUET: _ExportFormat.ValueType  # 5
+    """The rows of CSV in typed columns."""
+    EXPORT_FORMAT_ZIP: _ExportFormat.ValueType  # 7
+    """Records, media, and SHA-256 sums of all of them in `manifest-sha256.txt`."""
+    EXPORT_FORMAT_PROV_JSON: _ExportFormat.ValueType  # 9
+    """W3C PROV, a bundle per execution."""
 
 class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
     """ExportFormat is the form of an exported file."""
@@ -43,6 +57,20 @@ EXPORT_FORMAT_JSON: ExportFormat.ValueType  # 1
 """A JSON array of records, indented."""
 EXPORT_FORMAT_JSON_LINES: ExportFormat.ValueType  # 2
 """One record a line."""
+EXPORT_FORMAT_CSV: ExportFormat.ValueType  # 3
+"""One row per item; an execution without items has one row. Cells that a
+spreadsheet would run begin with an apostrophe.
+"""
+EXPORT_FORMAT_XLSX: ExportFormat.ValueType  # 4
+"""The rows of CSV in a workbook. Cells are cut at 32 767 characters; the
+column `cut` says which.
+"""
+EXPORT_FORMAT_PARQUET: ExportFormat.ValueType  # 5
+"""The rows of CSV in typed columns."""
+EXPORT_FORMAT_ZIP: ExportFormat.ValueType  # 7
+"""Records, media, and SHA-256 sums of all of them in `manifest-sha256.txt`."""
+EXPORT_FORMAT_PROV_JSON: ExportFormat.ValueType  # 9
+"""W3C PROV, a bundle per execution."""
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
 
 @_typing.final
@@ -59,6 +87,9 @@ class ExportExecutionsRequest(_message.Message):
     START_TIME_FROM_FIELD_NUMBER: _builtins.int
     START_TIME_BEFORE_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    PSEUDONYMISE_FIELD_NUMBER: _builtins.int
+    DROP_MEDIA_FIELD_NUMBER: _builtins.int
+    DROP_TEXT_FIELD_NUMBER: _builtins.int
     format: Global___ExportFormat.ValueType
     """The format of the file. Required."""
     config_name: _builtins.str
@@ -67,6 +98,16 @@ class ExportExecutionsRequest(_message.Message):
     """Only of this session. Empty: any."""
     cursor: _builtins.str
     """Go on after this cursor of an earlier chunk. Empty: from the beginning."""
+    pseudonymise: _builtins.bool
+    """Show users, sessions and groups under pseudonyms: keyed hashes that are the
+    same in every export of the deployment. Names of files are left out.
+    """
+    drop_media: _builtins.bool
+    """Leave out files, and what refers to them."""
+    drop_text: _builtins.bool
+    """Leave out all texts of people and models, also those in metadata; names,
+    codes and numbers stay.
+    """
     @_builtins.property
     def execution_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Just these executions, at most 10 000. Empty: all that match the filters."""
@@ -94,10 +135,13 @@ class ExportExecutionsRequest(_message.Message):
         start_time_from: _timestamp_pb2.Timestamp | None = ...,
         start_time_before: _timestamp_pb2.Timestamp | None = ...,
         cursor: _builtins.str = ...,
+        pseudonymise: _builtins.bool = ...,
+        drop_media: _builtins.bool = ...,
+        drop_text: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "cursor", b"cursor", "execution_ids", b"execution_ids", "format", b"format", "session_id", b"session_id", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "cursor", b"cursor", "drop_media", b"drop_media", "drop_text", b"drop_text", "execution_ids", b"execution_ids", "format", b"format", "pseudonymise", b"pseudonymise", "session_id", b"session_id", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,14 +157,20 @@ class ExportExecutionsResponse(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     MIME_TYPE_FIELD_NUMBER: _builtins.int
     FILENAME_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
-    """The next bytes of the file, at most 1 MiB."""
+    """The next bytes of the file, at most 1 MiB. Empty while it is being built."""
     cursor: _builtins.str
-    """Where to go on after this chunk."""
+    """Where to go on after this chunk. Empty: at the beginning."""
     mime_type: _builtins.str
     """MIME type of the file; the same in every chunk."""
     filename: _builtins.str
     """A name for the file; the same in every chunk."""
+    size_bytes: _builtins.int
+    """Size of the whole file in bytes. 0: not known yet."""
+    record_count: _builtins.int
+    """Executions that are written, while the file is being built. 0 otherwise."""
     def __init__(
         self,
         *,
@@ -128,10 +178,12 @@ class ExportExecutionsResponse(_message.Message):
         cursor: _builtins.str = ...,
         mime_type: _builtins.str = ...,
         filename: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        record_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "data", b"data", "filename", b"filename", "mime_type", b"mime_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "data", b"data", "filename", b"filename", "mime_type", b"mime_type", "record_count", b"record_count", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,10 +42,22 @@ class ExportServiceStub:
     the caller may see. Every chunk carries a cursor; a broken stream goes on
     from the last cursor received.
 
-    INVALID_ARGUMENT, reason FORMAT_UNSPECIFIED, STATE_UNSPECIFIED,
-    CURSOR_INVALID or TOO_MANY_IDS. Do not retry.
+    JSON and JSON Lines begin at once. Every other format is built first;
+    meanwhile chunks without data tell how far it is. A built file is kept for
+    some minutes, so that it can be resumed.
+
+    INVALID_ARGUMENT, reason FORMAT_UNSPECIFIED, STATE_UNSPECIFIED or
+    TOO_MANY_IDS; CURSOR_INVALID: begin again without a cursor;
+    TOO_MANY_RECORDS: more than the format holds (PDF 100, RO-Crate 1 000).
+    Do not retry.
     NOT_FOUND, reason EXECUTION_NOT_FOUND: one of `execution_ids` is unknown
     or not the caller's. Do not retry.
+    FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no
+    key to make pseudonyms with. Do not retry.
+    RESOURCE_EXHAUSTED, reason EXPORTS_BUSY, RetryInfo: too many are being
+    built.
+    UNAVAILABLE, reason MEDIA_UNAVAILABLE or EXPORT_DISK_UNAVAILABLE,
+    RetryInfo.
     """
 
 @_typing.type_check_only
@@ -62,10 +74,22 @@ class ExportServiceAsyncStub(ExportServiceStub):
     the caller may see. Every chunk carries a cursor; a broken stream goes on
     from the last cursor received.
 
-    INVALID_ARGUMENT, reason FORMAT_UNSPECIFIED, STATE_UNSPECIFIED,
-    CURSOR_INVALID or TOO_MANY_IDS. Do not retry.
+    JSON and JSON Lines begin at once. Every other format is built first;
+    meanwhile chunks without data tell how far it is. A built file is kept for
+    some minutes, so that it can be resumed.
+
+    INVALID_ARGUMENT, reason FORMAT_UNSPECIFIED, STATE_UNSPECIFIED or
+    TOO_MANY_IDS; CURSOR_INVALID: begin again without a cursor;
+    TOO_MANY_RECORDS: more than the format holds (PDF 100, RO-Crate 1 000).
+    Do not retry.
     NOT_FOUND, reason EXECUTION_NOT_FOUND: one of `execution_ids` is unknown
     or not the caller's. Do not retry.
+    FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no
+    key to make pseudonyms with. Do not retry.
+    RESOURCE_EXHAUSTED, reason EXPORTS_BUSY, RetryInfo: too many are being
+    built.
+    UNAVAILABLE, reason MEDIA_UNAVAILABLE or EXPORT_DISK_UNAVAILABLE,
+    RetryInfo.
     """
 
 class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -85,10 +109,22 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
         the caller may see. Every chunk carries a cursor; a broken stream goes on
         from the last cursor received.
 
-        INVALID_ARGUMENT, reason FORMAT_UNSPECIFIED, STATE_UNSPECIFIED,
-        CURSOR_INVALID or TOO_MANY_IDS. Do not retry.
+        JSON and JSON Lines begin at once. Every other format is built first;
+        meanwhile chunks without data tell how far it is. A built file is kept for
+        some minutes, so that it can be resumed.
+
+        INVALID_ARGUMENT, reason FORMAT_UNSPECIFIED, STATE_UNSPECIFIED or
+        TOO_MANY_IDS; CURSOR_INVALID: begin again without a cursor;
+        TOO_MANY_RECORDS: more than the format holds (PDF 100, RO-Crate 1 000).
+        Do not retry.
         NOT_FOUND, reason EXECUTION_NOT_FOUND: one of `execution_ids` is unknown
         or not the caller's. Do not retry.
+        FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no
+        key to make pseudonyms with. Do not retry.
+        RESOURCE_EXHAUSTED, reason EXPORTS_BUSY, RetryInfo: too many are being
+        built.
+        UNAVAILABLE, reason MEDIA_UNAVAILABLE or EXPORT_DISK_UNAVAILABLE,
+        RetryInfo.
         """
 
 def add_ExportServiceServicer_to_server(servicer: ExportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

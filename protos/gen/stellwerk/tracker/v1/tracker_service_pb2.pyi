@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from stellwerk.tracker.v1 import execution_pb2 as _execution_pb2
 import builtins as _builtins
 import sys
@@ -20,6 +21,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ChainState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChainStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChainState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHAIN_STATE_UNSPECIFIED: _ChainState.ValueType  # 0
+    """Never sent."""
+    CHAIN_STATE_VALID: _ChainState.ValueType  # 1
+    """Every item is as it was stored, and none is missing."""
+    CHAIN_STATE_ITEM_CHANGED: _ChainState.ValueType  # 2
+    """The item at `position` is not as it was stored."""
+    CHAIN_STATE_ITEM_MISSING: _ChainState.ValueType  # 3
+    """There is no item at `position`."""
+    CHAIN_STATE_HEAD_MISMATCH: _ChainState.ValueType  # 4
+    """The items do not lead to the head: one was exchanged, or the row changed."""
+
+class ChainState(_ChainState, metaclass=_ChainStateEnumTypeWrapper):
+    """ChainState is what a verification found."""
+
+CHAIN_STATE_UNSPECIFIED: ChainState.ValueType  # 0
+"""Never sent."""
+CHAIN_STATE_VALID: ChainState.ValueType  # 1
+"""Every item is as it was stored, and none is missing."""
+CHAIN_STATE_ITEM_CHANGED: ChainState.ValueType  # 2
+"""The item at `position` is not as it was stored."""
+CHAIN_STATE_ITEM_MISSING: ChainState.ValueType  # 3
+"""There is no item at `position`."""
+CHAIN_STATE_HEAD_MISMATCH: ChainState.ValueType  # 4
+"""The items do not lead to the head: one was exchanged, or the row changed."""
+Global___ChainState: _TypeAlias = ChainState  # noqa: Y015
 
 @_typing.final
 class ClaimExecutionRequest(_message.Message):
@@ -521,3 +554,73 @@ class WatchItemsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchItemsResponse: _TypeAlias = WatchItemsResponse  # noqa: Y015
+
+@_typing.final
+class VerifyChainRequest(_message.Message):
+    """VerifyChainRequest names an execution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyChainRequest: _TypeAlias = VerifyChainRequest  # noqa: Y015
+
+@_typing.final
+class VerifyChainResponse(_message.Message):
+    """VerifyChainResponse tells what became of the chain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    ITEM_COUNT_FIELD_NUMBER: _builtins.int
+    UNCHAINED_COUNT_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution."""
+    state: Global___ChainState.ValueType
+    """Whether the chain holds, and if not, what is wrong first."""
+    position: _builtins.int
+    """Position of the item where it breaks, from 1. 0: nowhere, or at the end."""
+    item_count: _builtins.int
+    """Items that the execution should have."""
+    unchained_count: _builtins.int
+    """The first items, stored before there were chains; nothing vouches for them."""
+    erased: _builtins.bool
+    """Whether the content was erased: then only ids and seals could be looked at."""
+    head: _builtins.str
+    """The last link, 64 hexadecimal digits. Whoever noted it elsewhere notices if
+    a whole chain was written anew. Empty: no item is chained.
+    """
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        state: Global___ChainState.ValueType = ...,
+        position: _builtins.int = ...,
+        item_count: _builtins.int = ...,
+        unchained_count: _builtins.int = ...,
+        erased: _builtins.bool = ...,
+        head: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erased", b"erased", "execution_id", b"execution_id", "head", b"head", "item_count", b"item_count", "position", b"position", "state", b"state", "unchained_count", b"unchained_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyChainResponse: _TypeAlias = VerifyChainResponse  # noqa: Y015

@@ -70,6 +70,11 @@ class TrackerServiceStub(object):
                 request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchItemsRequest.SerializeToString,
                 response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchItemsResponse.FromString,
                 _registered_method=True)
+        self.VerifyChain = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/VerifyChain',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainResponse.FromString,
+                _registered_method=True)
 
 
 class TrackerServiceServicer(object):
@@ -154,6 +159,17 @@ class TrackerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyChain(self, request, context):
+        """VerifyChain recomputes the chain of an execution's items and tells whether
+        anything was changed, left out or put in since they were stored. Safe to
+        repeat.
+
+        NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrackerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -186,6 +202,11 @@ def add_TrackerServiceServicer_to_server(servicer, server):
                     servicer.WatchItems,
                     request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchItemsRequest.FromString,
                     response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchItemsResponse.SerializeToString,
+            ),
+            'VerifyChain': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyChain,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -356,6 +377,33 @@ class TrackerService(object):
             '/stellwerk.tracker.v1.TrackerService/WatchItems',
             stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchItemsRequest.SerializeToString,
             stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.WatchItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/VerifyChain',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainResponse.FromString,
             options,
             channel_credentials,
             insecure,

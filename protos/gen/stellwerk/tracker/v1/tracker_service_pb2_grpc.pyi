@@ -88,6 +88,13 @@ class TrackerServiceStub:
 
     NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
     """
+    VerifyChain: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.VerifyChainRequest, _tracker_service_pb2.VerifyChainResponse]
+    """VerifyChain recomputes the chain of an execution's items and tells whether
+    anything was changed, left out or put in since they were stored. Safe to
+    repeat.
+
+    NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+    """
 
 @_typing.type_check_only
 class TrackerServiceAsyncStub(TrackerServiceStub):
@@ -146,6 +153,13 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     repeat. It ends after the terminal item of a complete record, or when
     `max_wait_duration` has passed without a new item. Safe to repeat with the
     last position.
+
+    NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+    """
+    VerifyChain: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.VerifyChainRequest, _tracker_service_pb2.VerifyChainResponse]  # type: ignore[assignment]
+    """VerifyChain recomputes the chain of an execution's items and tells whether
+    anything was changed, left out or put in since they were stored. Safe to
+    repeat.
 
     NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
     """
@@ -240,6 +254,19 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         repeat. It ends after the terminal item of a complete record, or when
         `max_wait_duration` has passed without a new item. Safe to repeat with the
         last position.
+
+        NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyChain(
+        self,
+        request: _tracker_service_pb2.VerifyChainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.VerifyChainResponse, _abc.Awaitable[_tracker_service_pb2.VerifyChainResponse]]:
+        """VerifyChain recomputes the chain of an execution's items and tells whether
+        anything was changed, left out or put in since they were stored. Safe to
+        repeat.
 
         NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
         """

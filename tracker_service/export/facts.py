@@ -1,0 +1,165 @@
+"""The facts of records as a table, one row per item: what every tabular format writes.
+
+The columns stand here once, so that CSV, XLSX and Parquet cannot say different things. A record
+without items has one row whose item columns are empty, or it would vanish from its own export.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracker_service.items import ExecutionItem
+    from tracker_service.records import ExecutionRecord, ExecutionSummary
+
+Row = tuple[Any, ...]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Kind(Enum):
+    """What a column holds; None always means that nothing is known."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    SECONDS = "seconds"
+    TIME = "time"  # microseconds since 1970 UTC
+    FLAG = "flag"
+    NUMBERS = "numbers"  # a tuple of integers
+    JSON = "json"  # an object as text, as it was recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: As in the JSON form; where two things have one name there, ours is longer.
+        kind: What it holds.
+    """
+
+    name: str
+    kind: Kind
+
+
+def _columns(kinds: str) -> tuple[Column, ...]:
+    pairs = (entry.split(":") for entry in kinds.split())
+    return tuple(Column(name, Kind(kind)) for name, kind in pairs)
+
+
+RECORD_COLUMNS: Final = _columns(
+    "execution_id:text config_name:text safety_level:text user_id:text session_id:text "
+    "group_id:text parent_execution_id:text start_time:time end_time:time status:text "
+    "last_epoch:integer complete:flag missing:numbers error:text taxonomy_version:text "
+    "plan_digest:text policy_version:text software_version:text"
+)
+"""What is said of an execution, in each of its rows."""
+
+ITEM_COLUMNS: Final = _columns(
+    "item_id:text epoch:integer sequence_number:integer timestamp:time stage:integer "
+    "stage_iteration:integer loop_iteration:integer media_type:text item_type:text content:text "
+    "file_path:text media_sha256:text media_size_bytes:integer media_mime_type:text "
+    "media_filename:text config_used:text model_used:text backend_used:text prompt_id:text "
+    "execution_time:seconds late:flag metadata:json"
+)
+"""What is said of an item."""
+
+COLUMNS: Final = RECORD_COLUMNS + ITEM_COLUMNS
+NAMES: Final = tuple(column.name for column in COLUMNS)
+
+_NO_ITEM: Final = (None,) * len(ITEM_COLUMNS)
+_NO_MEDIA: Final = (None,) * 5
+
+
+def rows_of(record: ExecutionRecord) -> Iterator[Row]:
+    """Yield the rows of a record, one value per column of `COLUMNS`."""
+    head = _record_values(record.summary)
+    if not record.items:
+        yield head + _NO_ITEM
+    for item in record.items:
+        yield head + _item_values(item)
+
+
+def _record_values(summary: ExecutionSummary) -> Row:
+    return (
+        summary.execution_id,
+        summary.config_name or None,
+        summary.safety_level or None,
+        summary.user_id or None,
+        summary.session_id or None,
+        summary.group_id or None,
+        summary.parent_execution_id or None,
+        summary.start_time_us,
+        summary.end_time_us,
+        summary.state.value,
+        summary.epoch,
+        summary.complete,
+        summary.missing,
+        summary.error or None,
+        summary.taxonomy_version or None,
+        summary.plan_digest or None,
+        summary.policy_version or None,
+        summary.software_version or None,
+    )
+
+
+def _item_values(item: ExecutionItem) -> Row:
+    media, run_us = item.media, item.run_duration_us
+    return (
+        item.item_id,
+        item.epoch,
+        item.sequence_number,
+        item.occur_time_us,
+        item.stage,
+        item.stage_iteration,
+        item.loop_iteration,
+        item.media_type or None,
+        item.item_type,
+        item.content,
+        *(
+            _NO_MEDIA
+            if media is None
+            else (
+                media.uri,
+                media.sha256 or None,
+                media.size_bytes,
+                media.mime_type or None,
+                media.filename or None,
+            )
+        ),
+        item.config_used or None,
+        item.model_used or None,
+        item.backend_used or None,
+        item.backend_job_id or None,
+        None if run_us is None else run_us / 1_000_000,
+        item.late,
+        item.metadata_json or "{}",
+    )
+
+
+def time_text(time_us: int) -> str:
+    """Return a time as RFC 3339 text with microseconds, UTC.
+
+    Args:
+        time_us: Microseconds since 1970 UTC.
+    """
+    moment = _EPOCH + timedelta(microseconds=time_us)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def plain_text(value: Any, kind: Kind) -> str:
+    """Return a value as the text that stands in a cell; nothing is an empty cell."""
+    if value is None:
+        return ""
+    if kind is Kind.TIME:
+        return time_text(value)
+    if kind is Kind.FLAG:
+        return "true" if value else "false"
+    if kind is Kind.NUMBERS:
+        return " ".join(map(str, value))
+    return str(value)

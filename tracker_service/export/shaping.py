@@ -1,0 +1,125 @@
+"""What an export leaves out or hides: pseudonyms for ids, no media, no free text.
+
+A record is shaped before any writer sees it, so that no format can forget to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tracker_service.export.json_form import canonical_metadata
+from tracker_service.metadata import read_finite_metadata
+from tracker_service.records import ExecutionRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tracker_service.items import ExecutionItem, MediaRef
+    from tracker_service.records import ExecutionSummary
+
+PSEUDONYM_DIGITS: Final = 16
+
+# Texts under these keys are names, codes and versions of ours; any other text may be a person's.
+_CODES_TEXT: Final = """
+backend blocked_reason categories cfg codec config_name decision detected_language error_stage
+error_type from from_lang from_stage group_id id key kind lang layer level mime_type model of_item
+output_config parent_execution_id plan_digest policy_version reason risk_level role safety_level
+sampler scheduler session_id sha256 software_version source_language stages_completed
+target_language taxonomy_version to to_lang to_stage user_id workflow_sha256
+"""
+_CODES: Final = frozenset(_CODES_TEXT.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What an export shows.
+
+    Attributes:
+        pseudonymise: Users, sessions and groups stand under keyed hashes.
+        drop_media: No files, no references to any.
+        drop_text: No texts of people or models.
+    """
+
+    pseudonymise: bool = False
+    drop_media: bool = False
+    drop_text: bool = False
+
+
+class Shaper:
+    """Makes records into what an export shows."""
+
+    def __init__(self, shape: Shape, pseudonym_key: bytes) -> None:
+        """Shape records.
+
+        Args:
+            shape: What is shown.
+            pseudonym_key: Key of the pseudonyms; the same key gives the same ones. Kept by the
+                deployment, apart from the data.
+        """
+        self._shape = shape
+        self._key = pseudonym_key
+
+    def shaped(self, record: ExecutionRecord) -> ExecutionRecord:
+        """Return what the export shows of `record`."""
+        shape, summary = self._shape, record.summary
+        if shape == Shape():
+            return record
+        known = self._pseudonyms(summary) if shape.pseudonymise else {}
+        items = tuple(self._item(item, known) for item in record.items)
+        if known:
+            summary = replace(
+                summary,
+                user_id=known.get(summary.user_id, summary.user_id),
+                session_id=known.get(summary.session_id, summary.session_id),
+                group_id=known.get(summary.group_id, summary.group_id),
+            )
+        if shape.drop_text:
+            summary = replace(summary, user_input="")
+        return ExecutionRecord(summary, items)
+
+    def _pseudonyms(self, summary: ExecutionSummary) -> dict[str, str]:
+        kinds = {"group": summary.group_id, "session": summary.session_id, "user": summary.user_id}
+        return {real: self._pseudonym(kind, real) for kind, real in kinds.items() if real}
+
+    def _pseudonym(self, kind: str, real: str) -> str:
+        digest = hmac.new(self._key, f"{kind}:{real}".encode(), hashlib.sha256).hexdigest()
+        return f"{kind}-{digest[:PSEUDONYM_DIGITS]}"
+
+    def _item(self, item: ExecutionItem, known: Mapping[str, str]) -> ExecutionItem:
+        shape = self._shape
+        metadata_json = item.metadata_json
+        if known and any(real in metadata_json for real in known):
+            metadata_json = _mapped(metadata_json, lambda _, text: known.get(text, text))
+        if shape.drop_text and metadata_json:
+            metadata_json = _mapped(
+                metadata_json, lambda key, text: text if key in _CODES else None
+            )
+        return replace(
+            item,
+            content=None if shape.drop_text else item.content,
+            media=None if shape.drop_media or item.media is None else _nameless(item.media),
+            metadata_json=metadata_json,
+        )
+
+
+def _nameless(media: MediaRef) -> MediaRef:
+    """A file's name is a text that a person gave."""
+    return replace(media, filename="")
+
+
+def _mapped(metadata_json: str, change: Callable[[str, str], str | None]) -> str:
+    return canonical_metadata(_changed("", read_finite_metadata(metadata_json), change))
+
+
+def _changed(key: str, value: Any, change: Callable[[str, str], str | None]) -> Any:
+    """Return JSON with every text changed; `key` is that of the nearest object."""
+    if isinstance(value, str):
+        return change(key, value)
+    if isinstance(value, dict):
+        return {name: _changed(name, inner, change) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_changed(key, inner, change) for inner in value]
+    return value
