@@ -5,7 +5,9 @@ The server lies in a temporary folder and listens on a socket there; it ends wit
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
 import uuid
 import warnings
@@ -23,9 +25,16 @@ _TEMPLATE = "stellwerk_template"
 class PostgresServer:
     """A server whose databases are made empty or as copies of one another."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start a server over the folder; stopped with `stop`, at the latest with Python."""
-        self._server = get_server(folder, cleanup_mode="stop")
+    def __init__(self) -> None:
+        """Start a server over a new folder; stopped with `stop`, at the latest with Python."""
+        # Not below pytest's folders: started by root, the server runs as a user of its own.
+        self._folder = Path(tempfile.mkdtemp(prefix="stellwerk-pg-"))
+        atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+        self.start()
+
+    def start(self) -> None:
+        """Start it again after `stop`."""
+        self._server = get_server(self._folder, cleanup_mode="stop")
 
     def url(self, database: str) -> str:
         """Return the URL of a database."""
@@ -45,7 +54,7 @@ class PostgresServer:
 @functools.cache
 def shared_server() -> PostgresServer:
     """Return the server of this session; started when first asked for."""
-    return PostgresServer(Path(tempfile.mkdtemp(prefix="stellwerk-pg-")))
+    return PostgresServer()
 
 
 @functools.cache

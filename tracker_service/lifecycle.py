@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from servicekit.errors import FailedPreconditionError, NotFoundError
+from tracker_service.chain import link_of, new_key, seal_of
 from tracker_service.intake import MAX_SEQUENCE_NUMBER
 from tracker_service.items import Refusal
 from tracker_service.metadata import read_metadata, text_of
@@ -89,6 +90,9 @@ class Execution:
         owner_address: Who runs it; empty: nobody.
         revision: Grows with every change that a reader can see.
         file_revision: The revision of which the JSON file was written; 0: there is none.
+        chain_key: Key of the seals; empty: there are none yet, or it was destroyed.
+        chain_head: The last link of the chain.
+        unchained_count: Items from before there were chains.
         claims: First number of each epoch.
         numbers: The numbers stored, by epoch.
     """
@@ -125,6 +129,9 @@ class Execution:
     owner_address: str = ""
     revision: int = 1
     file_revision: int = 0
+    chain_key: bytes = b""
+    chain_head: bytes = b""
+    unchained_count: int = 0
     claims: list[int] = field(default_factory=lambda: [1])
     numbers: dict[int, set[int]] = field(default_factory=dict)
 
@@ -163,6 +170,19 @@ class Execution:
                 self.terminal_number is not None and self.numbered_count == self.highest_number
             )
         return late
+
+    def seal(self, item: ExecutionItem) -> bytes:
+        """Add an item that was just taken to the chain; return its seal.
+
+        Raises:
+            ValueError: A text of it cannot be stored.
+        """
+        if not self.chain_key:
+            self.chain_key = new_key()
+            self.unchained_count = self.item_count - 1
+        seal = seal_of(self.chain_key, item)
+        self.chain_head = link_of(self.chain_head, self.item_count, item.item_id, seal)
+        return seal
 
     def _check_writer(self, item: ExecutionItem, writer: Writer, *, is_start: bool) -> None:
         if writer.trusted:

@@ -7,7 +7,7 @@ to it is committed, or lost, as a whole.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from servicekit.errors import FailedPreconditionError
 from tracker_service.items import ExecutionItem, Refusal, RefusedItem
@@ -20,6 +20,22 @@ if TYPE_CHECKING:
     from tracker_service.access import Writer
     from tracker_service.lifecycle import Execution
     from tracker_service.store.interface import Batch, ClaimRequest, Plan
+
+
+class NewItem(NamedTuple):
+    """An item on its way into the store.
+
+    Attributes:
+        execution: Where it belongs.
+        position: Its place in the order of storing.
+        item: The item.
+        seal: Its seal in the chain.
+    """
+
+    execution: Execution
+    position: int
+    item: ExecutionItem
+    seal: bytes
 
 
 class Book(Protocol):
@@ -37,7 +53,7 @@ class Book(Protocol):
     def stored_ids(self, item_ids: Sequence[str]) -> set[str]:
         """Return which of these items are stored."""
 
-    def add_items(self, rows: Sequence[tuple[Execution, int, ExecutionItem]]) -> None:
+    def add_items(self, added: Sequence[NewItem]) -> None:
         """Store items at their positions."""
 
     def add_plans(self, plans: Iterable[Plan]) -> None:
@@ -71,7 +87,7 @@ def record_batch(book: Book, batch: Batch, now_us: int) -> BatchOutcome:
         book.add_plans(batch.plans)
     accepted_count = 0
     refused: list[RefusedItem] = []
-    rows: list[tuple[Execution, int, ExecutionItem]] = []
+    rows: list[NewItem] = []
     known = book.stored_ids([item.item_id for _, item in batch.items]) if batch.items else set()
     # In their own order, so that a start comes before what follows it.
     for index, item in sorted(batch.items, key=_by_number):
@@ -97,9 +113,7 @@ def _by_number(entry: tuple[int, ExecutionItem]) -> tuple[int, int]:
     return entry[1].epoch, entry[1].sequence_number
 
 
-def _take(
-    book: Book, item: ExecutionItem, writer: Writer, now_us: int
-) -> tuple[Execution, int, ExecutionItem]:
+def _take(book: Book, item: ExecutionItem, writer: Writer, now_us: int) -> NewItem:
     execution = book.find(item.execution_id)
     if execution is None:
         is_start = item.item_type == "pipeline_start" and item.sequence_number == 1
@@ -108,9 +122,10 @@ def _take(
         if not (writer.trusted or is_start):
             raise Refusal("EXECUTION_NOT_FOUND", "Begin an execution with its `pipeline_start`.")
         execution = book.create(item.execution_id, item.occur_time_us, now_us)
-    late = execution.take(item, writer)
+    if execution.take(item, writer):
+        item = replace(item, late=True)
     book.touch(execution)
-    return execution, execution.item_count, replace(item, late=True) if late else item
+    return NewItem(execution, execution.item_count, item, execution.seal(item))
 
 
 def claim_execution(book: Book, request: ClaimRequest, now_us: int) -> Claim:

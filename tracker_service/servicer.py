@@ -110,6 +110,13 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
             async for one in items:
                 yield converters.watched_message(one)
 
+    async def VerifyChain(
+        self, request: pb.VerifyChainRequest, context: Context
+    ) -> pb.VerifyChainResponse:
+        """Recompute the chain of an execution."""
+        audience = audience_of(current_principal())
+        return converters.chain_message(await self._store.chain(request.execution_id, audience))
+
 
 def _page_size(asked: int) -> int:
     if not 0 <= asked <= MAX_PAGE_SIZE:

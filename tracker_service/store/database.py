@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from tracker_service.access import Audience
+    from tracker_service.chain import ChainReport
     from tracker_service.records import ExecutionSummary
     from tracker_service.store.interface import (
         Batch,
@@ -149,6 +150,10 @@ class DatabaseStore:
     async def record_by_key(self, key: int, audience: Audience) -> KeyedRecord | None:
         """See `Store.record_by_key`."""
         return await self._read(lambda reads: reads.record_by_key(key, audience))
+
+    async def chain(self, execution_id: str, audience: Audience) -> ChainReport:
+        """See `Store.chain`."""
+        return await self._read(lambda reads: reads.chain(execution_id, audience))
 
     async def outdated_files(self, *, only_complete: bool, after: int) -> list[FileEntry]:
         """See `Store.outdated_files`."""

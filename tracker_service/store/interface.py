@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from tracker_service.access import Audience, Writer
+    from tracker_service.chain import ChainReport
     from tracker_service.items import ExecutionItem, RefusedItem, StoredItem
     from tracker_service.lifecycle import Heartbeat
     from tracker_service.records import ExecutionRecord, ExecutionState, ExecutionSummary
@@ -284,6 +285,9 @@ class Store(Protocol):
 
     async def record_by_key(self, key: int, audience: Audience) -> KeyedRecord | None:
         """Return the record of a key; None if it is gone."""
+
+    async def chain(self, execution_id: str, audience: Audience) -> ChainReport:
+        """Recompute the chain of an execution."""
 
     async def outdated_files(self, *, only_complete: bool, after: int) -> list[FileEntry]:
         """Return a page of executions that changed since their file was written."""

@@ -21,7 +21,7 @@ from tracker_service.store.sql_book import SqlBook
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tracker_service.items import ExecutionItem
+    from tracker_service.recording import NewItem
     from tracker_service.store.interface import Committed
     from tracker_service.store.postgres_connection import PostgresConnection
 
@@ -66,7 +66,7 @@ class PostgresBook(SqlBook):
         self._partitions = Partitions()
         self._at_hand: dict[str, Execution | None] = {}
         self._numbers: OrderedDict[str, tuple[int, list[int], dict[int, set[int]]]] = OrderedDict()
-        self._new_items: list[tuple[Execution, int, ExecutionItem]] = []
+        self._new_items: list[NewItem] = []
         self._new_ids: set[str] = set()
         self._keys: list[int] = []
 
@@ -184,10 +184,10 @@ class PostgresBook(SqlBook):
         )
         return {item_id for (item_id,) in found} | self._new_ids.intersection(item_ids)
 
-    def add_items(self, added: Sequence[tuple[Execution, int, ExecutionItem]]) -> None:
+    def add_items(self, added: Sequence[NewItem]) -> None:
         """Store items at their positions, all of a transaction together at its end."""
         self._new_items += added
-        self._new_ids.update(item.item_id for _, _, item in added)
+        self._new_ids.update(new.item.item_id for new in added)
 
     def _copy_items(self) -> None:
         if not self._new_items:
@@ -195,8 +195,8 @@ class PostgresBook(SqlBook):
         for month in self._partitions.missing(self._new_ids, self._clock()):
             self._partitions.make(self.connection.plain, month)
         with self.connection.copy(_COPY_ITEMS) as copy:
-            for execution, position, item in self._new_items:
-                copy.write_row(rows.item_values(execution.key, position, item))
+            for new in self._new_items:
+                copy.write_row(rows.item_values(new))
 
     # --- inside --------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from servicekit.errors import NotFoundError
+from tracker_service.chain import ChainReport, ChainState, verify_chain
 from tracker_service.lifecycle import execution_not_found
 from tracker_service.records import MAX_MISSING, ExecutionRecord, ExecutionState
 from tracker_service.store import rows
@@ -23,9 +24,10 @@ from tracker_service.store.interface import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tracker_service.access import Audience
+    from tracker_service.chain import SealedItem
     from tracker_service.lifecycle import Execution
     from tracker_service.records import ExecutionSummary
     from tracker_service.store.interface import ExecutionFilter
@@ -35,6 +37,7 @@ MAX_MISSING_IN_PAGE: Final = 100
 """Missing numbers per execution in lists, so that a page stays within a message."""
 
 FILES_PER_PAGE: Final = 100
+ITEMS_PER_PAGE: Final = 500
 
 Condition = tuple[str, list[Any]]
 
@@ -131,6 +134,37 @@ class Reads:
             (*values, after, until),
         ).fetchone()
         return row[0] if row else None
+
+    def chain(self, execution_id: str, audience: Audience) -> ChainReport:
+        """See `Store.chain`."""
+        with self._connection.snapshot():
+            execution = self._execution(execution_id, audience)
+            report = ChainReport(
+                execution_id=execution_id,
+                state=ChainState.VALID,
+                position=0,
+                item_count=execution.item_count,
+                # Without a key no item came since there are chains.
+                unchained_count=execution.unchained_count
+                if execution.chain_key
+                else execution.item_count,
+                erased=False,
+                head=execution.chain_head,
+            )
+            return verify_chain(report, execution.chain_key, self._sealed_items(execution))
+
+    def _sealed_items(self, execution: Execution) -> Iterator[SealedItem]:
+        """Yield the items by position, a page in memory at a time."""
+        position = 0
+        while True:
+            found = self._connection.execute(
+                f"{rows.SELECT_ITEM} AND position > ? ORDER BY position LIMIT {ITEMS_PER_PAGE}",
+                (execution.key, position),
+            ).fetchall()
+            yield from (rows.sealed_item(execution.execution_id, row) for row in found)
+            if len(found) < ITEMS_PER_PAGE:
+                return
+            position = found[-1][0]
 
     def outdated_files(self, *, only_complete: bool, after: int) -> list[FileEntry]:
         """See `Store.outdated_files`."""

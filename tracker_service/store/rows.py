@@ -10,12 +10,15 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from tracker_service.chain import SealedItem
 from tracker_service.items import ExecutionItem, MediaRef, StoredItem
 from tracker_service.lifecycle import Execution
 from tracker_service.records import ExecutionState, ExecutionSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tracker_service.recording import NewItem
 
     Row = Sequence[Any]
 
@@ -38,7 +41,7 @@ ITEM_COLUMNS: Final = (
     "item_id, epoch, sequence_number, occur_time_us, stage, stage_iteration, loop_iteration, "
     "media_type, item_type, content, media_uri, media_sha256, media_size_bytes, media_mime_type, "
     "media_filename, config_used, model_used, backend_used, backend_job_id, run_duration_us, "
-    "metadata, late"
+    "metadata, late, seal"
 )
 _ITEM_ROW: Final = f"(?, ?, {', '.join('?' * len(ITEM_COLUMNS.split(', ')))})"
 ITEM_PARAMETERS: Final = _ITEM_ROW.count("?")
@@ -63,12 +66,13 @@ MISSING: Final = """
 """Gaps in the numbering, as first and last missing number; of a key, a highest number, a limit."""
 
 
-def item_values(key: int, position: int, item: ExecutionItem) -> tuple[Any, ...]:
+def item_values(new: NewItem) -> tuple[Any, ...]:
     """Return the parameters of one row of `INSERT_ITEMS`."""
+    item = new.item
     media = item.media
     return (
-        key,
-        position,
+        new.execution.key,
+        new.position,
         item.item_id,
         item.epoch,
         item.sequence_number,
@@ -91,6 +95,7 @@ def item_values(key: int, position: int, item: ExecutionItem) -> tuple[Any, ...]
         item.run_duration_us,
         item.metadata_json,
         int(item.late),
+        new.seal,
     )
 
 
@@ -105,6 +110,12 @@ def stored_item(execution_id: str, row: Row) -> StoredItem:
         bool(row[22]),
     )
     return StoredItem(ExecutionItem(*values), row[0])
+
+
+def sealed_item(execution_id: str, row: Row) -> SealedItem:
+    """Read a row of `SELECT_ITEM` with its seal."""
+    stored = stored_item(execution_id, row)
+    return SealedItem(stored.position, row[23], stored.item)
 
 
 def read_execution(row: Row) -> Execution:

@@ -12,8 +12,8 @@ from tracker_service.store.interface import Committed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tracker_service.items import ExecutionItem
     from tracker_service.lifecycle import Execution
+    from tracker_service.recording import NewItem
     from tracker_service.store.interface import Plan
     from tracker_service.store.sql import SqlConnection
 
@@ -57,7 +57,7 @@ class SqlBook(ABC):
         self._changed[execution.execution_id] = execution
 
     @abstractmethod
-    def add_items(self, added: Sequence[tuple[Execution, int, ExecutionItem]]) -> None:
+    def add_items(self, added: Sequence[NewItem]) -> None:
         """Store items at their positions."""
 
     def add_plans(self, plans: Iterable[Plan]) -> None:

@@ -18,7 +18,7 @@ from tracker_service.store.sql_book import SqlBook
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tracker_service.items import ExecutionItem
+    from tracker_service.recording import NewItem
     from tracker_service.store.interface import Committed
     from tracker_service.store.sql import SqlConnection
 
@@ -132,11 +132,11 @@ class SqliteBook(SqlBook):
         )
         return {item_id for (item_id,) in found}
 
-    def add_items(self, added: Sequence[tuple[Execution, int, ExecutionItem]]) -> None:
+    def add_items(self, added: Sequence[NewItem]) -> None:
         """Store items at their positions."""
         values: list[object] = []
-        for execution, position, item in added:
-            values += rows.item_values(execution.key, position, item)
+        for new in added:
+            values += rows.item_values(new)
         width = rows.ITEM_PARAMETERS
         begin = 0
         for count in rows.INSERT_CHUNKS:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,53 +19,20 @@ from tests.unit.tracker_service.builders import (
     make_run,
     make_start,
 )
+from tests.unit.tracker_service.store_tests import LEASE_SECONDS, Clock, StoreTests
 from tracker_service.access import EVERYTHING, Audience, Writer
 from tracker_service.lifecycle import Heartbeat
 from tracker_service.records import ExecutionState
 from tracker_service.store.interface import Batch, ExecutionFilter, Plan
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from tracker_service.store.interface import Store
 
-LEASE_SECONDS = 30.0
 
-
-class Clock:
-    """A clock that tests turn."""
-
-    def __init__(self) -> None:
-        """Start at a fixed time."""
-        self.now_us = 1_700_000_000 * SECOND_US
-
-    def __call__(self) -> int:
-        """Return the time."""
-        return self.now_us
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now_us += round(seconds * SECOND_US)
-
-
-class StoreContract(ABC):
-    """Tests of the behaviour that does not depend on the database."""
-
-    @abstractmethod
-    def open(self, folder: Path, clock: Clock) -> AbstractAsyncContextManager[Store]:
-        """Open the store whose data lie in `folder`; closed when the context is left."""
-
-    @pytest.fixture
-    def clock(self) -> Clock:
-        """The store's clock."""
-        return Clock()
-
-    @pytest.fixture
-    async def store(self, tmp_path: Path, clock: Clock) -> Any:
-        """An empty store."""
-        async with self.open(tmp_path, clock) as store:
-            yield store
+class StoreContract(StoreTests):
+    """Tests of writing and reading."""
 
     # --- items ---------------------------------------------------------------------------------
 
@@ -190,6 +156,7 @@ class StoreContract(ABC):
                 store.plan("e", audience),
                 store.items_after("e", audience, 0, 9),
                 store.keys_of(["e"], audience),
+                store.chain("e", audience),
             ):
                 with pytest.raises(NotFoundError):
                     await question

@@ -16,7 +16,9 @@ from servicekit.settings import ConfigurationError
 from tests.postgres import PostgresServer, fresh_database
 from tests.support import eventually, free_port
 from tests.unit.tracker_service.builders import make_batch, make_item, make_run, make_start
-from tests.unit.tracker_service.store_contract import LEASE_SECONDS, Clock, StoreContract
+from tests.unit.tracker_service.care_contract import CareContract
+from tests.unit.tracker_service.store_contract import StoreContract
+from tests.unit.tracker_service.store_tests import LEASE_SECONDS, Clock
 from tracker_service.access import EVERYTHING
 from tracker_service.store.postgres import open_postgres_store
 
@@ -48,7 +50,7 @@ async def opened(
         await store.close()
 
 
-class TestPostgresStore(StoreContract):
+class TestPostgresStore(StoreContract, CareContract):
     """PostgreSQL keeps the contract."""
 
     def open(
@@ -119,9 +121,9 @@ def partitions_of(url: str) -> dict[str, int]:
         return dict(found.fetchall())
 
 
-async def test_server_that_restarts_costs_nothing(tmp_path: Path) -> None:
+async def test_server_that_restarts_costs_nothing() -> None:
     """While the server is away, writes and reads are STORE_UNAVAILABLE; afterwards all go on."""
-    server = PostgresServer(tmp_path / "pg")
+    server = PostgresServer()
     try:
         clock = Clock()
         items = make_run("e", 6)
@@ -132,7 +134,7 @@ async def test_server_that_restarts_costs_nothing(tmp_path: Path) -> None:
                 with pytest.raises(UnavailableError) as raised:
                     await call
                 assert raised.value.reason == "STORE_UNAVAILABLE"
-            server = await asyncio.to_thread(PostgresServer, tmp_path / "pg")
+            await asyncio.to_thread(server.start)
             assert (await store.record(make_batch(items))).accepted_count == 6
             assert list((await store.record_of("e", EVERYTHING)).record.items) == items
     finally:

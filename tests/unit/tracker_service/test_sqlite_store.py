@@ -10,7 +10,9 @@ import pytest
 
 from servicekit.errors import ResourceExhaustedError
 from tests.unit.tracker_service.builders import SERVICE, make_item, make_run
-from tests.unit.tracker_service.store_contract import LEASE_SECONDS, Clock, StoreContract
+from tests.unit.tracker_service.care_contract import CareContract
+from tests.unit.tracker_service.store_contract import StoreContract
+from tests.unit.tracker_service.store_tests import LEASE_SECONDS, Clock
 from tracker_service.store.interface import Batch
 from tracker_service.store.sqlite import open_sqlite_store
 from tracker_service.store.writer_thread import MAX_WAITING_BYTES
@@ -37,7 +39,7 @@ async def opened(folder: Path, clock: Clock) -> AsyncIterator[DatabaseStore]:
         await store.close()
 
 
-class TestSqliteStore(StoreContract):
+class TestSqliteStore(StoreContract, CareContract):
     """SQLite keeps the contract."""
 
     def open(
@@ -80,6 +82,6 @@ async def test_bad_job_does_not_take_others_along(tmp_path: Path) -> None:
             for item in (make_item("one", 1), unreadable, make_item("two", 1))
         ]
         assert (await outcomes[0]).accepted_count == 1
-        with pytest.raises(UnicodeEncodeError):
+        with pytest.raises(ValueError, match="surrogate"):
             await outcomes[1]
         assert (await outcomes[2]).accepted_count == 1
