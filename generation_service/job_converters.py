@@ -192,6 +192,7 @@ def workflow_order(message: pb.Workflow) -> WorkflowOrder:
         lora_place=parts["lora_place_json"],
         load_seconds=_limit(message, "load_limit_duration", message.load_limit_duration),
         run_seconds=_limit(message, "run_limit_duration", message.run_limit_duration),
+        vram_bytes=max(0, message.vram_bytes),
     )
 
 

@@ -64,6 +64,7 @@ class WorkflowOrder:
         lora_place: Where LoRAs are chained in; None: nowhere.
         load_seconds: How long loading may take; None: the queue's limit.
         run_seconds: How long the work may take; None: the queue's limit.
+        vram_bytes: Memory of the device that a worker must have; 0: any will do.
     """
 
     name: str
@@ -73,6 +74,7 @@ class WorkflowOrder:
     lora_place: object = None
     load_seconds: float | None = None
     run_seconds: float | None = None
+    vram_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class MediaPlan:
         load_seconds: How long loading may take; None: the queue's limit.
         run_seconds: How long the work may take; None: the queue's limit.
         photographic: Whether the result may look like a photograph; None: as the backend says.
+        vram_bytes: Memory of the device that a worker must have; 0: any will do.
     """
 
     backend: str
@@ -122,6 +125,7 @@ class MediaPlan:
     load_seconds: float | None = None
     run_seconds: float | None = None
     photographic: bool | None = None
+    vram_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -292,7 +292,8 @@ class Dispatcher:
         if failure.worth_retrying and entry.attempt < self._limits.attempts:
             await self._try_again(entry)
             return
-        self.conclude(entry, ending_of(failure))
+        elsewhere = seat is not None and not seat.fixed
+        self.conclude(entry, ending_of(failure, entry.attempt_id if elsewhere else ""))
 
     def _blame(self, seat: Seat, failure: AttemptFailedError) -> None:
         if failure.reason != WORKER_REMOVED and seat.failed(failure):

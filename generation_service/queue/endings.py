@@ -41,11 +41,12 @@ CANCELLED = Ending(JobState.CANCELLED, "JOB_CANCELLED", "The job was cancelled."
 EXPIRED = Ending(JobState.EXPIRED, "JOB_EXPIRED", "It waited too long for its turn.")
 
 
-def ending_of(failure: AttemptFailedError) -> Ending:
-    """The end of a job whose last attempt failed."""
+def ending_of(failure: AttemptFailedError, attempt_id: str = "") -> Ending:
+    """The end of a job whose last attempt failed; `attempt_id` is its name on the worker."""
     state = JobState.FAILED
     if failure.reason in OUT_OF_TIME:
         state = JobState.EXPIRED
     elif failure.reason in _FORGOTTEN:
         state = JobState.LOST
-    return Ending(state, failure.reason, failure.message, failure.detail)
+    facts = RunFacts(backend_job_id=attempt_id)
+    return Ending(state, failure.reason, failure.message, failure.detail, facts=facts)

@@ -73,7 +73,7 @@ class QueueStatus:
         own_running: Jobs of the caller's session that run.
         sessions: Sessions that have jobs waiting.
         paused: Whether no job begins for now.
-        estimate_seconds: Until a new job of the caller would start; None: not known.
+        estimate_seconds: Until all that waits now has begun; None: not known.
     """
 
     waiting: int

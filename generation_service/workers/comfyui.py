@@ -64,6 +64,7 @@ class ComfyUIDriver:
         self._worker = worker
         self._read_input = read_input
         self._deadlines = deadlines
+        self._vram_bytes = 0
         self._catalogue: NodeCatalogue | None = None
         self._learned_time: float | None = None
         self._learning: asyncio.Task[NodeCatalogue] | None = None
@@ -80,6 +81,7 @@ class ComfyUIDriver:
         except ComfyUIError as exc:
             self._learned_time = None  # it may come back as another one
             raise WorkerDownError(str(exc)) from exc
+        self._vram_bytes = stats.vram_total_bytes
         return WorkerFacts(
             version=stats.version,
             device=stats.device,
@@ -89,6 +91,8 @@ class ComfyUIDriver:
 
     def lacks(self, plan: MediaPlan) -> tuple[str, ...]:
         """See `WorkerDriver.lacks`."""
+        if 0 < self._vram_bytes < plan.vram_bytes:
+            return (f"It needs a device with {plan.vram_bytes / 1e9:.0f} GB of memory.",)
         if self._catalogue is None:
             return ()
         key = str(plan.work.get("sha256"))

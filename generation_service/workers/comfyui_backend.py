@@ -96,6 +96,7 @@ class ComfyUIBackend:
             load_seconds=order.load_seconds,
             run_seconds=order.run_seconds,
             photographic=_may_look_real(bound.graph),
+            vram_bytes=order.vram_bytes,
         )
 
     def _parameters(self, request: MediaRequest, workflow: Workflow) -> dict[str, Any]:

@@ -296,6 +296,13 @@ async def test_what_no_worker_has_is_refused(stub: Stub) -> None:
     assert (error.code, error.reason) == (Code.FAILED_PRECONDITION, "WORKER_LACKS")
 
 
+async def test_a_device_that_is_too_small_is_told_before_the_work(stub: Stub) -> None:
+    """Memory is a capability like nodes and models."""
+    huge = comfy_order(workflow=workflow(vram_bytes=10**15))
+    error = await refused(run(stub, huge))
+    assert (error.code, error.reason) == (Code.FAILED_PRECONDITION, "WORKER_LACKS")
+
+
 async def test_without_workers_a_job_is_refused(tmp_path: Path) -> None:
     """Nobody waits where nobody works."""
     async with media_factory(tmp_path, []) as stub:
@@ -309,6 +316,7 @@ async def test_a_failing_node_is_explained_to_its_author(stub: Stub, comfy: Comf
     end = (await run(stub, comfy_order()))[-1].finished
     assert (end.state, end.error_reason) == (pb.JOB_STATE_FAILED, "NODE_FAILED")
     assert "node 2 (SaveImage)" in end.error_detail
+    assert end.backend_job_id == comfy.runs[0].prompt_id
     assert "SaveImage" not in end.error_message
     assert len(comfy.runs) == 1
 

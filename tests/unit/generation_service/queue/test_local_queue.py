@@ -102,6 +102,36 @@ async def test_a_running_job_can_be_cancelled() -> None:
         assert await queue.cancel(running, person()) is JobState.CANCELLED
 
 
+async def test_a_loading_job_can_be_cancelled() -> None:
+    """It is ended on the worker, which takes the next one."""
+    bench = Bench(free=True, loads=False)
+    async with queueing(bench) as queue:
+        loading = await queue.submit(job())
+        await eventually(lambda: bench.begun)
+        await queue.cancel(loading, person())
+        assert (await outcome(queue, loading)).state is JobState.CANCELLED
+        bench.load_permits.release()
+        assert (await outcome(queue, await queue.submit(job()))).state is JobState.DONE
+        assert not bench.present
+
+
+async def test_a_job_that_is_being_stored_can_be_cancelled() -> None:
+    """Its files are not delivered, and the worker has long gone on."""
+    bench, shelf = Bench(free=True), Shelf()
+    shelf.open.clear()
+    async with queueing(bench, shelf=shelf) as queue:
+        storing = await queue.submit(job())
+        await eventually(lambda: shelf.busy)
+        after = await queue.submit(job())
+        await eventually(lambda: len(bench.begun) == 2)
+        await queue.cancel(storing, person())
+        story = await follow(queue, storing)
+        assert end_of(story).state is JobState.CANCELLED
+        shelf.open.set()
+        assert (await outcome(queue, after)).state is JobState.DONE
+        assert await follow(queue, storing) == story
+
+
 async def test_cancelling_a_finished_job_changes_nothing() -> None:
     """What is done stays done."""
     async with queueing(Bench(free=True)) as queue:

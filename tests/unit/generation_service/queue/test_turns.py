@@ -108,3 +108,32 @@ def test_an_entry_can_be_taken_out_of_the_middle() -> None:
     assert not turns.remove("s", entries[1])
     assert not turns.remove("nobody", entries[0])
     assert turns.order() == [entries[0], entries[2]]
+
+
+@given(JOBS, st.sets(st.integers(0, 59)))
+def test_a_preference_costs_nobody_more_than_a_turn(sessions: list[int], warm: set[int]) -> None:
+    """Whatever a worker prefers: while two wait, neither has had three turns more."""
+    turns = fill(sessions)
+    left = Counter(str(session) for session in sessions)
+    served: Counter[str] = Counter()
+    while (turn := turns.find(prefers=lambda entry: entry[1] in warm)) is not None:
+        turns.grant(turn)
+        served[turn.key] += 1
+        left[turn.key] -= 1
+        waiting = [served[name] for name in left if left[name] > 0]
+        assert not waiting or max(waiting) - min(waiting) <= 2
+    assert not +left
+
+
+@given(JOBS, st.sets(st.integers(0, 59)))
+def test_who_cannot_do_a_job_leaves_it_in_its_place(sessions: list[int], able: set[int]) -> None:
+    """A worker gets all that it can do, in turn, and the order of the rest stays."""
+    turns = fill(sessions)
+    while (turn := turns.find(fits=lambda entry: entry[1] in able)) is not None:
+        assert turn.entry[1] in able
+        turns.grant(turn)
+    rest = [number for _, number in turns.order()]
+    assert sorted(rest) == [n for n in range(len(sessions)) if n not in able]
+    for session in set(sessions):
+        own = [n for n in rest if sessions[n] == session]
+        assert own == sorted(own)

@@ -135,8 +135,13 @@ class Shelf:
 
     def __init__(self) -> None:
         self.failures: list[AttemptFailedError] = []
+        self.busy = 0
+        self.open = asyncio.Event()
+        self.open.set()
 
     async def keep(self, job: Job, files: Iterable[MadeFile]) -> tuple[StoredMedia, ...]:
+        self.busy += 1
+        await self.open.wait()
         if self.failures:
             raise self.failures.pop(0)
         texts = [file.data.decode() for file in files]

@@ -627,6 +627,7 @@ class Workflow(_message.Message):
     LOAD_LIMIT_DURATION_FIELD_NUMBER: _builtins.int
     RUN_LIMIT_DURATION_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    VRAM_BYTES_FIELD_NUMBER: _builtins.int
     graph_json: _builtins.bytes
     """The graph in API format, a JSON object, up to 4 MiB. Required."""
     input_mappings_json: _builtins.bytes
@@ -644,6 +645,8 @@ class Workflow(_message.Message):
     """
     id: _builtins.str
     """A name for people, such as `sd15_txt2img`. Empty: none."""
+    vram_bytes: _builtins.int
+    """Memory of the device that a worker must have, in bytes. 0: any will do."""
     @_builtins.property
     def load_limit_duration(self) -> _duration_pb2.Duration:
         """How long a worker may load models. Unset: the service's limit."""
@@ -662,10 +665,11 @@ class Workflow(_message.Message):
         load_limit_duration: _duration_pb2.Duration | None = ...,
         run_limit_duration: _duration_pb2.Duration | None = ...,
         id: _builtins.str = ...,
+        vram_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["load_limit_duration", b"load_limit_duration", "run_limit_duration", b"run_limit_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["graph_json", b"graph_json", "id", b"id", "input_mappings_json", b"input_mappings_json", "load_limit_duration", b"load_limit_duration", "lora_place_json", b"lora_place_json", "output_mapping_json", b"output_mapping_json", "run_limit_duration", b"run_limit_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["graph_json", b"graph_json", "id", b"id", "input_mappings_json", b"input_mappings_json", "load_limit_duration", b"load_limit_duration", "lora_place_json", b"lora_place_json", "output_mapping_json", b"output_mapping_json", "run_limit_duration", b"run_limit_duration", "vram_bytes", b"vram_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
