@@ -34,11 +34,12 @@ def new(
     session: Annotated[str, typer.Option(help="Session of all its calls. Empty: its own.")] = "",
     group: Annotated[str, typer.Option(help="Class or workshop.")] = "",
     file: FileOption = DEFAULT_FILE,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it. It is stored as a hash only and cannot be shown again."""
     with _faults():
         key = create_key(file, role=role, user=user, session=session, group=group)
-    say(key)
+    say(json.dumps({"key": key, "user": user, "role": role.value}) if as_json else key)
 
 
 @app.command("list")
