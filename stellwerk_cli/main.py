@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stellwerk_cli import exits
-from stellwerk_cli.commands import configs, keys, records, safety, workflows
+from stellwerk_cli.commands import configs, jobs, keys, records, safety, workers, workflows
 from stellwerk_cli.commands.demo import demo
 from stellwerk_cli.commands.doctor import doctor
 from stellwerk_cli.commands.run import run
@@ -30,6 +30,8 @@ for command in (demo, up, run, watch, cancel, verify, doctor):
     app.command()(command)
 app.add_typer(configs.app, name="configs")
 app.add_typer(workflows.app, name="workflows")
+app.add_typer(workers.app, name="workers")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(records.app, name="records")
 app.add_typer(safety.app, name="safety")
 app.add_typer(keys.app, name="keys")

@@ -23,6 +23,7 @@ from stellwerk_client import transfers
 from stellwerk_client.connections import Connections
 from stellwerk_client.errors import DownloadBrokenError, StellwerkError, translated
 from stellwerk_client.files import PartFile, ResumableFile
+from stellwerk_client.jobs import MediaQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -48,6 +49,9 @@ class StellwerkClient:
 
     Every method raises `StellwerkError` when a service refuses or fails, and its subclass
     `ServerNotReachableError` when none answers.
+
+    Attributes:
+        queue: The jobs and workers behind the outputs.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class StellwerkClient:
         identity = identity_metadata(user=user, session=session, group=group)
         self._connections = Connections(server, api_key, identity)
         self._run_seconds = run_seconds
+        self.queue = MediaQueue(self._connections, run_seconds)
 
     async def __aenter__(self) -> Self:
         """Return the client."""
