@@ -9,24 +9,33 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from safety_service.explain import explain as explain_text
 from safety_service.model import Decision, Direction
-from safety_service.policy import SHIPPED_POLICIES, PolicyError
+from safety_service.model import Level as JudgedLevel
+from safety_service.policy import SHIPPED_POLICIES, PolicyError, load_policy
+from safety_service.report import LabelledFileError, files_in, judge_file, summarise
+from safety_service.text_check import TextChecker
 from stellwerk_cli.console import complain, say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import JsonOption, Level
 
 if TYPE_CHECKING:
     from safety_service.explain import Explanation
+    from safety_service.report import FileReport, Judged, Share
 
 app = typer.Typer(help="See what the safety policy sees.", no_args_is_help=True)
 
 _COLOURS = {Decision.ALLOW: "green", Decision.BLOCK: "yellow", Decision.UNAVAILABLE: "red"}
+
+_PolicyOption = Annotated[
+    Path, typer.Option(envvar="SAFETY_POLICY_DIR", file_okay=False, help="The policy's folder.")
+]
+_LevelOption = Annotated[Level, typer.Option(help="For whom it must be fit.")]
 
 
 @app.callback()
@@ -37,13 +46,11 @@ def safety() -> None:
 @app.command()
 def explain(
     text: Annotated[str, typer.Argument(help="The text. `-` reads it from standard input.")],
-    level: Annotated[Level, typer.Option(help="For whom it must be fit.")] = Level.KIDS,
+    level: _LevelOption = Level.KIDS,
     made_by_model: Annotated[
         bool, typer.Option("--output", help="Judge it as a model's text, not as a person's.")
     ] = False,
-    policy: Annotated[
-        Path, typer.Option(envvar="SAFETY_POLICY_DIR", file_okay=False, help="The policy's folder.")
-    ] = SHIPPED_POLICIES,
+    policy: _PolicyOption = SHIPPED_POLICIES,
     as_json: JsonOption = False,
 ) -> None:
     """Show the verdict on a text and what each layer saw, without a server."""
@@ -58,6 +65,114 @@ def explain(
         say(json.dumps(asdict(explanation), ensure_ascii=False))
     else:
         _show(explanation)
+
+
+@app.command()
+def report(
+    path: Annotated[
+        Path, typer.Argument(help="A file of JSON Lines {text, lang, label}, or a folder of them.")
+    ],
+    level: _LevelOption = Level.KIDS,
+    policy: _PolicyOption = SHIPPED_POLICIES,
+    as_json: JsonOption = False,
+) -> None:
+    """Print for each file which share of its texts is blocked, by which layer, and how fast."""
+    checker = _checker(policy)
+    for file in _files(path):
+        summary = summarise(str(file), _judged(file, checker, level))
+        if as_json:
+            say(json.dumps(_as_object(summary), ensure_ascii=False))
+        else:
+            _show_report(summary)
+
+
+@app.command()
+def test(
+    file: Annotated[
+        Path, typer.Argument(help="A file of JSON Lines {text, lang, label}, or a folder of them.")
+    ],
+    level: _LevelOption = Level.KIDS,
+    policy: _PolicyOption = SHIPPED_POLICIES,
+    as_json: JsonOption = False,
+) -> None:
+    """Name each text that is not judged as its label (harmful, benign) says."""
+    checker = _checker(policy)
+    wrong = total = 0
+    for path in _files(file):
+        for judged in _judged(path, checker, level):
+            total += 1
+            if not judged.as_labelled:
+                wrong += 1
+                _show_wrong(path, judged, as_json=as_json)
+    if not as_json:
+        say(f"{total - wrong} of {total} as labelled")
+    if wrong:
+        raise typer.Exit(Exit.FAULTS)
+
+
+def _checker(policy: Path) -> TextChecker:
+    try:
+        return TextChecker(load_policy(policy))
+    except PolicyError as exc:
+        complain(str(exc))
+        raise typer.Exit(Exit.FAULTS) from exc
+
+
+def _files(path: Path) -> list[Path]:
+    files = files_in(path)
+    if not files:
+        complain(f"{path}: holds no .jsonl file")
+        raise typer.Exit(Exit.USAGE)
+    return files
+
+
+def _judged(path: Path, checker: TextChecker, level: Level) -> list[Judged]:
+    try:
+        return list(judge_file(path, checker, JudgedLevel(level.value)))
+    except LabelledFileError as exc:
+        complain(str(exc))
+        raise typer.Exit(Exit.USAGE) from exc
+
+
+def _as_object(summary: FileReport) -> dict[str, object]:
+    median, late = summary.latency_us
+    return {
+        "file": summary.file,
+        "rows": summary.blocked.total,
+        "blocked_share": summary.blocked.value,
+        "unavailable_share": summary.unavailable.value,
+        "interval": list(summary.blocked.interval),
+        "latency_us": {"p50": median, "p95": late},
+    }
+
+
+def _show_report(summary: FileReport) -> None:
+    median, late = summary.latency_us
+    say(
+        f"{summary.file}: {summary.blocked.total} texts, blocked {_percent(summary.blocked)}, "
+        f"unavailable {summary.unavailable.value:.1%}, p50 {median:.0f} µs, p95 {late:.0f} µs"
+    )
+    if len(summary.by_label) > 1:
+        for label, share in summary.by_label.items():
+            say(f"  {label or 'no label'}: {share.total} texts, blocked {_percent(share)}")
+    for layer, share in summary.by_layer.items():
+        say(f"  layer {layer}: {share.value:.1%}")
+
+
+def _percent(share: Share) -> str:
+    low, high = share.interval
+    return f"{share.value:.1%} ({low:.1%} to {high:.1%})"
+
+
+def _show_wrong(path: Path, judged: Judged, *, as_json: bool) -> None:
+    reasons = [f"{r.category} {r.entry_id or f'{r.score:.2f}'}" for r in judged.verdict.reasons]
+    decision, row = judged.verdict.decision, judged.row
+    if as_json:
+        found = {"file": str(path), "line": judged.line, "text": row.text, "label": row.label}
+        say(json.dumps(found | {"decision": decision, "reasons": reasons}, ensure_ascii=False))
+    else:
+        because = f" ({', '.join(reasons)})" if reasons else ""
+        say(f"{path}:{judged.line}: {decision}{because}, but {row.label or 'harmless'}: {row.text}")
 
 
 def _show(explanation: Explanation) -> None:
