@@ -10,11 +10,10 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tracker_service.export.shaping import Shape
-
 if TYPE_CHECKING:
     from tracker_service.access import Audience
     from tracker_service.export.formats import ExportFormat
+    from tracker_service.export.shaping import Shape
     from tracker_service.store.interface import ExecutionFilter, KeyedRecord, Store
 
 MAX_IDS: Final = 10_000
@@ -38,7 +37,7 @@ class ExportRequest:
     wanted: ExecutionFilter
     audience: Audience
     cursor: str
-    shape: Shape = Shape()
+    shape: Shape
 
     @property
     def scope(self) -> tuple[object, ...]:

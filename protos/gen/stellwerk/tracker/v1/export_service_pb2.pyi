@@ -45,6 +45,10 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     """The rows of CSV in typed columns."""
     EXPORT_FORMAT_ZIP: _ExportFormat.ValueType  # 7
     """Records, media, and SHA-256 sums of all of them in `manifest-sha256.txt`."""
+    EXPORT_FORMAT_RO_CRATE: _ExportFormat.ValueType  # 8
+    """RO-Crate 1.1 with the profile Process Run Crate 0.5, in a ZIP file, with
+    the same sums.
+    """
     EXPORT_FORMAT_PROV_JSON: _ExportFormat.ValueType  # 9
     """W3C PROV, a bundle per execution."""
 
@@ -69,6 +73,10 @@ EXPORT_FORMAT_PARQUET: ExportFormat.ValueType  # 5
 """The rows of CSV in typed columns."""
 EXPORT_FORMAT_ZIP: ExportFormat.ValueType  # 7
 """Records, media, and SHA-256 sums of all of them in `manifest-sha256.txt`."""
+EXPORT_FORMAT_RO_CRATE: ExportFormat.ValueType  # 8
+"""RO-Crate 1.1 with the profile Process Run Crate 0.5, in a ZIP file, with
+the same sums.
+"""
 EXPORT_FORMAT_PROV_JSON: ExportFormat.ValueType  # 9
 """W3C PROV, a bundle per execution."""
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
