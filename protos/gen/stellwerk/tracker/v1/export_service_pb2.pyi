@@ -43,6 +43,11 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     """
     EXPORT_FORMAT_PARQUET: _ExportFormat.ValueType  # 5
     """The rows of CSV in typed columns."""
+    EXPORT_FORMAT_PDF: _ExportFormat.ValueType  # 6
+    """Pages to read and print: the story with texts, verdicts, edits and
+    pictures, then every field of every item. Texts over 20 000 characters are
+    cut and say so.
+    """
     EXPORT_FORMAT_ZIP: _ExportFormat.ValueType  # 7
     """Records, media, and SHA-256 sums of all of them in `manifest-sha256.txt`."""
     EXPORT_FORMAT_RO_CRATE: _ExportFormat.ValueType  # 8
@@ -71,6 +76,11 @@ column `cut` says which.
 """
 EXPORT_FORMAT_PARQUET: ExportFormat.ValueType  # 5
 """The rows of CSV in typed columns."""
+EXPORT_FORMAT_PDF: ExportFormat.ValueType  # 6
+"""Pages to read and print: the story with texts, verdicts, edits and
+pictures, then every field of every item. Texts over 20 000 characters are
+cut and say so.
+"""
 EXPORT_FORMAT_ZIP: ExportFormat.ValueType  # 7
 """Records, media, and SHA-256 sums of all of them in `manifest-sha256.txt`."""
 EXPORT_FORMAT_RO_CRATE: ExportFormat.ValueType  # 8
