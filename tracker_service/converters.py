@@ -118,13 +118,18 @@ def read_filter(
     return ExecutionFilter(
         config_name=message.config_name,
         session_id=message.session_id,
-        states=_read_states(message.states),
-        start_from_us=_bounded_us(lower) if message.HasField("start_time_from") else None,
-        start_before_us=_bounded_us(upper) if message.HasField("start_time_before") else None,
+        states=read_states(message.states),
+        start_from_us=bounded_us(lower) if message.HasField("start_time_from") else None,
+        start_before_us=bounded_us(upper) if message.HasField("start_time_before") else None,
     )
 
 
-def _read_states(numbers: Iterable[int]) -> tuple[ExecutionState, ...]:
+def read_states(numbers: Iterable[int]) -> tuple[ExecutionState, ...]:
+    """Read the states of a filter.
+
+    Raises:
+        InvalidArgumentError: STATE_UNSPECIFIED.
+    """
     states = {_STATES.get(number) for number in numbers}
     known = [state for state in states if state is not None]
     if len(known) < len(states):
@@ -184,7 +189,8 @@ def _time_us(message: Timestamp) -> int:
     return message.seconds * 1_000_000 + message.nanos // 1000
 
 
-def _bounded_us(message: Timestamp) -> int:
+def bounded_us(message: Timestamp) -> int:
+    """Return a time in microseconds, brought into the range that can be stored."""
     return min(max(_time_us(message), MIN_TIME_US), MAX_TIME_US)
 
 
@@ -211,7 +217,7 @@ def item_message(item: ExecutionItem) -> execution_pb2.ExecutionItem:
         metadata_json=item.metadata_json.encode(),
         late=item.late,
     )
-    _set_time(message.occur_time, item.occur_time_us)
+    set_time(message.occur_time, item.occur_time_us)
     if item.media is not None:
         message.media.uri = item.media.uri
         message.media.sha256 = item.media.sha256
@@ -246,11 +252,12 @@ def summary_message(summary: ExecutionSummary) -> execution_pb2.ExecutionSummary
         software_version=summary.software_version,
         taxonomy_version=summary.taxonomy_version,
         outputs_generated=summary.outputs_generated,
+        erased=summary.erased,
     )
     if summary.start_time_us is not None:
-        _set_time(message.start_time, summary.start_time_us)
+        set_time(message.start_time, summary.start_time_us)
     if summary.end_time_us is not None:
-        _set_time(message.end_time, summary.end_time_us)
+        set_time(message.end_time, summary.end_time_us)
     return message
 
 
@@ -274,6 +281,7 @@ def outcome_message(
     return tracker_service_pb2.RecordItemsResponse(
         batch_number=batch_number,
         accepted_count=outcome.accepted_count,
+        erased_count=outcome.erased_count,
         refused=[
             tracker_service_pb2.RefusedItem(
                 item_id=one.item_id, reason=one.reason, message=one.message, index=one.index
@@ -321,6 +329,7 @@ def watched_message(watched: WatchedItem) -> tracker_service_pb2.WatchItemsRespo
     )
 
 
-def _set_time(message: Timestamp, time_us: int) -> None:
+def set_time(message: Timestamp, time_us: int) -> None:
+    """Write a time of microseconds since 1970 UTC."""
     message.seconds, rest_us = divmod(time_us, 1_000_000)
     message.nanos = rest_us * 1000

@@ -73,8 +73,7 @@ def write_record(path: Path, record: ExecutionRecord) -> None:
         OSError: The disk is full, or the folder may not be written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A fixed name: what a killed process left behind is overwritten, not collected.
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = _temporary(path)
     with temporary.open("w", encoding="utf-8") as file:
         file.write(dump(record))
         file.write("\n")
@@ -82,6 +81,11 @@ def write_record(path: Path, record: ExecutionRecord) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     _sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    # A fixed name: what a killed process left behind is overwritten, not collected.
+    return path.with_name(f".{path.name}.tmp")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -111,6 +115,8 @@ class RecordFiles:
         self._refresh_seconds = refresh_seconds
         # A cancelled write goes on in its thread; the next one must wait for it.
         self._disk = threading.Lock()
+        # Between the reading of a record and the writing of its file nothing may be erased.
+        self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         """Write what is due, until cancelled."""
@@ -172,14 +178,34 @@ class RecordFiles:
             await self._write(entry)
 
     async def _write(self, entry: FileEntry) -> None:
-        found = await self._store.record_by_key(entry.key, EVERYTHING)
-        if found is None:
-            return
-        path = record_path(
-            self._folder, found.record.summary.config_name, found.record.summary.execution_id
-        )
-        await asyncio.to_thread(self._write_file, path, found.record)
+        async with self._turn:
+            found = await self._store.record_by_key(entry.key, EVERYTHING)
+            if found is None or found.record.summary.erased:
+                return
+            path = record_path(
+                self._folder, found.record.summary.config_name, found.record.summary.execution_id
+            )
+            await asyncio.to_thread(self._write_file, path, found.record)
         await self._store.mark_file(found.key, found.revision)
+
+    async def erase_record(self, config_name: str, execution_id: str) -> None:
+        """Remove the file of an execution, also one that was left half-written."""
+        path = record_path(self._folder, config_name, execution_id)
+        async with self._turn:
+            await asyncio.to_thread(self._erase_file, path)
+
+    async def erase_session(self, session_id: str) -> None:
+        """Remove the file of a session."""
+        path = self._folder / "sessions" / f"{safe_name(session_id)}.json"
+        async with self._turn:
+            await asyncio.to_thread(self._erase_file, path)
+
+    def _erase_file(self, path: Path) -> None:
+        with self._disk:
+            for one in (path, _temporary(path)):
+                one.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _sync_folder(path.parent)
 
     def _write_file(self, path: Path, record: ExecutionRecord) -> None:
         with self._disk:

@@ -1,4 +1,4 @@
-"""What the tracker asks of its neighbour generation: the bytes of media for exports."""
+"""What the tracker asks of its neighbour generation: the bytes of media, and to erase them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,32 @@ if TYPE_CHECKING:
     from tracker_service.items import MediaRef
 
 log = structlog.get_logger(__name__)
+
+
+class MediaEraser:
+    """Has the generation service erase what executions made; see `eraser.ErasedMedia`."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, timeout_seconds: float) -> None:
+        """Use a channel.
+
+        Args:
+            channel: To generation; closed by its owner.
+            timeout_seconds: For one execution.
+        """
+        self._stub = generation_grpc.GenerationServiceStub(channel)
+        self._timeout_seconds = timeout_seconds
+
+    async def erase(self, execution_id: str) -> None:
+        """Remove what an execution made or held and nobody else refers to."""
+        request = generation.DeleteMediaRequest(execution_id=execution_id)
+        try:
+            await self._stub.DeleteMedia(request, timeout=self._timeout_seconds)
+        except grpc.RpcError as exc:
+            error = remote_error(exc)
+            log.warning("media_not_erased", code=error.code, reason=error.reason)
+            raise UnavailableError(
+                "MEDIA_UNAVAILABLE", "The generation service cannot erase media now."
+            ) from exc
 
 
 class GenerationMedia:

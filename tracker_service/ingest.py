@@ -7,6 +7,7 @@ after its commit, in the order of arrival.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -15,14 +16,14 @@ from servicekit.errors import InvalidArgumentError, UnavailableError
 from tracker_service.converters import outcome_message, read_heartbeat, read_item, read_plan
 from tracker_service.intake import check_item, is_plan
 from tracker_service.items import ExecutionItem, Refusal, RefusedItem
-from tracker_service.store.interface import Batch, BatchOutcome
+from tracker_service.store.interface import Batch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 
     from stellwerk.tracker.v1 import tracker_service_pb2 as pb
     from tracker_service.access import Writer
-    from tracker_service.store.interface import Store
+    from tracker_service.store.interface import BatchOutcome, Store
     from tracker_service.taxonomy import Taxonomy
 
 log = structlog.get_logger(__name__)
@@ -49,9 +50,7 @@ class _Pending:
         if refused:
             reasons = sorted({one.reason for one in refused})
             log.warning("items_refused", item_count=len(refused), reasons=reasons)
-        return outcome_message(
-            self._batch_number, BatchOutcome(outcome.accepted_count, tuple(refused))
-        )
+        return outcome_message(self._batch_number, replace(outcome, refused=tuple(refused)))
 
 
 class _Stream:

@@ -7,8 +7,9 @@ reads back all items to know the state.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from servicekit.errors import FailedPreconditionError, NotFoundError
 from tracker_service.chain import link_of, new_key, seal_of
@@ -27,6 +28,10 @@ from tracker_service.taxonomy import TAXONOMY_VERSION, TERMINAL_STATES, VERDICTS
 if TYPE_CHECKING:
     from tracker_service.access import Writer
     from tracker_service.items import ExecutionItem
+
+
+SAFETY_LEVELS: Final = frozenset({"kids", "youth", "adult", "off"})
+_ERROR_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 def execution_not_found() -> NotFoundError:
@@ -93,6 +98,7 @@ class Execution:
         chain_key: Key of the seals; empty: there are none yet, or it was destroyed.
         chain_head: The last link of the chain.
         unchained_count: Items from before there were chains.
+        erased_time_us: When its content was erased; what arrives later is dropped.
         claims: First number of each epoch.
         numbers: The numbers stored, by epoch.
     """
@@ -132,6 +138,7 @@ class Execution:
     chain_key: bytes = b""
     chain_head: bytes = b""
     unchained_count: int = 0
+    erased_time_us: int | None = None
     claims: list[int] = field(default_factory=lambda: [1])
     numbers: dict[int, set[int]] = field(default_factory=dict)
 
@@ -272,6 +279,8 @@ class Execution:
     def beat(self, heartbeat: Heartbeat, writer: Writer, now_us: int) -> None:
         """Renew or release the lease; signs of superseded or foreign owners count for nothing."""
         own = writer.trusted or (self.bound and self.user_id == writer.user_id)
+        if self.erased_time_us is not None:
+            return
         if not own or heartbeat.epoch != self.epoch or self.terminal_number is not None:
             return
         if heartbeat.last_sequence_number <= MAX_SEQUENCE_NUMBER:
@@ -343,6 +352,20 @@ class Execution:
     def next_number(self) -> int:
         """The first number that the owner of the present epoch may use."""
         return max(self.claims[-1], 1 + max(self.numbers.get(self.epoch, ()), default=0))
+
+    def erase(self, now_us: int) -> None:
+        """Keep of it only what says nothing about a person; destroy the key of its seals."""
+        self.user_id = self.session_id = self.group_id = self.user_input = ""
+        self.safety_level = self.safety_level if self.safety_level in SAFETY_LEVELS else ""
+        self.error = self.error if _ERROR_NAME.fullmatch(self.error) else ""
+        self.parent_execution_id = self.software_version = self.plan_digest = ""
+        self.chain_key = b""
+        self.erased_time_us = now_us
+        if self.terminal_number is None:
+            self.state = ExecutionState.INTERRUPTED.value
+        self._disown()
+        self.revision += 1
+        self.file_revision = self.revision  # its file is removed, not written anew
 
     def _numbering(self) -> list[int]:
         """Return the numbers inside the numbering."""

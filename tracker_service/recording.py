@@ -85,7 +85,7 @@ def record_batch(book: Book, batch: Batch, now_us: int) -> BatchOutcome:
     """
     if batch.plans:
         book.add_plans(batch.plans)
-    accepted_count = 0
+    accepted_count = erased_count = 0
     refused: list[RefusedItem] = []
     rows: list[NewItem] = []
     known = book.stored_ids([item.item_id for _, item in batch.items]) if batch.items else set()
@@ -93,10 +93,14 @@ def record_batch(book: Book, batch: Batch, now_us: int) -> BatchOutcome:
     for index, item in sorted(batch.items, key=_by_number):
         if item.item_id not in known:
             try:
-                rows.append(_take(book, item, batch.writer, now_us))
+                new = _take(book, item, batch.writer, now_us)
             except Refusal as exc:
                 refused.append(RefusedItem(index, item.item_id, exc.reason, exc.message))
                 continue
+            if new is None:
+                erased_count += 1
+            else:
+                rows.append(new)
             known.add(item.item_id)
         accepted_count += 1
     if rows:
@@ -106,15 +110,19 @@ def record_batch(book: Book, batch: Batch, now_us: int) -> BatchOutcome:
         if execution is not None:
             execution.beat(heartbeat, batch.writer, now_us)
             book.touch(execution)
-    return BatchOutcome(accepted_count, tuple(sorted(refused, key=lambda one: one.index)))
+    refused.sort(key=lambda one: one.index)
+    return BatchOutcome(accepted_count, tuple(refused), erased_count)
 
 
 def _by_number(entry: tuple[int, ExecutionItem]) -> tuple[int, int]:
     return entry[1].epoch, entry[1].sequence_number
 
 
-def _take(book: Book, item: ExecutionItem, writer: Writer, now_us: int) -> NewItem:
+def _take(book: Book, item: ExecutionItem, writer: Writer, now_us: int) -> NewItem | None:
+    """Return an item with its place; None: its execution was erased, so nobody keeps it."""
     execution = book.find(item.execution_id)
+    if execution is not None and execution.erased_time_us is not None:
+        return None
     if execution is None:
         is_start = item.item_type == "pipeline_start" and item.sequence_number == 1
         if item.epoch != 1:
@@ -184,6 +192,8 @@ def _claim_fresh(book: Book, request: ClaimRequest, now_us: int) -> Execution:
 
 
 def _reclaim(book: Book, execution: Execution, request: ClaimRequest, now_us: int) -> None:
+    if execution.erased_time_us is not None:
+        raise FailedPreconditionError("EXECUTION_CLOSED", "The execution was erased.")
     lease_us = request.lease_us or execution.lease_us
     if request.after_epoch is None:
         if execution.terminal_number is not None:

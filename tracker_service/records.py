@@ -65,6 +65,7 @@ class ExecutionSummary:
         software_version: Of what ran it.
         taxonomy_version: Such as `1.1`.
         outputs_generated: Delivered outputs.
+        erased: Its content was erased.
     """
 
     execution_id: str
@@ -89,6 +90,7 @@ class ExecutionSummary:
     software_version: str
     taxonomy_version: str
     outputs_generated: int
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)

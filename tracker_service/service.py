@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from servicekit.channel import open_channel
 from stellwerk.tracker.v1 import (
     export_service_pb2,
     export_service_pb2_grpc,
@@ -13,16 +14,22 @@ from stellwerk.tracker.v1 import (
     tracker_service_pb2_grpc,
 )
 from tracker_service.commits import CommitHub
+from tracker_service.eraser import Eraser
+from tracker_service.export.kept_files import KeptFiles
 from tracker_service.export_wiring import open_exports
 from tracker_service.files import RecordFiles
+from tracker_service.generation_client import MediaEraser
 from tracker_service.ingest import RecordStreams
+from tracker_service.retention import keep_retention
 from tracker_service.servicer import TrackerServicer
+from tracker_service.store.database import wall_clock_us
 from tracker_service.store.sqlite import open_sqlite_store
 from tracker_service.sweeper import sweep
 from tracker_service.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from contextlib import AbstractAsyncContextManager
     from typing import Any
 
     import grpc
@@ -33,6 +40,9 @@ if TYPE_CHECKING:
 
 DATABASE_NAME = "tracker.sqlite3"
 FILES_FOLDER = "research_data"
+EXPORTS_FOLDER = "exports"
+ERASE_SECONDS = 30.0
+"""Limit of erasing the media of one execution."""
 
 
 def registration(settings: TrackerSettings) -> Register:
@@ -48,15 +58,35 @@ def registration(settings: TrackerSettings) -> Register:
         owned.push_async_callback(store.close)
         await store.extend_leases()
         run_in_background(owned, sweep(store, settings.execution_lease_seconds), "sweeper")
+        folder = settings.data_dir / FILES_FOLDER
+        files = RecordFiles(store, hub, folder, settings.file_refresh_seconds)
         if settings.files:
-            folder = settings.data_dir / FILES_FOLDER
-            files = RecordFiles(store, hub, folder, settings.file_refresh_seconds)
             owned.push_async_callback(files.finish)
             run_in_background(owned, files.run(), "record-files")
+        generation = await owned.enter_async_context(open_generation(settings))
+        built = await asyncio.to_thread(
+            KeptFiles, settings.data_dir / EXPORTS_FOLDER, settings.export_keep_seconds
+        )
+        owned.push_async_callback(built.forget)
+        media = MediaEraser(generation, timeout_seconds=ERASE_SECONDS)
+        eraser = Eraser(store.erasures, files, media, also=built.forget)
+        run_in_background(owned, eraser.run(), "eraser")
+        if settings.retention:
+            run_in_background(
+                owned,
+                keep_retention(
+                    store,
+                    eraser,
+                    settings.retention,
+                    dry_run=settings.retention_dry_run,
+                    clock=wall_clock_us,
+                ),
+                "retention",
+            )
         streams = RecordStreams(store, Taxonomy())
-        servicer = TrackerServicer(store, hub, streams)
+        servicer = TrackerServicer(store, hub, streams, eraser)
         tracker_service_pb2_grpc.add_TrackerServiceServicer_to_server(servicer, server)
-        exports = await open_exports(settings, store, owned)
+        exports = open_exports(settings, store, built, generation)
         export_service_pb2_grpc.add_ExportServiceServicer_to_server(exports, server)
         owned.before_stop(streams.drain)
         owned.before_stop(hub.close)
@@ -66,6 +96,12 @@ def registration(settings: TrackerSettings) -> Register:
         )
 
     return register
+
+
+def open_generation(settings: TrackerSettings) -> AbstractAsyncContextManager[grpc.aio.Channel]:
+    """Return the channel to the service that keeps the media."""
+    key = settings.service_key.get_secret_value() if settings.service_key else None
+    return open_channel(settings.generation_address, service_key=key)
 
 
 async def open_store(settings: TrackerSettings, hub: CommitHub) -> DatabaseStore:

@@ -11,6 +11,7 @@ from stellwerk.tracker.v1 import tracker_service_pb2 as pb
 from stellwerk.tracker.v1 import tracker_service_pb2_grpc
 from tracker_service import converters
 from tracker_service.access import audience_of, writer_of
+from tracker_service.erasure_requests import delete_executions, erase_user, receipt_message
 from tracker_service.store.interface import PageKey
 from tracker_service.tokens import decode_token, encode_token
 from tracker_service.watching import watch_items
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import grpc
 
     from tracker_service.commits import CommitHub
+    from tracker_service.eraser import Eraser
     from tracker_service.ingest import RecordStreams
     from tracker_service.store.interface import ExecutionFilter, Store
 
@@ -34,17 +36,21 @@ MAX_RECORD_BYTES: Final = 4 * 1024 * 1024 - 4096
 class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
     """Keeps the history of every execution."""
 
-    def __init__(self, store: Store, hub: CommitHub, streams: RecordStreams) -> None:
+    def __init__(
+        self, store: Store, hub: CommitHub, streams: RecordStreams, eraser: Eraser
+    ) -> None:
         """Serve what `store` keeps.
 
         Args:
             store: The records.
             hub: Tells about commits.
             streams: Takes batches.
+            eraser: Erases.
         """
         self._store = store
         self._hub = hub
         self._streams = streams
+        self._eraser = eraser
 
     async def ClaimExecution(
         self, request: pb.ClaimExecutionRequest, context: Context
@@ -116,6 +122,25 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         """Recompute the chain of an execution."""
         audience = audience_of(current_principal())
         return converters.chain_message(await self._store.chain(request.execution_id, audience))
+
+    async def EraseUser(
+        self, request: pb.EraseUserRequest, context: Context
+    ) -> pb.EraseUserResponse:
+        """Erase all content of a pseudonym."""
+        return await erase_user(self._eraser, request, current_principal())
+
+    async def DeleteExecutions(
+        self, request: pb.DeleteExecutionsRequest, context: Context
+    ) -> pb.DeleteExecutionsResponse:
+        """Erase executions by id or filter, or count them."""
+        return await delete_executions(self._store, self._eraser, request, current_principal())
+
+    async def GetErasure(
+        self, request: pb.GetErasureRequest, context: Context
+    ) -> pb.GetErasureResponse:
+        """Return a receipt as it is now."""
+        erasure = await self._eraser.receipt(request.receipt_id)
+        return pb.GetErasureResponse(receipt=receipt_message(erasure))
 
 
 def _page_size(asked: int) -> int:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from servicekit.settings import Address, ServiceSettings
+from tracker_service.retention import RetentionRule
 
 MIN_PSEUDONYM_KEY = 16
 
@@ -52,6 +53,14 @@ class TrackerSettings(ServiceSettings):
         "FULL",
         description="When SQLite calls a commit safe. NORMAL is faster, and a power cut may lose "
         "the last seconds that were acknowledged.",
+    )
+    retention: tuple[RetentionRule, ...] = Field(
+        (),
+        description="How long records are kept, as JSON; the first rule that fits decides: "
+        '`[{"config": "*", "status": "failed", "days": 30}]`. Empty: for ever.',
+    )
+    retention_dry_run: bool = Field(
+        False, description="Only log how many records `RETENTION` would erase."
     )
     generation_address: str = Field(
         "127.0.0.1:50053",

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from servicekit.errors import Code
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
-from tests.integration.tracker import ANNA, TEACHER, failure, make_run, running_tracker
+from tests.integration.tracker import (
+    ANNA,
+    BERTA,
+    TEACHER,
+    failure,
+    make_item,
+    make_run,
+    make_start,
+    running_tracker,
+)
+from tests.support import eventually, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from pathlib import Path
 
 
@@ -54,3 +65,119 @@ async def test_chain_of_others_is_unknown(tmp_path: Path) -> None:
             request = pb.VerifyChainRequest(execution_id=name)
             status = await failure(tracker.stub.VerifyChain(request, metadata=metadata))
             assert (status.code, status.reason) == (Code.NOT_FOUND, "EXECUTION_NOT_FOUND")
+
+
+async def test_erased_person_leaves_no_byte(tmp_path: Path) -> None:
+    """After EraseUser nothing below the data folder holds a byte of the person's text or name."""
+    secret, other = "Zitronenfalter", "Gänseblümchen"
+    async with running_tracker(tmp_path) as tracker:
+        for number in range(20):
+            mine = make_run(f"a{number}", 6, user="annalena")
+            mine[1].content = f"Ein {secret} Nummer {number} " * 50
+            mine[2].metadata_json = f'{{"messages": ["{secret}"]}}'.encode()
+            await tracker.record(*mine)
+            theirs = make_run(f"b{number}", 6, user="berta")
+            theirs[1].content = other
+            await tracker.record(*theirs)
+        path = tracker.files / "dada" / "a0.json"
+        await eventually(path.exists)
+        assert holders(tmp_path, secret)
+        receipt = (await tracker.stub.EraseUser(pb.EraseUserRequest(user_id="annalena"))).receipt
+        assert receipt.state == pb.ERASURE_STATE_DONE
+        assert (receipt.execution_count, receipt.item_count) == (20, 120)
+        assert receipt.HasField("done_time")
+        assert receipt.notice
+        for text in (secret, "annalena"):
+            assert holders(tmp_path, text) == []
+        assert holders(tmp_path, other)
+        assert not path.exists()
+        for name in ("a3", "b3"):
+            found = await tracker.stub.VerifyChain(pb.VerifyChainRequest(execution_id=name))
+            assert (found.state, found.erased) == (pb.CHAIN_STATE_VALID, name == "a3")
+    assert holders(tmp_path, secret) == []
+
+
+def holders(folder: Path, text: str) -> list[str]:
+    """Return the files that hold a text, however its case."""
+    return [
+        one.name
+        for one in folder.rglob("*")
+        if one.is_file() and text.lower().encode() in one.read_bytes().lower()
+    ]
+
+
+async def test_receipt_waits_for_media(tmp_path: Path) -> None:
+    """While the service that keeps the media is away, the receipt is pending and says so."""
+    address = f"127.0.0.1:{free_port()}"
+    async with running_tracker(tmp_path, generation_address=address) as tracker:
+        item = make_item("e", 2, "user_input_image", stage=1)
+        item.media.uri = "media/ab/ab.png"
+        await tracker.record(make_start("e"), item)
+        receipt = (await tracker.stub.EraseUser(pb.EraseUserRequest(user_id="anna"))).receipt
+        assert (receipt.state, receipt.pending_count) == (pb.ERASURE_STATE_PENDING, 1)
+        again = await tracker.stub.GetErasure(pb.GetErasureRequest(receipt_id=receipt.receipt_id))
+        assert again.receipt == receipt
+        assert (await tracker.read("e")).summary.erased
+
+
+async def test_executions_are_deleted_by_filter(tmp_path: Path) -> None:
+    """A dry run counts what a filter means; the real one erases just that, once."""
+    async with running_tracker(tmp_path) as tracker:
+        for name, config in (("a", "dada"), ("b", "dada"), ("c", "bauhaus")):
+            await tracker.record(*make_run(name, config_name=config))
+        request = pb.DeleteExecutionsRequest(config_name="dada", dry_run=True)
+        dry = await tracker.stub.DeleteExecutions(request)
+        assert (dry.matched_count, dry.HasField("receipt")) == (2, False)
+        request.dry_run = False
+        real = await tracker.stub.DeleteExecutions(request)
+        assert (real.matched_count, real.receipt.execution_count) == (2, 2)
+        again = await tracker.stub.DeleteExecutions(request)
+        assert (again.matched_count, again.HasField("receipt")) == (0, False)
+        erased = {name: (await tracker.read(name)).summary.erased for name in "abc"}
+        assert erased == {"a": True, "b": True, "c": False}
+        late = await tracker.record(make_item("a", 9))
+        assert (late.accepted_count, late.erased_count) == (1, 1)
+
+
+async def test_erasing_others_needs_an_admin(tmp_path: Path) -> None:
+    """People may erase themselves; others' data, and by filter, only an admin may erase."""
+    async with running_tracker(tmp_path) as tracker:
+        await tracker.record(*make_run("e"))
+        calls: dict[str, Awaitable[Any]] = {
+            "ERASURE_NOT_ALLOWED": tracker.stub.EraseUser(
+                pb.EraseUserRequest(user_id="anna"), metadata=BERTA
+            ),
+            "INVALID_ID": tracker.stub.EraseUser(pb.EraseUserRequest()),
+            "FILTER_MISSING": tracker.stub.DeleteExecutions(pb.DeleteExecutionsRequest()),
+            "RECEIPT_NOT_FOUND": tracker.stub.GetErasure(pb.GetErasureRequest(receipt_id="x")),
+        }
+        for reason, call in calls.items():
+            assert (await failure(call)).reason == reason
+        delete = pb.DeleteExecutionsRequest(config_name="dada")
+        status = await failure(tracker.stub.DeleteExecutions(delete, metadata=ANNA))
+        assert status.code == Code.PERMISSION_DENIED
+        own = await tracker.stub.EraseUser(pb.EraseUserRequest(user_id="anna"), metadata=ANNA)
+        assert own.receipt.execution_count == 1
+
+
+async def test_retention_erases_what_is_due(tmp_path: Path) -> None:
+    """At the start and every day, ended records older than the first rule that fits are erased."""
+    rules = [
+        {"config": "study", "days": 36_500},
+        {"status": "completed", "days": 30},
+    ]
+    names: dict[str, dict[str, Any]] = {"old": {}, "kept": {"config_name": "study"}}
+    async with running_tracker(tmp_path) as tracker:  # the items are of 2023
+        for name, facts in names.items():
+            await tracker.record(*make_run(name, **facts))
+        await tracker.record(*make_run("open")[:2])
+    async with running_tracker(tmp_path, retention=rules, retention_dry_run=True) as tracker:
+        assert not (await tracker.read("old")).summary.erased
+    async with running_tracker(tmp_path, retention=rules) as tracker:
+
+        async def erased() -> bool:
+            return (await tracker.read("old")).summary.erased
+
+        await eventually(erased)
+        for name in ("kept", "open"):
+            assert not (await tracker.read(name)).summary.erased

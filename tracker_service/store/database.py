@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tracker_service.recording import claim_execution, lapse_executions, record_batch
 from tracker_service.store.reads import Reads
 from tracker_service.store.sql import unavailable
+from tracker_service.store.sql_erasures import SqlErasures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from tracker_service.access import Audience
     from tracker_service.chain import ChainReport
+    from tracker_service.erasure import Erasures
     from tracker_service.records import ExecutionSummary
     from tracker_service.store.interface import (
         Batch,
@@ -73,6 +75,7 @@ class DatabaseStore:
         self._own = threading.local()
         self._opened: set[SqlConnection] = set()
         self._readers = ThreadPoolExecutor(READER_COUNT, "store-reader")
+        self.erasures: Erasures = SqlErasures(self._write, self._ask, clock)
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -179,14 +182,17 @@ class DatabaseStore:
         )
 
     async def _read(self, question: Callable[[Reads], T]) -> T:
+        return await self._ask(lambda connection: question(Reads(connection)))
+
+    async def _ask(self, question: Callable[[SqlConnection], T]) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._answer, question)
 
-    def _answer(self, question: Callable[[Reads], T]) -> T:
+    def _answer(self, question: Callable[[SqlConnection], T]) -> T:
         # A connection may have died while it was idle; a fresh one tells whether that was all.
         for last_attempt in (False, True):
             try:
-                return question(Reads(self._connection()))
+                return question(self._connection())
             except Exception as exc:
                 if not self._database.is_outage(exc):
                     raise

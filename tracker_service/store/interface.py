@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tracker_service.access import Audience, Writer
     from tracker_service.chain import ChainReport
+    from tracker_service.erasure import Erasures
     from tracker_service.items import ExecutionItem, RefusedItem, StoredItem
     from tracker_service.lifecycle import Heartbeat
     from tracker_service.records import ExecutionRecord, ExecutionState, ExecutionSummary
@@ -57,10 +58,12 @@ class BatchOutcome:
     Attributes:
         accepted_count: Items that are stored now, repeats included.
         refused: Items that will never be stored.
+        erased_count: Of the accepted, those whose execution was erased; they were dropped.
     """
 
     accepted_count: int
     refused: tuple[RefusedItem, ...]
+    erased_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +115,22 @@ class ExecutionFilter:
     Attributes:
         config_name: The config.
         session_id: The sitting.
+        user_id: The person.
         states: One of these.
         start_from_us: Started at or after, microseconds since 1970 UTC.
         start_before_us: Started before.
+        erased: Whether the content was erased; None: no matter.
+        execution_ids: One of these.
     """
 
     config_name: str = ""
     session_id: str = ""
+    user_id: str = ""
     states: tuple[ExecutionState, ...] = ()
     start_from_us: int | None = None
     start_before_us: int | None = None
+    erased: bool | None = None
+    execution_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +237,10 @@ class Store(Protocol):
     unknown or outside the audience; every method may raise UnavailableError, reason
     STORE_UNAVAILABLE.
     """
+
+    @property
+    def erasures(self) -> Erasures:
+        """How content is erased."""
 
     def record(self, batch: Batch) -> Awaitable[BatchOutcome]:
         """Take a batch; the result comes after its commit.

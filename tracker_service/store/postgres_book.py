@@ -69,6 +69,7 @@ class PostgresBook(SqlBook):
         self._new_items: list[NewItem] = []
         self._new_ids: set[str] = set()
         self._keys: list[int] = []
+        self._scrub = False
 
     @property
     def connection(self) -> PostgresConnection:
@@ -103,8 +104,14 @@ class PostgresBook(SqlBook):
         committed = self.take_changes()
         self._notify(committed)
         self.connection.execute("COMMIT")
+        if self._scrub:
+            self.connection.execute("VACUUM")
         self._clear()
         return committed
+
+    def scrub(self) -> None:
+        """Have the old versions of erased rows removed right after the commit."""
+        self._scrub = True
 
     def roll_back(self) -> None:
         """Undo the transaction, if one is open; drop a connection that broke."""
@@ -246,3 +253,4 @@ class PostgresBook(SqlBook):
         self._new_items = []
         self._new_ids = set()
         self._keys = []
+        self._scrub = False

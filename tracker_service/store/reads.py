@@ -144,11 +144,11 @@ class Reads:
                 state=ChainState.VALID,
                 position=0,
                 item_count=execution.item_count,
-                # Without a key no item came since there are chains.
-                unchained_count=execution.unchained_count
-                if execution.chain_key
-                else execution.item_count,
-                erased=False,
+                # Without a head no item came since there are chains.
+                unchained_count=(
+                    execution.unchained_count if execution.chain_head else execution.item_count
+                ),
+                erased=execution.erased_time_us is not None,
                 head=execution.chain_head,
             )
             return verify_chain(report, execution.chain_key, self._sealed_items(execution))
@@ -173,7 +173,7 @@ class Reads:
 
     def complete_files(self, after: int) -> list[FileEntry]:
         """See `Store.complete_files`."""
-        return self._files("complete = 1 AND key > ?", after)
+        return self._files("complete = 1 AND erased_time_us IS NULL AND key > ?", after)
 
     def _files(self, condition: str, after: int) -> list[FileEntry]:
         found = self._connection.execute(
@@ -224,14 +224,23 @@ def _conditions(wanted: ExecutionFilter, audience: Audience) -> Condition:
         parts.append(("config_name = ?", [wanted.config_name]))
     if wanted.session_id:
         parts.append(("session_id = ?", [wanted.session_id]))
+    if wanted.user_id:
+        parts.append(("user_id = ?", [wanted.user_id]))
     if wanted.states:
-        marks = ", ".join("?" * len(wanted.states))
-        parts.append((f"state IN ({marks})", [state.value for state in wanted.states]))
+        parts.append(_one_of("state", [state.value for state in wanted.states]))
+    if wanted.execution_ids:
+        parts.append(_one_of("execution_id", list(wanted.execution_ids)))
     if wanted.start_from_us is not None:
         parts.append(("start_time_us >= ?", [wanted.start_from_us]))
     if wanted.start_before_us is not None:
         parts.append(("start_time_us < ?", [wanted.start_before_us]))
+    if wanted.erased is not None:
+        parts.append((f"erased_time_us IS {'NOT ' * wanted.erased}NULL", []))
     return " AND ".join(text for text, _ in parts), [one for _, many in parts for one in many]
+
+
+def _one_of(column: str, values: list[Any]) -> Condition:
+    return f"{column} IN ({', '.join('?' * len(values))})", values
 
 
 def _readable(audience: Audience) -> Condition:

@@ -148,4 +148,5 @@ def summary_of(execution: Execution, missing: tuple[int, ...]) -> ExecutionSumma
         software_version=execution.software_version,
         taxonomy_version=execution.taxonomy_version,
         outputs_generated=execution.outputs_generated,
+        erased=execution.erased_time_us is not None,
     )

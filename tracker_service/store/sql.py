@@ -60,6 +60,16 @@ class Database(Protocol):
 class TransactionalBook(Book, Protocol):
     """A book with its transactions; belongs to the one thread that writes."""
 
+    @property
+    def connection(self) -> SqlConnection:
+        """The connection to work on."""
+
+    def flush(self) -> None:
+        """Write the changed executions into the transaction."""
+
+    def scrub(self) -> None:
+        """Leave no trace of what was erased in the database's own files, after the commit."""
+
     def begin(self, execution_ids: Iterable[str]) -> None:
         """Begin a transaction that will mostly be about these executions."""
 

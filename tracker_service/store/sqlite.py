@@ -43,6 +43,7 @@ class SqliteConnection:
         connection.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MiB: fewer, larger checkpoints
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("PRAGMA cache_size = -16384")
+        connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
         self._connection = connection
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:

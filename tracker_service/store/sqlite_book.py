@@ -41,6 +41,7 @@ class SqliteBook(SqlBook):
         self._remembered: OrderedDict[str, Execution] = OrderedDict()
         self._last_key: int | None = None
         self._open = False
+        self._scrub = False
 
     @property
     def connection(self) -> SqlConnection:
@@ -57,9 +58,22 @@ class SqliteBook(SqlBook):
         self.flush()
         self._connection.execute("COMMIT")
         self._open = False
+        if self._scrub:
+            self._compact()
+            self._scrub = False
         while len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
         return self.take_changes()
+
+    def scrub(self) -> None:
+        """Have the file rebuilt and its write-ahead log cut right after the commit."""
+        self._scrub = True
+
+    def _compact(self) -> None:
+        self._connection.execute("VACUUM")
+        busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise sqlite3.OperationalError("a reader kept the log from being cut")
 
     def roll_back(self) -> None:
         """Undo the transaction, if one is open."""
@@ -109,6 +123,7 @@ class SqliteBook(SqlBook):
         super().forget()
         self._remembered.clear()
         self._last_key = None
+        self._scrub = False
 
     def create(self, execution_id: str, start_time_us: int, now_us: int) -> Execution:
         """Begin a new execution; it stays only if it is touched."""

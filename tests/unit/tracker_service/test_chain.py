@@ -38,15 +38,17 @@ ITEM: ExecutionItem = make_item(
 def test_every_field_is_sealed(name: str) -> None:
     """Whatever field of an item is changed, the seal does not fit any more."""
     value: Any = getattr(ITEM, name)
-    changes = {str: f"{value}x", int: 99, bool: True}
-    others = [changes[type(value)]] if type(value) in changes else [None]
+    others: list[Any] = [None]
     if isinstance(value, MediaRef):
-        others += [
-            replace(value, **{one.name: "y" if one.type == "str" else 7}) for one in fields(value)
-        ]
+        for part in fields(value):
+            change: dict[str, Any] = {part.name: 7 if part.name == "size_bytes" else "y"}
+            others.append(replace(value, **change))
+    elif value is not None:
+        others = [f"{value}x" if isinstance(value, str) else value + 1]
     for other in others:
-        change: dict[str, Any] = {name: other}
-        assert seal_of(KEY, replace(ITEM, **change)) != seal_of(KEY, ITEM)
+        changed: dict[str, Any] = {name: other}
+        if other != value:
+            assert seal_of(KEY, replace(ITEM, **changed)) != seal_of(KEY, ITEM)
 
 
 def test_seals_of_another_execution_tell_nothing() -> None:

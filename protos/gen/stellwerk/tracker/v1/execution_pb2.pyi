@@ -219,6 +219,7 @@ class ExecutionSummary(_message.Message):
     SOFTWARE_VERSION_FIELD_NUMBER: _builtins.int
     TAXONOMY_VERSION_FIELD_NUMBER: _builtins.int
     OUTPUTS_GENERATED_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """The execution."""
     config_name: _builtins.str
@@ -259,6 +260,10 @@ class ExecutionSummary(_message.Message):
     """Version of the taxonomy, such as `1.1`."""
     outputs_generated: _builtins.int
     """Count of delivered outputs, without text alternatives."""
+    erased: _builtins.bool
+    """Whether its content was erased: what is left are ids, item types, times and
+    counts. Items that arrive later are acknowledged and dropped.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Time of the first item."""
@@ -296,10 +301,11 @@ class ExecutionSummary(_message.Message):
         software_version: _builtins.str = ...,
         taxonomy_version: _builtins.str = ...,
         outputs_generated: _builtins.int = ...,
+        erased: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "config_name", b"config_name", "end_time", b"end_time", "epoch", b"epoch", "error", b"error", "execution_id", b"execution_id", "group_id", b"group_id", "item_count", b"item_count", "last_sequence_number", b"last_sequence_number", "missing", b"missing", "outputs_generated", b"outputs_generated", "parent_execution_id", b"parent_execution_id", "plan_digest", b"plan_digest", "policy_version", b"policy_version", "safety_level", b"safety_level", "session_id", b"session_id", "software_version", b"software_version", "start_time", b"start_time", "state", b"state", "taxonomy_version", b"taxonomy_version", "user_id", b"user_id", "user_input", b"user_input"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "config_name", b"config_name", "end_time", b"end_time", "epoch", b"epoch", "erased", b"erased", "error", b"error", "execution_id", b"execution_id", "group_id", b"group_id", "item_count", b"item_count", "last_sequence_number", b"last_sequence_number", "missing", b"missing", "outputs_generated", b"outputs_generated", "parent_execution_id", b"parent_execution_id", "plan_digest", b"plan_digest", "policy_version", b"policy_version", "safety_level", b"safety_level", "session_id", b"session_id", "software_version", b"software_version", "start_time", b"start_time", "state", b"state", "taxonomy_version", b"taxonomy_version", "user_id", b"user_id", "user_input", b"user_input"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

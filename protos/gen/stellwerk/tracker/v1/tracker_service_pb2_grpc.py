@@ -75,6 +75,21 @@ class TrackerServiceStub(object):
                 request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainRequest.SerializeToString,
                 response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainResponse.FromString,
                 _registered_method=True)
+        self.EraseUser = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/EraseUser',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.EraseUserRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.EraseUserResponse.FromString,
+                _registered_method=True)
+        self.DeleteExecutions = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/DeleteExecutions',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.DeleteExecutionsRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.DeleteExecutionsResponse.FromString,
+                _registered_method=True)
+        self.GetErasure = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/GetErasure',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureResponse.FromString,
+                _registered_method=True)
 
 
 class TrackerServiceServicer(object):
@@ -170,6 +185,42 @@ class TrackerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseUser(self, request, context):
+        """EraseUser erases all content of a pseudonym: texts, media that nobody else
+        refers to, files, names. Tombstones without personal data stay, so that
+        chains still verify and items that arrive later are known and dropped. It
+        answers when all is done, or after 20 seconds with a receipt to ask for.
+        Once received, it goes on whatever happens. Safe to repeat.
+
+        INVALID_ARGUMENT, reason INVALID_ID: no pseudonym. Do not retry.
+        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: the pseudonym is not the
+        caller's, who is no admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExecutions(self, request, context):
+        """DeleteExecutions erases executions as EraseUser does, by id or by filter.
+        At least one condition is needed. Safe to repeat.
+
+        INVALID_ARGUMENT, reason FILTER_MISSING, STATE_UNSPECIFIED or TOO_MANY_IDS.
+        Do not retry.
+        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: the caller is no admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetErasure(self, request, context):
+        """GetErasure returns the receipt of an erasure as it is now. Safe to repeat.
+
+        NOT_FOUND, reason RECEIPT_NOT_FOUND. Do not retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrackerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -207,6 +258,21 @@ def add_TrackerServiceServicer_to_server(servicer, server):
                     servicer.VerifyChain,
                     request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainRequest.FromString,
                     response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainResponse.SerializeToString,
+            ),
+            'EraseUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseUser,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.EraseUserRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.EraseUserResponse.SerializeToString,
+            ),
+            'DeleteExecutions': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExecutions,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.DeleteExecutionsRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.DeleteExecutionsResponse.SerializeToString,
+            ),
+            'GetErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasure,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -404,6 +470,87 @@ class TrackerService(object):
             '/stellwerk.tracker.v1.TrackerService/VerifyChain',
             stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainRequest.SerializeToString,
             stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.VerifyChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/EraseUser',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.EraseUserRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.EraseUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExecutions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/DeleteExecutions',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.DeleteExecutionsRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.DeleteExecutionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/GetErasure',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -95,6 +95,30 @@ class TrackerServiceStub:
 
     NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
     """
+    EraseUser: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.EraseUserRequest, _tracker_service_pb2.EraseUserResponse]
+    """EraseUser erases all content of a pseudonym: texts, media that nobody else
+    refers to, files, names. Tombstones without personal data stay, so that
+    chains still verify and items that arrive later are known and dropped. It
+    answers when all is done, or after 20 seconds with a receipt to ask for.
+    Once received, it goes on whatever happens. Safe to repeat.
+
+    INVALID_ARGUMENT, reason INVALID_ID: no pseudonym. Do not retry.
+    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: the pseudonym is not the
+    caller's, who is no admin.
+    """
+    DeleteExecutions: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.DeleteExecutionsRequest, _tracker_service_pb2.DeleteExecutionsResponse]
+    """DeleteExecutions erases executions as EraseUser does, by id or by filter.
+    At least one condition is needed. Safe to repeat.
+
+    INVALID_ARGUMENT, reason FILTER_MISSING, STATE_UNSPECIFIED or TOO_MANY_IDS.
+    Do not retry.
+    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: the caller is no admin.
+    """
+    GetErasure: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetErasureRequest, _tracker_service_pb2.GetErasureResponse]
+    """GetErasure returns the receipt of an erasure as it is now. Safe to repeat.
+
+    NOT_FOUND, reason RECEIPT_NOT_FOUND. Do not retry.
+    """
 
 @_typing.type_check_only
 class TrackerServiceAsyncStub(TrackerServiceStub):
@@ -162,6 +186,30 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     repeat.
 
     NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+    """
+    EraseUser: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.EraseUserRequest, _tracker_service_pb2.EraseUserResponse]  # type: ignore[assignment]
+    """EraseUser erases all content of a pseudonym: texts, media that nobody else
+    refers to, files, names. Tombstones without personal data stay, so that
+    chains still verify and items that arrive later are known and dropped. It
+    answers when all is done, or after 20 seconds with a receipt to ask for.
+    Once received, it goes on whatever happens. Safe to repeat.
+
+    INVALID_ARGUMENT, reason INVALID_ID: no pseudonym. Do not retry.
+    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: the pseudonym is not the
+    caller's, who is no admin.
+    """
+    DeleteExecutions: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.DeleteExecutionsRequest, _tracker_service_pb2.DeleteExecutionsResponse]  # type: ignore[assignment]
+    """DeleteExecutions erases executions as EraseUser does, by id or by filter.
+    At least one condition is needed. Safe to repeat.
+
+    INVALID_ARGUMENT, reason FILTER_MISSING, STATE_UNSPECIFIED or TOO_MANY_IDS.
+    Do not retry.
+    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: the caller is no admin.
+    """
+    GetErasure: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetErasureRequest, _tracker_service_pb2.GetErasureResponse]  # type: ignore[assignment]
+    """GetErasure returns the receipt of an erasure as it is now. Safe to repeat.
+
+    NOT_FOUND, reason RECEIPT_NOT_FOUND. Do not retry.
     """
 
 class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -269,6 +317,48 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         repeat.
 
         NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+        """
+
+    @_abc_1.abstractmethod
+    def EraseUser(
+        self,
+        request: _tracker_service_pb2.EraseUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.EraseUserResponse, _abc.Awaitable[_tracker_service_pb2.EraseUserResponse]]:
+        """EraseUser erases all content of a pseudonym: texts, media that nobody else
+        refers to, files, names. Tombstones without personal data stay, so that
+        chains still verify and items that arrive later are known and dropped. It
+        answers when all is done, or after 20 seconds with a receipt to ask for.
+        Once received, it goes on whatever happens. Safe to repeat.
+
+        INVALID_ARGUMENT, reason INVALID_ID: no pseudonym. Do not retry.
+        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: the pseudonym is not the
+        caller's, who is no admin.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteExecutions(
+        self,
+        request: _tracker_service_pb2.DeleteExecutionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.DeleteExecutionsResponse, _abc.Awaitable[_tracker_service_pb2.DeleteExecutionsResponse]]:
+        """DeleteExecutions erases executions as EraseUser does, by id or by filter.
+        At least one condition is needed. Safe to repeat.
+
+        INVALID_ARGUMENT, reason FILTER_MISSING, STATE_UNSPECIFIED or TOO_MANY_IDS.
+        Do not retry.
+        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: the caller is no admin.
+        """
+
+    @_abc_1.abstractmethod
+    def GetErasure(
+        self,
+        request: _tracker_service_pb2.GetErasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.GetErasureResponse, _abc.Awaitable[_tracker_service_pb2.GetErasureResponse]]:
+        """GetErasure returns the receipt of an erasure as it is now. Safe to repeat.
+
+        NOT_FOUND, reason RECEIPT_NOT_FOUND. Do not retry.
         """
 
 def add_TrackerServiceServicer_to_server(servicer: TrackerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
