@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from tests.unit.tracker_service.builders import make_item
+from tracker_service.export.json_form import canonical_metadata
 from tracker_service.items import ExecutionItem, MediaRef
 from tracker_service.records import (
     ExecutionRecord,
@@ -75,6 +76,8 @@ class _Story:
     def tell(self, item_type: str, stage: int, **fields: Any) -> None:
         """Add an item."""
         number = len(self.items) + 1
+        if "metadata" in fields:
+            fields["metadata_json"] = canonical_metadata(fields.pop("metadata"))
         values = {"occur_time_us": START_US + number * 250_000, "stage": stage} | fields
         self.items.append(make_item(self.execution_id, number, item_type, **values))
 
@@ -167,6 +170,7 @@ def record_of(items: list[ExecutionItem], **fields: Any) -> ExecutionRecord:
         "software_version": start.get("software_version", ""),
         "taxonomy_version": "1.1",
         "outputs_generated": count_outputs(items),
+        "state": ExecutionState.COMPLETED,
     }
     return ExecutionRecord(ExecutionSummary(**(values | fields)), tuple(items))
 
