@@ -26,8 +26,8 @@ FINAL = (pb.JOB_STATE_DONE, pb.JOB_STATE_FAILED, pb.JOB_STATE_LOST, pb.JOB_STATE
 
 
 @contextlib.asynccontextmanager
-async def service(folder: Path, urls: list[str]) -> AsyncIterator[tuple[Stub, int]]:
-    """A generation service in a process of its own, with its pid; killed at the end."""
+async def service(folder: Path, urls: list[str]) -> AsyncIterator[Stub]:
+    """A client of a generation service in a process of its own, which is killed at the end."""
     address = f"127.0.0.1:{free_port()}"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -42,15 +42,14 @@ async def service(folder: Path, urls: list[str]) -> AsyncIterator[tuple[Stub, in
             "GENERATION_LOG_LEVEL": "ERROR",
         },
     )
-    try:
-        async with open_channel(address) as channel:
-            stub = generation_service_pb2_grpc.GenerationServiceStub(channel)
+    async with open_channel(address) as channel:
+        try:
             await channel.channel_ready()
-            yield stub, process.pid
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+            yield generation_service_pb2_grpc.GenerationServiceStub(channel)
+        finally:  # before the channel closes, which would cancel what its caller watches
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 async def jobs_of(stub: Stub) -> list[pb.Job]:
@@ -71,7 +70,7 @@ async def test_a_killed_service_ends_all_its_jobs_after_the_restart(tmp_path: Pa
         for server in servers:
             server.switches.pause = True
         urls = [server.url for server in servers]
-        async with service(tmp_path, urls) as (stub, _):
+        async with service(tmp_path, urls) as stub:
             calls = [
                 stub.GenerateMedia(
                     comfy_order(n, idempotency_key=f"key {n}"), metadata=acting(f"s{n}")
@@ -86,7 +85,7 @@ async def test_a_killed_service_ends_all_its_jobs_after_the_restart(tmp_path: Pa
             await eventually(four_run)
         for server in servers:
             server.switches.pause = False
-        async with service(tmp_path, urls) as (stub, _):
+        async with service(tmp_path, urls) as stub:
 
             async def all_ended() -> bool:
                 return all(state in FINAL for state in await states_of(stub))
@@ -112,12 +111,12 @@ async def test_a_killed_service_ends_all_its_jobs_after_the_restart(tmp_path: Pa
 async def test_workers_and_pause_survive_a_restart(tmp_path: Path) -> None:
     """What was said by RPC is said once."""
     async with ComfyUIServer() as one, ComfyUIServer() as two:
-        async with service(tmp_path, [one.url]) as (stub, _):
+        async with service(tmp_path, [one.url]) as stub:
             added = await stub.AddWorker(pb.AddWorkerRequest(address=two.url), metadata=ADMIN)
             await stub.PauseQueue(pb.PauseQueueRequest(), metadata=ADMIN)
             drain = pb.DrainWorkerRequest(name="embedded-1")
             await stub.DrainWorker(drain, metadata=ADMIN)
-        async with service(tmp_path, [one.url]) as (stub, _):
+        async with service(tmp_path, [one.url]) as stub:
             workers = await workers_of(stub)
             assert added.worker.name in workers
             assert workers["embedded-1"].state == pb.WORKER_STATE_DRAINED
