@@ -152,6 +152,8 @@ class ProgressMade:
     loop_iteration: int
     percent: float
     node: str
+    preview: bytes = b""
+    preview_mime_type: str = ""
 
 
 Ephemeral = TextWritten | QueueUpdated | ProgressMade

@@ -198,7 +198,11 @@ class MediaFile:
 
 @dataclass(slots=True)
 class OutputStatus:
-    """One requested medium and how far it is. Changed only by the output's own run."""
+    """One requested medium and how far it is. Changed only by the output's own run.
+
+    Attributes:
+        more_files: Further files of it, each with the id of its item.
+    """
 
     loop_iteration: int
     output_config: str
@@ -211,6 +215,7 @@ class OutputStatus:
     message: str = ""
     prompt: str = ""
     seed: int | None = None
+    more_files: tuple[tuple[str, MediaFile], ...] = ()
 
 
 class StageFailure(Exception):

@@ -148,6 +148,9 @@ def _fold(outputs: dict[int, event_pb2.Output], item: execution_pb2.ExecutionIte
         output.item_id = item.item_id
         output.output_config = item.config_used
     elif item.item_type.startswith("output_") and not facts.get("withheld"):
+        if output.state == event_pb2.OUTPUT_STATE_DELIVERED:
+            output.more_files.add(media=item.media, item_id=item.item_id)
+            return
         output.state = event_pb2.OUTPUT_STATE_DELIVERED
         output.media.CopyFrom(item.media)
         output.media_type = item.media_type

@@ -110,6 +110,7 @@ class MediaRequest:
         workflow: The graph that makes it; None: its backend needs none.
         loras: Put into the workflow, in order.
         input_media: The run's pictures that it is made from, in order.
+        previews: Whether progress brings pictures, which nobody has checked.
     """
 
     execution_id: str
@@ -124,6 +125,7 @@ class MediaRequest:
     workflow: PlannedWorkflow | None = None
     loras: tuple[Lora, ...] = ()
     input_media: tuple[MediaFile, ...] = ()
+    previews: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +146,12 @@ class JobStarted:
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """The job goes on: percent from 0 to 100 and the step that runs."""
+    """The job goes on: percent from 0 to 100, the step that runs, and perhaps how it looks."""
 
     percent: float
     node: str
+    preview: bytes = b""
+    preview_mime_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 from servicekit.errors import Code, RemoteError
 from stellwerk.tracker.v1 import execution_pb2 as record_pb2
 from stellwerk_cli.exits import Exit
-from stellwerk_cli.outputs import MARKED_BESIDE, mark_path, output_path
+from stellwerk_cli.outputs import MARKED_BESIDE, mark_path, output_paths
 from stellwerk_client.errors import DownloadBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from stellwerk.common.v1.types_pb2 import MediaRef
     from stellwerk.orchestrator.v1.event_pb2 import Execution, ExecutionEvent, Output
     from stellwerk_cli.printers import Printer
 
@@ -212,25 +213,24 @@ class Follower:
         else:
             return
         for output in outputs:
-            if output.media.sha256:
-                await self._save_output(following, output, self._out)
+            for path, item_id, media in output_paths(self._out, following.execution_id, output):
+                if path not in following.saved:
+                    await self._save_file(following, output, path, item_id, media)
 
-    async def _save_output(self, following: Following, output: Output, out: Path) -> None:
-        path = output_path(out, following.execution_id, output)
-        if path in following.saved:
-            return
+    async def _save_file(
+        self, following: Following, output: Output, path: Path, item_id: str, media: MediaRef
+    ) -> None:
         try:
-            await self._server.save_media(following.execution_id, output.item_id, path)
-            if output.media.mime_type in MARKED_BESIDE:
-                beside = mark_path(path)
-                await self._server.save_mark(following.execution_id, output.item_id, beside)
+            await self._server.save_media(following.execution_id, item_id, path)
+            if media.mime_type in MARKED_BESIDE:
+                await self._server.save_mark(following.execution_id, item_id, mark_path(path))
         except (RemoteError, DownloadBrokenError) as exc:
             # The run itself is not at fault: it goes on, and the file can be fetched later.
             fault = exc.message if isinstance(exc, RemoteError) else str(exc)
             self._printer.note(
                 following.execution_id,
                 f"output {output.loop_iteration} could not be fetched ({fault}); "
-                f"later: stellwerk watch {following.execution_id} --out {out}",
+                f"later: stellwerk watch {following.execution_id} --out {self._out}",
             )
             return
         following.saved.append(path)

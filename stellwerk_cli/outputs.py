@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from stellwerk.common.v1.types_pb2 import MediaRef
     from stellwerk.orchestrator.v1.event_pb2 import Output
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -42,11 +43,24 @@ def safe_name(text: str) -> str:
     return _UNSAFE.sub("_", text).strip("_")[:_MAX_NAME] or "unnamed"
 
 
-def output_path(folder: Path, execution_id: str, output: Output) -> Path:
-    """Return where an output is saved: `<folder>/<execution>/<number>-<output config>.<ext>`."""
-    suffix = _SUFFIXES.get(output.media.mime_type, ".bin")
-    name = f"{output.loop_iteration:02d}-{safe_name(output.output_config)}{suffix}"
-    return folder.resolve() / safe_name(execution_id) / name
+def output_paths(
+    folder: Path, execution_id: str, output: Output
+) -> list[tuple[Path, str, MediaRef]]:
+    """Return where the files of an output are saved, with the item and the file of each.
+
+    The first is `<folder>/<execution>/<number>-<output config>.<ext>`; further ones, such as the
+    other pictures of a batch, get `-2`, `-3` … before the dot.
+    """
+    stem = f"{output.loop_iteration:02d}-{safe_name(output.output_config)}"
+    files = [(output.item_id, output.media)] if output.media.sha256 else []
+    files += [(more.item_id, more.media) for more in output.more_files]
+    place = folder.resolve() / safe_name(execution_id)
+    paths = []
+    for number, (item_id, media) in enumerate(files, start=1):
+        suffix = _SUFFIXES.get(media.mime_type, ".bin")
+        name = f"{stem}{'' if number == 1 else f'-{number}'}{suffix}"
+        paths.append((place / name, item_id, media))
+    return paths
 
 
 def mark_path(path: Path) -> Path:

@@ -62,6 +62,10 @@ def output_to_proto(status: OutputStatus) -> event_pb2.Output:
         reason=status.reason,
         prompt=status.prompt,
         seed=status.seed,
+        more_files=[
+            event_pb2.OutputFile(item_id=item_id, media=media_to_proto(media))
+            for item_id, media in status.more_files
+        ],
     )
 
 
@@ -184,5 +188,9 @@ def _ephemeral_message(event: events.Ephemeral) -> tuple[str, object]:
             )
         case events.ProgressMade():
             return "progress_made", event_pb2.ProgressMade(
-                loop_iteration=event.loop_iteration, percent=event.percent, node=event.node
+                loop_iteration=event.loop_iteration,
+                percent=event.percent,
+                node=event.node,
+                preview=event.preview,
+                preview_mime_type=event.preview_mime_type,
             )

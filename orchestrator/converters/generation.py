@@ -106,6 +106,7 @@ def media_request_to_proto(request: ports.MediaRequest) -> generation_pb2.Genera
         prompt=request.prompt,
         parameters=parameters,
         item_id=request.item_id,
+        previews=request.previews,
         workflow=_workflow_to_proto(request.workflow) if request.workflow else None,
     )
 
@@ -133,7 +134,10 @@ def job_event_from_proto(
     if kind == "started":
         return ports.JobStarted(response.started.worker, response.started.attempt)
     if kind == "progress":
-        return ports.JobProgress(response.progress.percent, response.progress.node)
+        progress = response.progress
+        return ports.JobProgress(
+            progress.percent, progress.node, progress.preview.data, progress.preview.mime_type
+        )
     if kind == "output":
         return ports.JobOutput(
             media_from_proto(response.output.media), response.output.photographic

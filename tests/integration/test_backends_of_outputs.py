@@ -106,3 +106,46 @@ async def test_rewritten_prompt_is_kept_from_children(
     ]
     assert [(each.withheld, each.item.content) for each in shown] == [(True, "")]
     assert len(pictures.requests) == 1
+
+
+async def test_every_picture_of_a_batch_is_checked_recorded_and_fetched(house: House) -> None:
+    """A batch of three gives three items of one output, each of which its owner can read."""
+    events = await house.run(
+        config="passthrough",
+        texts=[IDEA],
+        outputs=["empty_image"],
+        parameters={"width": "64", "height": "64", "batch_size": "3"},
+    )
+    record = await house.record(no_faults(events))
+    made = [item for item in record.items if item.item_type == "output_image"]
+    assert [fact["file_number"] for fact in facts(record, "output_image")] == [1, 2, 3]
+    assert {item.loop_iteration for item in made} == {1}
+    assert len(facts(record, "stage4_safety_check_image")) == 3
+    (ready,) = [event.output_ready.output for event in events if event.HasField("output_ready")]
+    shown = [ready.item_id, *(more.item_id for more in ready.more_files)]
+    assert shown == [item.item_id for item in made]
+
+
+async def test_film_that_nobody_can_check_is_not_for_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A film that may look real ends unavailable for minors instead of passing unchecked."""
+    async with FakeOllama("Ein Wal.") as ollama, ComfyUIServer() as worker:
+        monkeypatch.setenv("COMFYUI_WORKERS", worker.url)
+        async with open_house(tmp_path, ollama.url) as house:
+            events = await house.run(config="passthrough", texts=[IDEA], outputs=["ltx_video"])
+            assert events[-1].state_changed.reason == "SAFETY_UNAVAILABLE"
+            record = await house.record(events[0].execution_id)
+            assert [fact["withheld"] for fact in facts(record, "output_video")] == [True]
+
+
+async def test_film_drawn_by_rules_needs_no_guard(house: House) -> None:
+    """The embedded renderer's film reaches a child."""
+    events = await house.run(
+        config="passthrough",
+        texts=[IDEA],
+        outputs=["embedded_video"],
+        parameters={"width": "64", "height": "64"},
+    )
+    record = await house.record(no_faults(events))
+    assert "output_video" in item_types(record)

@@ -476,22 +476,32 @@ class ProgressMade(_message.Message):
     LOOP_ITERATION_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    PREVIEW_MIME_TYPE_FIELD_NUMBER: _builtins.int
     loop_iteration: _builtins.int
     """The output, from 1."""
     percent: _builtins.float
     """0 to 100."""
     node: _builtins.str
     """The step that runs. Empty: not told."""
+    preview: _builtins.bytes
+    """A small picture of what is not yet done, at most 512 KiB; only at the
+    levels ADULT and OFF, since nobody has checked it. Empty: none.
+    """
+    preview_mime_type: _builtins.str
+    """`image/jpeg` or `image/png`. Empty: there is no preview."""
     def __init__(
         self,
         *,
         loop_iteration: _builtins.int = ...,
         percent: _builtins.float = ...,
         node: _builtins.str = ...,
+        preview: _builtins.bytes = ...,
+        preview_mime_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["loop_iteration", b"loop_iteration", "node", b"node", "percent", b"percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loop_iteration", b"loop_iteration", "node", b"node", "percent", b"percent", "preview", b"preview", "preview_mime_type", b"preview_mime_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -731,6 +741,7 @@ class Output(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    MORE_FILES_FIELD_NUMBER: _builtins.int
     loop_iteration: _builtins.int
     """Its number, from 1."""
     output_config: _builtins.str
@@ -753,6 +764,10 @@ class Output(_message.Message):
     def media(self) -> _types_pb2.MediaRef:
         """Its file, once it can be fetched. Read it by execution and `item_id`."""
 
+    @_builtins.property
+    def more_files(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputFile]:
+        """Further files of the same output, such as the other pictures of a batch."""
+
     def __init__(
         self,
         *,
@@ -766,13 +781,42 @@ class Output(_message.Message):
         reason: _builtins.str = ...,
         prompt: _builtins.str = ...,
         seed: _builtins.int | None = ...,
+        more_files: _abc.Iterable[Global___OutputFile] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "media", b"media", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "item_id", b"item_id", "loop_iteration", b"loop_iteration", "media", b"media", "media_type", b"media_type", "output_config", b"output_config", "prompt", b"prompt", "reason", b"reason", "seed", b"seed", "state", b"state", "text_alternative", b"text_alternative"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "item_id", b"item_id", "loop_iteration", b"loop_iteration", "media", b"media", "media_type", b"media_type", "more_files", b"more_files", "output_config", b"output_config", "prompt", b"prompt", "reason", b"reason", "seed", b"seed", "state", b"state", "text_alternative", b"text_alternative"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
 Global___Output: _TypeAlias = Output  # noqa: Y015
+
+@_typing.final
+class OutputFile(_message.Message):
+    """OutputFile is one file of an output."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item that holds it."""
+    @_builtins.property
+    def media(self) -> _types_pb2.MediaRef:
+        """The file. Read it by execution and `item_id`."""
+
+    def __init__(
+        self,
+        *,
+        media: _types_pb2.MediaRef | None = ...,
+        item_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "media", b"media"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutputFile: _TypeAlias = OutputFile  # noqa: Y015
