@@ -130,7 +130,11 @@ async def test_film_that_nobody_can_check_is_not_for_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A film that may look real ends unavailable for minors instead of passing unchecked."""
-    async with FakeOllama("Ein Wal.") as ollama, ComfyUIServer() as worker:
+    models = {
+        "checkpoints": ["ltx-video-2b-v0.9.5.safetensors"],
+        "text_encoders": ["t5xxl_fp16.safetensors"],
+    }
+    async with FakeOllama("Ein Wal.") as ollama, ComfyUIServer(models=models) as worker:
         monkeypatch.setenv("COMFYUI_WORKERS", worker.url)
         async with open_house(tmp_path, ollama.url) as house:
             events = await house.run(config="passthrough", texts=[IDEA], outputs=["ltx_video"])
