@@ -234,7 +234,7 @@ def summary_message(summary: ExecutionSummary) -> execution_pb2.ExecutionSummary
     message = execution_pb2.ExecutionSummary(
         execution_id=summary.execution_id,
         config_name=summary.config_name,
-        safety_level=types_pb2.SafetyLevel.ValueType(_LEVEL_NUMBERS.get(summary.safety_level, 0)),
+        safety_level=level_number(summary.safety_level),
         user_id=summary.user_id,
         session_id=summary.session_id,
         group_id=summary.group_id,
@@ -259,6 +259,11 @@ def summary_message(summary: ExecutionSummary) -> execution_pb2.ExecutionSummary
     if summary.end_time_us is not None:
         set_time(message.end_time, summary.end_time_us)
     return message
+
+
+def level_number(word: str) -> types_pb2.SafetyLevel.ValueType:
+    """Write a safety level; what is no level is UNSPECIFIED."""
+    return types_pb2.SafetyLevel.ValueType(_LEVEL_NUMBERS.get(word, 0))
 
 
 def state_number(state: ExecutionState) -> execution_pb2.ExecutionState.ValueType:

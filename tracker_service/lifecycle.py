@@ -99,6 +99,8 @@ class Execution:
         chain_head: The last link of the chain.
         unchained_count: Items from before there were chains.
         erased_time_us: When its content was erased; what arrives later is dropped.
+        iteration_count: Passes of loops in stage 2.
+        last_stage: How far it came.
         claims: First number of each epoch.
         numbers: The numbers stored, by epoch.
     """
@@ -139,6 +141,8 @@ class Execution:
     chain_head: bytes = b""
     unchained_count: int = 0
     erased_time_us: int | None = None
+    iteration_count: int = 0
+    last_stage: int = 0
     claims: list[int] = field(default_factory=lambda: [1])
     numbers: dict[int, set[int]] = field(default_factory=dict)
 
@@ -171,6 +175,8 @@ class Execution:
         self.revision += 1
         if not late:
             self.numbered_count += 1
+            if item.item_type not in TERMINAL_STATES:
+                self.last_stage = max(self.last_stage, item.stage)
             self.highest_number = max(self.highest_number, number)
             self._summarise(item)
             self.complete = int(
@@ -245,6 +251,7 @@ class Execution:
 
     def _summarise(self, item: ExecutionItem) -> None:
         item_type = item.item_type
+        self.iteration_count += item_type == "interception_iteration"
         if is_input_text(item) and item.content is not None:
             first = self.user_input_number
             if first is None or item.sequence_number < first:

@@ -19,6 +19,7 @@ from tracker_service.export.kept_files import KeptFiles
 from tracker_service.export_wiring import open_exports
 from tracker_service.files import RecordFiles
 from tracker_service.generation_client import MediaEraser
+from tracker_service.indexing import keep_index
 from tracker_service.ingest import RecordStreams
 from tracker_service.retention import keep_retention
 from tracker_service.servicer import TrackerServicer
@@ -58,6 +59,7 @@ def registration(settings: TrackerSettings) -> Register:
         owned.push_async_callback(store.close)
         await store.extend_leases()
         run_in_background(owned, sweep(store, settings.execution_lease_seconds), "sweeper")
+        run_in_background(owned, keep_index(store.insights), "search-index")
         folder = settings.data_dir / FILES_FOLDER
         files = RecordFiles(store, hub, folder, settings.file_refresh_seconds)
         if settings.files:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
-from servicekit.errors import FailedPreconditionError, InvalidArgumentError
+from servicekit.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from servicekit.principals import current_principal
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
 from stellwerk.tracker.v1 import tracker_service_pb2_grpc
-from tracker_service import converters
+from tracker_service import converters, insight_messages
 from tracker_service.access import audience_of, writer_of
 from tracker_service.erasure_requests import delete_executions, erase_user, receipt_message
-from tracker_service.store.interface import PageKey
+from tracker_service.store.interface import ExecutionFilter, PageKey
 from tracker_service.tokens import decode_token, encode_token
 from tracker_service.watching import watch_items
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tracker_service.commits import CommitHub
     from tracker_service.eraser import Eraser
     from tracker_service.ingest import RecordStreams
-    from tracker_service.store.interface import ExecutionFilter, Store
+    from tracker_service.store.interface import Store
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -92,7 +92,7 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
     ) -> pb.ListExecutionsResponse:
         """Return a page of executions, newest first."""
         audience = audience_of(current_principal())
-        wanted = converters.read_filter(request)
+        wanted = insight_messages.read_list_filter(request)
         after = _page_key(request.page_token, wanted)
         page = await self._store.page(wanted, audience, _page_size(request.page_size), after)
         return pb.ListExecutionsResponse(
@@ -142,16 +142,81 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         erasure = await self._eraser.receipt(request.receipt_id)
         return pb.GetErasureResponse(receipt=receipt_message(erasure))
 
+    async def ListSessions(
+        self, request: pb.ListSessionsRequest, context: Context
+    ) -> pb.ListSessionsResponse:
+        """Return a page of sessions, the latest first."""
+        page = await self._store.insights.sessions(
+            ExecutionFilter(),
+            audience_of(current_principal()),
+            _page_size(request.page_size),
+            _page_key(request.page_token, "sessions"),
+        )
+        return pb.ListSessionsResponse(
+            sessions=[insight_messages.session_message(one) for one in page.sessions],
+            next_page_token=_page_token(page.next, "sessions"),
+        )
+
+    async def GetSession(
+        self, request: pb.GetSessionRequest, context: Context
+    ) -> pb.GetSessionResponse:
+        """Return one session with its executions."""
+        audience = audience_of(current_principal())
+        wanted = ExecutionFilter(session_id=request.session_id, oldest_first=True)
+        executions = await self._store.page(wanted, audience, MAX_PAGE_SIZE, None)
+        found = await self._store.insights.sessions(wanted, audience, 1, None)
+        if not request.session_id or not found.sessions:
+            raise NotFoundError(
+                "SESSION_NOT_FOUND", "There is no such session, or it is not yours."
+            )
+        return pb.GetSessionResponse(
+            session=insight_messages.session_message(found.sessions[0]),
+            executions=[converters.summary_message(one) for one in executions.executions],
+        )
+
+    async def GetStatistics(
+        self, request: pb.GetStatisticsRequest, context: Context
+    ) -> pb.GetStatisticsResponse:
+        """Return figures of many executions."""
+        rows = await self._store.insights.statistics(
+            insight_messages.read_scope(request),
+            audience_of(current_principal()),
+            insight_messages.read_dimensions(request.dimensions),
+        )
+        return pb.GetStatisticsResponse(
+            rows=[insight_messages.statistics_message(row) for row in rows]
+        )
+
+    async def GetPatterns(
+        self, request: pb.GetPatternsRequest, context: Context
+    ) -> pb.GetPatternsResponse:
+        """Return how people work."""
+        wanted = insight_messages.read_scope(request)
+        audience = audience_of(current_principal())
+        patterns = await self._store.insights.patterns(wanted, audience)
+        return insight_messages.patterns_message(patterns)
+
+    async def ListConfigUsage(
+        self, request: pb.ListConfigUsageRequest, context: Context
+    ) -> pb.ListConfigUsageResponse:
+        """Return how much each config is used."""
+        wanted = insight_messages.read_span(request)
+        audience = audience_of(current_principal())
+        usage = await self._store.insights.config_usage(wanted, audience)
+        return pb.ListConfigUsageResponse(
+            configs=[insight_messages.usage_message(one) for one in usage]
+        )
+
 
 def _page_size(asked: int) -> int:
     if not 0 <= asked <= MAX_PAGE_SIZE:
         raise InvalidArgumentError(
-            "PAGE_SIZE_INVALID", "Ask for 1 to 1 000 executions, or 0 for 50.", field="page_size"
+            "PAGE_SIZE_INVALID", "Ask for 1 to 1 000 entries, or 0 for 50.", field="page_size"
         )
     return asked or DEFAULT_PAGE_SIZE
 
 
-def _page_key(token: str, wanted: ExecutionFilter) -> PageKey | None:
+def _page_key(token: str, wanted: object) -> PageKey | None:
     if not token:
         return None
     try:
@@ -164,5 +229,5 @@ def _page_key(token: str, wanted: ExecutionFilter) -> PageKey | None:
         ) from exc
 
 
-def _page_token(key: PageKey | None, wanted: ExecutionFilter) -> str:
+def _page_token(key: PageKey | None, wanted: object) -> str:
     return "" if key is None else encode_token("page", wanted, key.start_time_us, key.key)

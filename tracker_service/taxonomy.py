@@ -88,6 +88,11 @@ DELIVERED_OUTPUTS: Final = frozenset(
 VERDICTS: Final = frozenset(name for name in RULES if "_safety_check" in name)
 """The items that carry a verdict, and with it the version of the policy."""
 
+STAGE_BLOCKS: Final = frozenset(
+    name for name in RULES if name.startswith("stage") and name.endswith("_blocked")
+)
+"""The items that say what was blocked in a stage, and why."""
+
 MAX_REMEMBERED_TYPES: Final = 1000
 
 

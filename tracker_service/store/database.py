@@ -16,6 +16,7 @@ from tracker_service.recording import claim_execution, lapse_executions, record_
 from tracker_service.store.reads import Reads
 from tracker_service.store.sql import unavailable
 from tracker_service.store.sql_erasures import SqlErasures
+from tracker_service.store.sql_insights import SqlInsights
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tracker_service.access import Audience
     from tracker_service.chain import ChainReport
     from tracker_service.erasure import Erasures
+    from tracker_service.insights import Insights
     from tracker_service.records import ExecutionSummary
     from tracker_service.store.interface import (
         Batch,
@@ -75,6 +77,7 @@ class DatabaseStore:
         self._own = threading.local()
         self._opened: set[SqlConnection] = set()
         self._readers = ThreadPoolExecutor(READER_COUNT, "store-reader")
+        self.insights: Insights = SqlInsights(self._write, self._ask)
         self.erasures: Erasures = SqlErasures(self._write, self._ask, clock)
 
     # --- writing -------------------------------------------------------------------------------

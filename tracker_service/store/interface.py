@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tracker_service.access import Audience, Writer
     from tracker_service.chain import ChainReport
     from tracker_service.erasure import Erasures
+    from tracker_service.insights import Insights
     from tracker_service.items import ExecutionItem, RefusedItem, StoredItem
     from tracker_service.lifecycle import Heartbeat
     from tracker_service.records import ExecutionRecord, ExecutionState, ExecutionSummary
@@ -121,6 +122,11 @@ class ExecutionFilter:
         start_before_us: Started before.
         erased: Whether the content was erased; None: no matter.
         execution_ids: One of these.
+        safety_level: The level.
+        model: One of its models.
+        item_type: One of its items' types.
+        words: Words of its texts, folded; each may be the beginning of one.
+        oldest_first: The order of lists.
     """
 
     config_name: str = ""
@@ -131,6 +137,11 @@ class ExecutionFilter:
     start_before_us: int | None = None
     erased: bool | None = None
     execution_ids: tuple[str, ...] = ()
+    safety_level: str = ""
+    model: str = ""
+    item_type: str = ""
+    words: tuple[str, ...] = ()
+    oldest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +250,10 @@ class Store(Protocol):
     """
 
     @property
+    def insights(self) -> Insights:
+        """Questions about many executions."""
+
+    @property
     def erasures(self) -> Erasures:
         """How content is erased."""
 
@@ -278,7 +293,7 @@ class Store(Protocol):
     async def page(
         self, wanted: ExecutionFilter, audience: Audience, size: int, after: PageKey | None
     ) -> ExecutionPage:
-        """Return the next `size` executions, newest first."""
+        """Return the next `size` executions, in the filter's order."""
 
     async def items_after(
         self, execution_id: str, audience: Audience, position: int, limit: int

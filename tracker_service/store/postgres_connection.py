@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.string import TextLoader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 COMMITS: Final = "stellwerk_commits"
 """The channel on which replicas tell each other about commits."""
@@ -82,6 +82,27 @@ class PostgresConnection:
             yield
         finally:
             self.roll_back()
+
+    def words_condition(self, words: Sequence[str]) -> tuple[str, list[Any]]:
+        """Return the condition that an execution has words that begin so, and its values."""
+        query = " & ".join(f"'{word}':*" for word in words)  # words hold letters and digits only
+        return (
+            "executions.key IN (SELECT execution_key FROM execution_words "
+            "WHERE words @@ ?::tsquery)",
+            [query],
+        )
+
+    def save_words(self, key: int, words: Iterable[str]) -> None:
+        """Store the words of an execution; none: forget them."""
+        if texts := sorted(words):
+            self.execute(
+                "INSERT INTO execution_words (execution_key, words) "
+                "VALUES (?, array_to_tsvector(?::text[])) "
+                "ON CONFLICT (execution_key) DO UPDATE SET words = excluded.words",
+                (key, texts),
+            )
+        else:
+            self.execute("DELETE FROM execution_words WHERE execution_key = ?", (key,))
 
     def roll_back(self) -> bool:
         """End the transaction, if one is open; return whether the connection is still good."""

@@ -7,7 +7,7 @@ being cut, and the file would grow as long as somebody reads; PostgreSQL could n
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from servicekit.errors import NotFoundError
 from tracker_service.chain import ChainReport, ChainState, verify_chain
@@ -22,6 +22,7 @@ from tracker_service.store.interface import (
     PageKey,
     Plan,
 )
+from tracker_service.store.selection import condition_of, selection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,10 +37,9 @@ if TYPE_CHECKING:
 MAX_MISSING_IN_PAGE: Final = 100
 """Missing numbers per execution in lists, so that a page stays within a message."""
 
+_QUALIFIED_LIST: Final = ", ".join(f"executions.{name}" for name in rows.EXECUTION_COLUMNS)
 FILES_PER_PAGE: Final = 100
 ITEMS_PER_PAGE: Final = 500
-
-Condition = tuple[str, list[Any]]
 
 
 class Reads:
@@ -79,13 +79,16 @@ class Reads:
         self, wanted: ExecutionFilter, audience: Audience, size: int, after: PageKey | None
     ) -> ExecutionPage:
         """See `Store.page`."""
-        conditions, values = _conditions(wanted, audience)
+        chosen = selection_of(self._connection, wanted, audience)
+        time, key = chosen.order
+        condition, values = chosen.condition, chosen.values
+        direction, behind = ("ASC", ">") if wanted.oldest_first else ("DESC", "<")
         if after is not None:
-            conditions += " AND (start_time_us, key) < (?, ?)"
+            condition += f" AND ({time}, {key}) {behind} (?, ?)"
             values += [after.start_time_us, after.key]
         found = self._connection.execute(
-            f"SELECT {rows.EXECUTION_LIST} FROM executions WHERE {conditions} "
-            "ORDER BY start_time_us DESC, key DESC LIMIT ?",
+            f"SELECT {_QUALIFIED_LIST} FROM {chosen.tables} WHERE {condition} "
+            f"ORDER BY {time} {direction}, {key} {direction} LIMIT ?",
             (*values, size + 1),
         ).fetchall()
         executions = [rows.read_execution(row) for row in found]
@@ -127,7 +130,7 @@ class Reads:
         self, wanted: ExecutionFilter, audience: Audience, after: int, until: int
     ) -> int | None:
         """See `Store.next_key`."""
-        conditions, values = _conditions(wanted, audience)
+        conditions, values = condition_of(self._connection, wanted, audience)
         row = self._connection.execute(
             f"SELECT key FROM executions WHERE {conditions} AND key > ? AND key <= ? "
             "ORDER BY key LIMIT 1",
@@ -216,38 +219,3 @@ class Reads:
                 if len(missing) >= limit:
                     break
         return rows.summary_of(execution, tuple(missing))
-
-
-def _conditions(wanted: ExecutionFilter, audience: Audience) -> Condition:
-    parts: list[tuple[str, list[Any]]] = [_readable(audience)]
-    if wanted.config_name:
-        parts.append(("config_name = ?", [wanted.config_name]))
-    if wanted.session_id:
-        parts.append(("session_id = ?", [wanted.session_id]))
-    if wanted.user_id:
-        parts.append(("user_id = ?", [wanted.user_id]))
-    if wanted.states:
-        parts.append(_one_of("state", [state.value for state in wanted.states]))
-    if wanted.execution_ids:
-        parts.append(_one_of("execution_id", list(wanted.execution_ids)))
-    if wanted.start_from_us is not None:
-        parts.append(("start_time_us >= ?", [wanted.start_from_us]))
-    if wanted.start_before_us is not None:
-        parts.append(("start_time_us < ?", [wanted.start_before_us]))
-    if wanted.erased is not None:
-        parts.append((f"erased_time_us IS {'NOT ' * wanted.erased}NULL", []))
-    return " AND ".join(text for text, _ in parts), [one for _, many in parts for one in many]
-
-
-def _one_of(column: str, values: list[Any]) -> Condition:
-    return f"{column} IN ({', '.join('?' * len(values))})", values
-
-
-def _readable(audience: Audience) -> Condition:
-    if audience.everything:
-        return "1 = 1", []
-    own = [("session_id", audience.session_id), ("group_id", audience.group_id)]
-    parts = [(f"{column} = ?", value) for column, value in own if value]
-    if not parts:
-        return "1 = 0", []
-    return f"({' OR '.join(text for text, _ in parts)})", [value for _, value in parts]

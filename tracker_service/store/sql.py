@@ -43,6 +43,12 @@ class SqlConnection(Protocol):
     def snapshot(self) -> AbstractContextManager[None]:
         """Let all queries inside see the database at one moment."""
 
+    def words_condition(self, words: Sequence[str]) -> tuple[str, list[Any]]:
+        """Return the condition that an execution has words that begin so, and its values."""
+
+    def save_words(self, key: int, words: Iterable[str]) -> None:
+        """Store the words of an execution; none: forget them."""
+
     def close(self) -> None:
         """Close it."""
 

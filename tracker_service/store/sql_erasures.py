@@ -183,6 +183,8 @@ def _erase(book: TransactionalBook, execution: Execution, receipt_id: str, now_u
     for task in _tasks_for(connection, execution, receipt_id):
         _add_task(connection, task)
     connection.execute(_ERASE_ITEMS, (execution.key,))
+    connection.execute("DELETE FROM execution_facets WHERE execution_key = ?", (execution.key,))
+    connection.save_words(execution.key, ())
     connection.execute("DELETE FROM idempotency_keys WHERE execution_key = ?", (execution.key,))
     connection.execute(
         "UPDATE claims SET owner_address = '' WHERE execution_key = ?", (execution.key,)

@@ -14,7 +14,7 @@ from tracker_service.store.sqlite_book import SqliteBook
 from tracker_service.store.writer_thread import WriterThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tracker_service.store.interface import CommitListener, Committed
@@ -62,6 +62,22 @@ class SqliteConnection:
             yield
         finally:
             self._connection.execute("COMMIT")
+
+    def words_condition(self, words: Sequence[str]) -> tuple[str, list[Any]]:
+        """Return the condition that an execution has words that begin so, and its values."""
+        match = " AND ".join(f'"{word}"*' for word in words)  # words hold letters and digits only
+        return (
+            "executions.key IN (SELECT rowid FROM execution_words WHERE execution_words MATCH ?)",
+            [match],
+        )
+
+    def save_words(self, key: int, words: Iterable[str]) -> None:
+        """Store the words of an execution; none: forget them."""
+        self._connection.execute("DELETE FROM execution_words WHERE rowid = ?", (key,))
+        if text := " ".join(sorted(words)):
+            self._connection.execute(
+                "INSERT INTO execution_words (rowid, words) VALUES (?, ?)", (key, text)
+            )
 
     def close(self) -> None:
         """Close it."""

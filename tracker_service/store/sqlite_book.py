@@ -70,6 +70,10 @@ class SqliteBook(SqlBook):
         self._scrub = True
 
     def _compact(self) -> None:
+        # Deleted words stay in the segments of the index until these are merged.
+        self._connection.execute(
+            "INSERT INTO execution_words (execution_words) VALUES ('optimize')"
+        )
         self._connection.execute("VACUUM")
         busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:

@@ -48,7 +48,9 @@ LEARNER_MAY = {
     "/stellwerk.generation.v1.GenerationService/UploadMedia",
     "/stellwerk.generation.v1.GenerationService/WatchJob",
     "/stellwerk.tracker.v1.TrackerService/GetExecution",
+    "/stellwerk.tracker.v1.TrackerService/GetSession",
     "/stellwerk.tracker.v1.TrackerService/ListExecutions",
+    "/stellwerk.tracker.v1.TrackerService/ListSessions",
     "/stellwerk.tracker.v1.TrackerService/WatchItems",
 }
 

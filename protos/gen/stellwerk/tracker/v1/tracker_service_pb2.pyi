@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from stellwerk.common.v1 import types_pb2 as _types_pb2
 from stellwerk.tracker.v1 import execution_pb2 as _execution_pb2
 import builtins as _builtins
 import sys
@@ -81,6 +82,62 @@ CHAIN_STATE_ITEM_MISSING: ChainState.ValueType  # 3
 CHAIN_STATE_HEAD_MISMATCH: ChainState.ValueType  # 4
 """The items do not lead to the head: one was exchanged, or the row changed."""
 Global___ChainState: _TypeAlias = ChainState  # noqa: Y015
+
+class _ExecutionOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExecutionOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExecutionOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXECUTION_ORDER_UNSPECIFIED: _ExecutionOrder.ValueType  # 0
+    """Newest first."""
+    EXECUTION_ORDER_NEWEST_FIRST: _ExecutionOrder.ValueType  # 1
+    """By start, newest first."""
+    EXECUTION_ORDER_OLDEST_FIRST: _ExecutionOrder.ValueType  # 2
+    """By start, oldest first."""
+
+class ExecutionOrder(_ExecutionOrder, metaclass=_ExecutionOrderEnumTypeWrapper):
+    """ExecutionOrder is the order of a list."""
+
+EXECUTION_ORDER_UNSPECIFIED: ExecutionOrder.ValueType  # 0
+"""Newest first."""
+EXECUTION_ORDER_NEWEST_FIRST: ExecutionOrder.ValueType  # 1
+"""By start, newest first."""
+EXECUTION_ORDER_OLDEST_FIRST: ExecutionOrder.ValueType  # 2
+"""By start, oldest first."""
+Global___ExecutionOrder: _TypeAlias = ExecutionOrder  # noqa: Y015
+
+class _StatisticsDimension:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StatisticsDimensionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StatisticsDimension.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STATISTICS_DIMENSION_UNSPECIFIED: _StatisticsDimension.ValueType  # 0
+    """Invalid."""
+    STATISTICS_DIMENSION_DAY: _StatisticsDimension.ValueType  # 1
+    """Day of the start, UTC."""
+    STATISTICS_DIMENSION_CONFIG: _StatisticsDimension.ValueType  # 2
+    """The config."""
+    STATISTICS_DIMENSION_MODEL: _StatisticsDimension.ValueType  # 3
+    """The model."""
+    STATISTICS_DIMENSION_LEVEL: _StatisticsDimension.ValueType  # 4
+    """The safety level."""
+
+class StatisticsDimension(_StatisticsDimension, metaclass=_StatisticsDimensionEnumTypeWrapper):
+    """StatisticsDimension is what statistics are split by."""
+
+STATISTICS_DIMENSION_UNSPECIFIED: StatisticsDimension.ValueType  # 0
+"""Invalid."""
+STATISTICS_DIMENSION_DAY: StatisticsDimension.ValueType  # 1
+"""Day of the start, UTC."""
+STATISTICS_DIMENSION_CONFIG: StatisticsDimension.ValueType  # 2
+"""The config."""
+STATISTICS_DIMENSION_MODEL: StatisticsDimension.ValueType  # 3
+"""The model."""
+STATISTICS_DIMENSION_LEVEL: StatisticsDimension.ValueType  # 4
+"""The safety level."""
+Global___StatisticsDimension: _TypeAlias = StatisticsDimension  # noqa: Y015
 
 @_typing.final
 class ClaimExecutionRequest(_message.Message):
@@ -456,6 +513,12 @@ class ListExecutionsRequest(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     START_TIME_FROM_FIELD_NUMBER: _builtins.int
     START_TIME_BEFORE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SAFETY_LEVEL_FIELD_NUMBER: _builtins.int
+    MODEL_USED_FIELD_NUMBER: _builtins.int
+    ITEM_TYPE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most executions in a page, 1 to 1 000. 0: 50."""
     page_token: _builtins.str
@@ -464,6 +527,24 @@ class ListExecutionsRequest(_message.Message):
     """Only of this config. Empty: any."""
     session_id: _builtins.str
     """Only of this session. Empty: any that the caller may see."""
+    user_id: _builtins.str
+    """Only of this pseudonym. Empty: any."""
+    safety_level: _types_pb2.SafetyLevel.ValueType
+    """Only of this level. UNSPECIFIED: any."""
+    model_used: _builtins.str
+    """Only with an item of this model, as `<backend>/<model>`. Like `item_type`
+    and `text` it is found about a second after the execution has ended. Empty:
+    any.
+    """
+    item_type: _builtins.str
+    """Only with an item of this type. Empty: any."""
+    text: _builtins.str
+    """Only with these words in its texts, 1 to 10 in 200 characters; case and
+    accents do not matter, and each may be the beginning of a word. What was
+    withheld from its person is not found. Empty: any.
+    """
+    order: Global___ExecutionOrder.ValueType
+    """In which order. UNSPECIFIED: newest first."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_execution_pb2.ExecutionState.ValueType]:
         """Only in one of these states. Empty: any."""
@@ -486,10 +567,16 @@ class ListExecutionsRequest(_message.Message):
         states: _abc.Iterable[_execution_pb2.ExecutionState.ValueType] | None = ...,
         start_time_from: _timestamp_pb2.Timestamp | None = ...,
         start_time_before: _timestamp_pb2.Timestamp | None = ...,
+        user_id: _builtins.str = ...,
+        safety_level: _types_pb2.SafetyLevel.ValueType = ...,
+        model_used: _builtins.str = ...,
+        item_type: _builtins.str = ...,
+        text: _builtins.str = ...,
+        order: Global___ExecutionOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "page_size", b"page_size", "page_token", b"page_token", "session_id", b"session_id", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "item_type", b"item_type", "model_used", b"model_used", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "safety_level", b"safety_level", "session_id", b"session_id", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from", "states", b"states", "text", b"text", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -507,7 +594,7 @@ class ListExecutionsResponse(_message.Message):
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.ExecutionSummary]:
-        """The executions, newest first."""
+        """The executions, in the order asked for."""
 
     def __init__(
         self,
@@ -826,6 +913,609 @@ class GetErasureResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetErasureResponse: _TypeAlias = GetErasureResponse  # noqa: Y015
+
+@_typing.final
+class ListSessionsRequest(_message.Message):
+    """ListSessionsRequest asks for a page of sessions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most sessions in a page, 1 to 1 000. 0: 50."""
+    page_token: _builtins.str
+    """Token of the page, from the page before. Empty: the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSessionsRequest: _TypeAlias = ListSessionsRequest  # noqa: Y015
+
+@_typing.final
+class ListSessionsResponse(_message.Message):
+    """ListSessionsResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
+        """The sessions, the one with the latest execution first."""
+
+    def __init__(
+        self,
+        *,
+        sessions: _abc.Iterable[Global___Session] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSessionsResponse: _TypeAlias = ListSessionsResponse  # noqa: Y015
+
+@_typing.final
+class GetSessionRequest(_message.Message):
+    """GetSessionRequest names a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSessionRequest: _TypeAlias = GetSessionRequest  # noqa: Y015
+
+@_typing.final
+class GetSessionResponse(_message.Message):
+    """GetSessionResponse holds one session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    EXECUTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def session(self) -> Global___Session:
+        """The session."""
+
+    @_builtins.property
+    def executions(self) -> _containers.RepeatedCompositeFieldContainer[_execution_pb2.ExecutionSummary]:
+        """Its executions, oldest first, at most the first 1 000; ListExecutions has
+        the rest.
+        """
+
+    def __init__(
+        self,
+        *,
+        session: Global___Session | None = ...,
+        executions: _abc.Iterable[_execution_pb2.ExecutionSummary] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executions", b"executions", "session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSessionResponse: _TypeAlias = GetSessionResponse  # noqa: Y015
+
+@_typing.final
+class GetStatisticsRequest(_message.Message):
+    """GetStatisticsRequest chooses executions and how to split them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_NAME_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FROM_FIELD_NUMBER: _builtins.int
+    START_TIME_BEFORE_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    config_name: _builtins.str
+    """Only of this config. Empty: any."""
+    session_id: _builtins.str
+    """Only of this session. Empty: any that the caller may see."""
+    @_builtins.property
+    def start_time_from(self) -> _timestamp_pb2.Timestamp:
+        """Only started at or after this time. Unset: no lower bound."""
+
+    @_builtins.property
+    def start_time_before(self) -> _timestamp_pb2.Timestamp:
+        """Only started before this time. Unset: no upper bound."""
+
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedScalarFieldContainer[Global___StatisticsDimension.ValueType]:
+        """What the figures are split by. Empty: one row for all."""
+
+    def __init__(
+        self,
+        *,
+        config_name: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        start_time_from: _timestamp_pb2.Timestamp | None = ...,
+        start_time_before: _timestamp_pb2.Timestamp | None = ...,
+        dimensions: _abc.Iterable[Global___StatisticsDimension.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "dimensions", b"dimensions", "session_id", b"session_id", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatisticsRequest: _TypeAlias = GetStatisticsRequest  # noqa: Y015
+
+@_typing.final
+class GetStatisticsResponse(_message.Message):
+    """GetStatisticsResponse holds the figures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatisticsRow]:
+        """One row per combination that occurs, ordered by day, config, model, level."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___StatisticsRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatisticsResponse: _TypeAlias = GetStatisticsResponse  # noqa: Y015
+
+@_typing.final
+class GetPatternsRequest(_message.Message):
+    """GetPatternsRequest chooses executions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_NAME_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FROM_FIELD_NUMBER: _builtins.int
+    START_TIME_BEFORE_FIELD_NUMBER: _builtins.int
+    config_name: _builtins.str
+    """Only of this config. Empty: any."""
+    session_id: _builtins.str
+    """Only of this session. Empty: any that the caller may see."""
+    @_builtins.property
+    def start_time_from(self) -> _timestamp_pb2.Timestamp:
+        """Only started at or after this time. Unset: no lower bound."""
+
+    @_builtins.property
+    def start_time_before(self) -> _timestamp_pb2.Timestamp:
+        """Only started before this time. Unset: no upper bound."""
+
+    def __init__(
+        self,
+        *,
+        config_name: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        start_time_from: _timestamp_pb2.Timestamp | None = ...,
+        start_time_before: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "session_id", b"session_id", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPatternsRequest: _TypeAlias = GetPatternsRequest  # noqa: Y015
+
+@_typing.final
+class GetPatternsResponse(_message.Message):
+    """GetPatternsResponse tells how people work. Lists have the most frequent
+    first, at most 200.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_CONFIGS_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    ABANDONED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prompt_changes(self) -> Global___PromptChanges:
+        """How the next input in a session differs from the one before."""
+
+    @_builtins.property
+    def next_configs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PatternCount]:
+        """`first`: a config; `second`: the config used next in the session."""
+
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___PatternCount]:
+        """`first`: a config; `second`: the type of edit made in it."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PatternCount]:
+        """`first`: a config; `second`: the type of output that it led to."""
+
+    @_builtins.property
+    def abandoned(self) -> _containers.RepeatedCompositeFieldContainer[Global___PatternCount]:
+        """`first`: `interrupted` or `cancelled`; `second`: the stage that was reached."""
+
+    def __init__(
+        self,
+        *,
+        prompt_changes: Global___PromptChanges | None = ...,
+        next_configs: _abc.Iterable[Global___PatternCount] | None = ...,
+        edits: _abc.Iterable[Global___PatternCount] | None = ...,
+        outputs: _abc.Iterable[Global___PatternCount] | None = ...,
+        abandoned: _abc.Iterable[Global___PatternCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt_changes", b"prompt_changes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandoned", b"abandoned", "edits", b"edits", "next_configs", b"next_configs", "outputs", b"outputs", "prompt_changes", b"prompt_changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPatternsResponse: _TypeAlias = GetPatternsResponse  # noqa: Y015
+
+@_typing.final
+class ListConfigUsageRequest(_message.Message):
+    """ListConfigUsageRequest chooses executions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FROM_FIELD_NUMBER: _builtins.int
+    START_TIME_BEFORE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time_from(self) -> _timestamp_pb2.Timestamp:
+        """Only started at or after this time. Unset: no lower bound."""
+
+    @_builtins.property
+    def start_time_before(self) -> _timestamp_pb2.Timestamp:
+        """Only started before this time. Unset: no upper bound."""
+
+    def __init__(
+        self,
+        *,
+        start_time_from: _timestamp_pb2.Timestamp | None = ...,
+        start_time_before: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConfigUsageRequest: _TypeAlias = ListConfigUsageRequest  # noqa: Y015
+
+@_typing.final
+class ListConfigUsageResponse(_message.Message):
+    """ListConfigUsageResponse tells how much configs are used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def configs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfigUsage]:
+        """The configs, the most used first."""
+
+    def __init__(
+        self,
+        *,
+        configs: _abc.Iterable[Global___ConfigUsage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configs", b"configs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConfigUsageResponse: _TypeAlias = ListConfigUsageResponse  # noqa: Y015
+
+@_typing.final
+class Session(_message.Message):
+    """Session is a sitting."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    FIRST_START_TIME_FIELD_NUMBER: _builtins.int
+    LAST_START_TIME_FIELD_NUMBER: _builtins.int
+    EXECUTION_COUNT_FIELD_NUMBER: _builtins.int
+    USER_COUNT_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """Its name."""
+    group_id: _builtins.str
+    """The class of its latest execution. Empty: none."""
+    execution_count: _builtins.int
+    """Its executions."""
+    user_count: _builtins.int
+    """Different pseudonyms in it."""
+    @_builtins.property
+    def first_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of its first execution."""
+
+    @_builtins.property
+    def last_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of its latest execution."""
+
+    @_builtins.property
+    def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateCount]:
+        """Its executions by state."""
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        first_start_time: _timestamp_pb2.Timestamp | None = ...,
+        last_start_time: _timestamp_pb2.Timestamp | None = ...,
+        execution_count: _builtins.int = ...,
+        user_count: _builtins.int = ...,
+        states: _abc.Iterable[Global___StateCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_start_time", b"first_start_time", "last_start_time", b"last_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_count", b"execution_count", "first_start_time", b"first_start_time", "group_id", b"group_id", "last_start_time", b"last_start_time", "session_id", b"session_id", "states", b"states", "user_count", b"user_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Session: _TypeAlias = Session  # noqa: Y015
+
+@_typing.final
+class StateCount(_message.Message):
+    """StateCount is how many executions are in a state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    state: _execution_pb2.ExecutionState.ValueType
+    """The state."""
+    count: _builtins.int
+    """Executions."""
+    def __init__(
+        self,
+        *,
+        state: _execution_pb2.ExecutionState.ValueType = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StateCount: _TypeAlias = StateCount  # noqa: Y015
+
+@_typing.final
+class StatisticsRow(_message.Message):
+    """StatisticsRow holds figures of executions that have something in common."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class BlocksEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    DAY_FIELD_NUMBER: _builtins.int
+    CONFIG_NAME_FIELD_NUMBER: _builtins.int
+    MODEL_USED_FIELD_NUMBER: _builtins.int
+    SAFETY_LEVEL_FIELD_NUMBER: _builtins.int
+    EXECUTION_COUNT_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    BLOCKS_FIELD_NUMBER: _builtins.int
+    DURATION_P50_FIELD_NUMBER: _builtins.int
+    DURATION_P95_FIELD_NUMBER: _builtins.int
+    OUTPUT_COUNT_FIELD_NUMBER: _builtins.int
+    ITERATION_COUNT_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """Day of the start in UTC, `YYYY-MM-DD`. Empty: not split by day."""
+    config_name: _builtins.str
+    """The config. Unset: not split by config."""
+    model_used: _builtins.str
+    """The model. Unset: not split by model."""
+    safety_level: _types_pb2.SafetyLevel.ValueType
+    """The level. UNSPECIFIED: not split by level, or none is known."""
+    execution_count: _builtins.int
+    """Executions; one with several models counts for each of them."""
+    output_count: _builtins.int
+    """Delivered outputs."""
+    iteration_count: _builtins.int
+    """Passes of loops in stage 2."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateCount]:
+        """Executions by state."""
+
+    @_builtins.property
+    def blocks(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Executions in which something was blocked, by category."""
+
+    @_builtins.property
+    def duration_p50(self) -> _duration_pb2.Duration:
+        """Half of the completed executions took no longer. Unset: none completed."""
+
+    @_builtins.property
+    def duration_p95(self) -> _duration_pb2.Duration:
+        """95 % of the completed executions took no longer. Unset: none completed."""
+
+    def __init__(
+        self,
+        *,
+        day: _builtins.str = ...,
+        config_name: _builtins.str | None = ...,
+        model_used: _builtins.str | None = ...,
+        safety_level: _types_pb2.SafetyLevel.ValueType = ...,
+        execution_count: _builtins.int = ...,
+        states: _abc.Iterable[Global___StateCount] | None = ...,
+        blocks: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        duration_p50: _duration_pb2.Duration | None = ...,
+        duration_p95: _duration_pb2.Duration | None = ...,
+        output_count: _builtins.int = ...,
+        iteration_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_config_name", b"_config_name", "_model_used", b"_model_used", "config_name", b"config_name", "duration_p50", b"duration_p50", "duration_p95", b"duration_p95", "model_used", b"model_used"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_config_name", b"_config_name", "_model_used", b"_model_used", "blocks", b"blocks", "config_name", b"config_name", "day", b"day", "duration_p50", b"duration_p50", "duration_p95", b"duration_p95", "execution_count", b"execution_count", "iteration_count", b"iteration_count", "model_used", b"model_used", "output_count", b"output_count", "safety_level", b"safety_level", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__config_name: _TypeAlias = _typing.Literal["config_name"]  # noqa: Y015
+    _WhichOneofArgType__config_name: _TypeAlias = _typing.Literal["_config_name", b"_config_name"]  # noqa: Y015
+    _WhichOneofReturnType__model_used: _TypeAlias = _typing.Literal["model_used"]  # noqa: Y015
+    _WhichOneofArgType__model_used: _TypeAlias = _typing.Literal["_model_used", b"_model_used"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__config_name) -> _WhichOneofReturnType__config_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model_used) -> _WhichOneofReturnType__model_used | None: ...
+
+Global___StatisticsRow: _TypeAlias = StatisticsRow  # noqa: Y015
+
+@_typing.final
+class PromptChanges(_message.Message):
+    """PromptChanges compares inputs with the next of their session, by their first
+    200 characters; at most the latest 20 000.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAIR_COUNT_FIELD_NUMBER: _builtins.int
+    SAME_COUNT_FIELD_NUMBER: _builtins.int
+    LONGER_COUNT_FIELD_NUMBER: _builtins.int
+    SHORTER_COUNT_FIELD_NUMBER: _builtins.int
+    KEPT_WORD_SHARE_FIELD_NUMBER: _builtins.int
+    pair_count: _builtins.int
+    """Pairs that were compared."""
+    same_count: _builtins.int
+    """The input stayed as it was."""
+    longer_count: _builtins.int
+    """It got longer."""
+    shorter_count: _builtins.int
+    """It got shorter."""
+    kept_word_share: _builtins.float
+    """Mean share of the words that stayed, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        pair_count: _builtins.int = ...,
+        same_count: _builtins.int = ...,
+        longer_count: _builtins.int = ...,
+        shorter_count: _builtins.int = ...,
+        kept_word_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept_word_share", b"kept_word_share", "longer_count", b"longer_count", "pair_count", b"pair_count", "same_count", b"same_count", "shorter_count", b"shorter_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptChanges: _TypeAlias = PromptChanges  # noqa: Y015
+
+@_typing.final
+class PatternCount(_message.Message):
+    """PatternCount is how often two things come together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    first: _builtins.str
+    """The one."""
+    second: _builtins.str
+    """The other."""
+    count: _builtins.int
+    """Executions."""
+    def __init__(
+        self,
+        *,
+        first: _builtins.str = ...,
+        second: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "first", b"first", "second", b"second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PatternCount: _TypeAlias = PatternCount  # noqa: Y015
+
+@_typing.final
+class ConfigUsage(_message.Message):
+    """ConfigUsage is how much a config is used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_NAME_FIELD_NUMBER: _builtins.int
+    EXECUTION_COUNT_FIELD_NUMBER: _builtins.int
+    SESSION_COUNT_FIELD_NUMBER: _builtins.int
+    COMPLETED_COUNT_FIELD_NUMBER: _builtins.int
+    LAST_START_TIME_FIELD_NUMBER: _builtins.int
+    config_name: _builtins.str
+    """The config."""
+    execution_count: _builtins.int
+    """Executions."""
+    session_count: _builtins.int
+    """Sessions that used it."""
+    completed_count: _builtins.int
+    """Executions that completed."""
+    @_builtins.property
+    def last_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the latest."""
+
+    def __init__(
+        self,
+        *,
+        config_name: _builtins.str = ...,
+        execution_count: _builtins.int = ...,
+        session_count: _builtins.int = ...,
+        completed_count: _builtins.int = ...,
+        last_start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_start_time", b"last_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_count", b"completed_count", "config_name", b"config_name", "execution_count", b"execution_count", "last_start_time", b"last_start_time", "session_count", b"session_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigUsage: _TypeAlias = ConfigUsage  # noqa: Y015
 
 @_typing.final
 class ErasureReceipt(_message.Message):

@@ -90,6 +90,31 @@ class TrackerServiceStub(object):
                 request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureRequest.SerializeToString,
                 response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureResponse.FromString,
                 _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/ListSessions',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.GetSession = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/GetSession',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetSessionRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetSessionResponse.FromString,
+                _registered_method=True)
+        self.GetStatistics = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/GetStatistics',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetStatisticsRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetStatisticsResponse.FromString,
+                _registered_method=True)
+        self.GetPatterns = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/GetPatterns',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetPatternsRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetPatternsResponse.FromString,
+                _registered_method=True)
+        self.ListConfigUsage = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/ListConfigUsage',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListConfigUsageRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListConfigUsageResponse.FromString,
+                _registered_method=True)
 
 
 class TrackerServiceServicer(object):
@@ -151,11 +176,11 @@ class TrackerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListExecutions(self, request, context):
-        """ListExecutions returns executions, newest first, that the caller may see.
-        Pages stay stable while new executions arrive. Safe to repeat.
+        """ListExecutions returns executions that the caller may see. Pages stay
+        stable while new executions arrive. Safe to repeat.
 
-        INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID or
-        STATE_UNSPECIFIED, naming the field. Do not retry.
+        INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID,
+        STATE_UNSPECIFIED or TEXT_INVALID, naming the field. Do not retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,6 +246,57 @@ class TrackerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSessions(self, request, context):
+        """ListSessions returns the sessions with executions that the caller may see,
+        the one with the latest execution first. Safe to repeat.
+
+        INVALID_ARGUMENT, reason PAGE_SIZE_INVALID or PAGE_TOKEN_INVALID. Do not
+        retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSession(self, request, context):
+        """GetSession returns one session with its executions. Safe to repeat.
+
+        NOT_FOUND, reason SESSION_NOT_FOUND: it has no execution that the caller
+        may see. Do not retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatistics(self, request, context):
+        """GetStatistics returns figures of many executions, split by what is asked
+        for. Blocks and models count about a second after an execution has ended.
+        Safe to repeat.
+
+        INVALID_ARGUMENT, reason DIMENSION_UNSPECIFIED. Do not retry.
+        FAILED_PRECONDITION, reason TOO_MANY_ROWS: over 10 000; choose a shorter
+        time or fewer dimensions. Do not retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPatterns(self, request, context):
+        """GetPatterns returns how people work: how inputs change within a session,
+        which config follows which, what is edited, what comes out, where runs are
+        abandoned. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConfigUsage(self, request, context):
+        """ListConfigUsage returns how much each config is used, the most used first,
+        at most 10 000. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrackerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -273,6 +349,31 @@ def add_TrackerServiceServicer_to_server(servicer, server):
                     servicer.GetErasure,
                     request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureRequest.FromString,
                     response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListSessionsRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'GetSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSession,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetSessionRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetSessionResponse.SerializeToString,
+            ),
+            'GetStatistics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatistics,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetStatisticsRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetStatisticsResponse.SerializeToString,
+            ),
+            'GetPatterns': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPatterns,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetPatternsRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetPatternsResponse.SerializeToString,
+            ),
+            'ListConfigUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConfigUsage,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListConfigUsageRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListConfigUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -551,6 +652,141 @@ class TrackerService(object):
             '/stellwerk.tracker.v1.TrackerService/GetErasure',
             stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureRequest.SerializeToString,
             stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetErasureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/ListSessions',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListSessionsRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/GetSession',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetSessionRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatistics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/GetStatistics',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetStatisticsRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetStatisticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPatterns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/GetPatterns',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetPatternsRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetPatternsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConfigUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/ListConfigUsage',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListConfigUsageRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ListConfigUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,11 +73,11 @@ class TrackerServiceStub:
     NOT_FOUND, reason EXECUTION_NOT_FOUND or PLAN_NOT_FOUND. Do not retry.
     """
     ListExecutions: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.ListExecutionsRequest, _tracker_service_pb2.ListExecutionsResponse]
-    """ListExecutions returns executions, newest first, that the caller may see.
-    Pages stay stable while new executions arrive. Safe to repeat.
+    """ListExecutions returns executions that the caller may see. Pages stay
+    stable while new executions arrive. Safe to repeat.
 
-    INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID or
-    STATE_UNSPECIFIED, naming the field. Do not retry.
+    INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID,
+    STATE_UNSPECIFIED or TEXT_INVALID, naming the field. Do not retry.
     """
     WatchItems: _grpc.UnaryStreamMultiCallable[_tracker_service_pb2.WatchItemsRequest, _tracker_service_pb2.WatchItemsResponse]
     """WatchItems streams the items of one execution in the order in which they
@@ -118,6 +118,37 @@ class TrackerServiceStub:
     """GetErasure returns the receipt of an erasure as it is now. Safe to repeat.
 
     NOT_FOUND, reason RECEIPT_NOT_FOUND. Do not retry.
+    """
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.ListSessionsRequest, _tracker_service_pb2.ListSessionsResponse]
+    """ListSessions returns the sessions with executions that the caller may see,
+    the one with the latest execution first. Safe to repeat.
+
+    INVALID_ARGUMENT, reason PAGE_SIZE_INVALID or PAGE_TOKEN_INVALID. Do not
+    retry.
+    """
+    GetSession: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetSessionRequest, _tracker_service_pb2.GetSessionResponse]
+    """GetSession returns one session with its executions. Safe to repeat.
+
+    NOT_FOUND, reason SESSION_NOT_FOUND: it has no execution that the caller
+    may see. Do not retry.
+    """
+    GetStatistics: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetStatisticsRequest, _tracker_service_pb2.GetStatisticsResponse]
+    """GetStatistics returns figures of many executions, split by what is asked
+    for. Blocks and models count about a second after an execution has ended.
+    Safe to repeat.
+
+    INVALID_ARGUMENT, reason DIMENSION_UNSPECIFIED. Do not retry.
+    FAILED_PRECONDITION, reason TOO_MANY_ROWS: over 10 000; choose a shorter
+    time or fewer dimensions. Do not retry.
+    """
+    GetPatterns: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetPatternsRequest, _tracker_service_pb2.GetPatternsResponse]
+    """GetPatterns returns how people work: how inputs change within a session,
+    which config follows which, what is edited, what comes out, where runs are
+    abandoned. Safe to repeat.
+    """
+    ListConfigUsage: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.ListConfigUsageRequest, _tracker_service_pb2.ListConfigUsageResponse]
+    """ListConfigUsage returns how much each config is used, the most used first,
+    at most 10 000. Safe to repeat.
     """
 
 @_typing.type_check_only
@@ -165,11 +196,11 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     NOT_FOUND, reason EXECUTION_NOT_FOUND or PLAN_NOT_FOUND. Do not retry.
     """
     ListExecutions: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.ListExecutionsRequest, _tracker_service_pb2.ListExecutionsResponse]  # type: ignore[assignment]
-    """ListExecutions returns executions, newest first, that the caller may see.
-    Pages stay stable while new executions arrive. Safe to repeat.
+    """ListExecutions returns executions that the caller may see. Pages stay
+    stable while new executions arrive. Safe to repeat.
 
-    INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID or
-    STATE_UNSPECIFIED, naming the field. Do not retry.
+    INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID,
+    STATE_UNSPECIFIED or TEXT_INVALID, naming the field. Do not retry.
     """
     WatchItems: _aio.UnaryStreamMultiCallable[_tracker_service_pb2.WatchItemsRequest, _tracker_service_pb2.WatchItemsResponse]  # type: ignore[assignment]
     """WatchItems streams the items of one execution in the order in which they
@@ -210,6 +241,37 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     """GetErasure returns the receipt of an erasure as it is now. Safe to repeat.
 
     NOT_FOUND, reason RECEIPT_NOT_FOUND. Do not retry.
+    """
+    ListSessions: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.ListSessionsRequest, _tracker_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """ListSessions returns the sessions with executions that the caller may see,
+    the one with the latest execution first. Safe to repeat.
+
+    INVALID_ARGUMENT, reason PAGE_SIZE_INVALID or PAGE_TOKEN_INVALID. Do not
+    retry.
+    """
+    GetSession: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetSessionRequest, _tracker_service_pb2.GetSessionResponse]  # type: ignore[assignment]
+    """GetSession returns one session with its executions. Safe to repeat.
+
+    NOT_FOUND, reason SESSION_NOT_FOUND: it has no execution that the caller
+    may see. Do not retry.
+    """
+    GetStatistics: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetStatisticsRequest, _tracker_service_pb2.GetStatisticsResponse]  # type: ignore[assignment]
+    """GetStatistics returns figures of many executions, split by what is asked
+    for. Blocks and models count about a second after an execution has ended.
+    Safe to repeat.
+
+    INVALID_ARGUMENT, reason DIMENSION_UNSPECIFIED. Do not retry.
+    FAILED_PRECONDITION, reason TOO_MANY_ROWS: over 10 000; choose a shorter
+    time or fewer dimensions. Do not retry.
+    """
+    GetPatterns: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetPatternsRequest, _tracker_service_pb2.GetPatternsResponse]  # type: ignore[assignment]
+    """GetPatterns returns how people work: how inputs change within a session,
+    which config follows which, what is edited, what comes out, where runs are
+    abandoned. Safe to repeat.
+    """
+    ListConfigUsage: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.ListConfigUsageRequest, _tracker_service_pb2.ListConfigUsageResponse]  # type: ignore[assignment]
+    """ListConfigUsage returns how much each config is used, the most used first,
+    at most 10 000. Safe to repeat.
     """
 
 class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -284,11 +346,11 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tracker_service_pb2.ListExecutionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tracker_service_pb2.ListExecutionsResponse, _abc.Awaitable[_tracker_service_pb2.ListExecutionsResponse]]:
-        """ListExecutions returns executions, newest first, that the caller may see.
-        Pages stay stable while new executions arrive. Safe to repeat.
+        """ListExecutions returns executions that the caller may see. Pages stay
+        stable while new executions arrive. Safe to repeat.
 
-        INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID or
-        STATE_UNSPECIFIED, naming the field. Do not retry.
+        INVALID_ARGUMENT, reason PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID,
+        STATE_UNSPECIFIED or TEXT_INVALID, naming the field. Do not retry.
         """
 
     @_abc_1.abstractmethod
@@ -359,6 +421,67 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetErasure returns the receipt of an erasure as it is now. Safe to repeat.
 
         NOT_FOUND, reason RECEIPT_NOT_FOUND. Do not retry.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _tracker_service_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.ListSessionsResponse, _abc.Awaitable[_tracker_service_pb2.ListSessionsResponse]]:
+        """ListSessions returns the sessions with executions that the caller may see,
+        the one with the latest execution first. Safe to repeat.
+
+        INVALID_ARGUMENT, reason PAGE_SIZE_INVALID or PAGE_TOKEN_INVALID. Do not
+        retry.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSession(
+        self,
+        request: _tracker_service_pb2.GetSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.GetSessionResponse, _abc.Awaitable[_tracker_service_pb2.GetSessionResponse]]:
+        """GetSession returns one session with its executions. Safe to repeat.
+
+        NOT_FOUND, reason SESSION_NOT_FOUND: it has no execution that the caller
+        may see. Do not retry.
+        """
+
+    @_abc_1.abstractmethod
+    def GetStatistics(
+        self,
+        request: _tracker_service_pb2.GetStatisticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.GetStatisticsResponse, _abc.Awaitable[_tracker_service_pb2.GetStatisticsResponse]]:
+        """GetStatistics returns figures of many executions, split by what is asked
+        for. Blocks and models count about a second after an execution has ended.
+        Safe to repeat.
+
+        INVALID_ARGUMENT, reason DIMENSION_UNSPECIFIED. Do not retry.
+        FAILED_PRECONDITION, reason TOO_MANY_ROWS: over 10 000; choose a shorter
+        time or fewer dimensions. Do not retry.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPatterns(
+        self,
+        request: _tracker_service_pb2.GetPatternsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.GetPatternsResponse, _abc.Awaitable[_tracker_service_pb2.GetPatternsResponse]]:
+        """GetPatterns returns how people work: how inputs change within a session,
+        which config follows which, what is edited, what comes out, where runs are
+        abandoned. Safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def ListConfigUsage(
+        self,
+        request: _tracker_service_pb2.ListConfigUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.ListConfigUsageResponse, _abc.Awaitable[_tracker_service_pb2.ListConfigUsageResponse]]:
+        """ListConfigUsage returns how much each config is used, the most used first,
+        at most 10 000. Safe to repeat.
         """
 
 def add_TrackerServiceServicer_to_server(servicer: TrackerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,37 @@
+"""Keeps what executions are found by up to date, behind the acks.
+
+Looking things up costs as much to prepare as storing does, so it is done apart: an execution can be
+found by its words, models and item types about a second after it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import structlog
+
+from servicekit.errors import ServiceError
+
+if TYPE_CHECKING:
+    from tracker_service.insights import Insights
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS: Final = 0.5
+RETRY_SECONDS: Final = 10.0
+MAX_ENTRIES: Final = 100
+"""Executions prepared in one go; more would hold up those who write."""
+
+
+async def keep_index(insights: Insights) -> NoReturn:
+    """Prepare what changed, for ever."""
+    while True:
+        try:
+            count = await insights.index_changed(MAX_ENTRIES)
+        except ServiceError as exc:
+            log.warning("indexing_failed", reason=exc.reason)
+            await asyncio.sleep(RETRY_SECONDS)
+            continue
+        if count < MAX_ENTRIES:
+            await asyncio.sleep(PAUSE_SECONDS)
