@@ -31,7 +31,8 @@ def record_json(record: execution_pb2.ExecutionRecord) -> dict[str, Any]:
         record: As the tracker sent it.
 
     Returns:
-        Objects, lists, text and numbers; every key is always there, null where nothing is known.
+        Objects, lists, text and numbers; every key is always there, null where nothing is known;
+        only `erased` and an item's `late` are left out unless they are true.
     """
     summary = record.summary
     texts = [
@@ -61,6 +62,7 @@ def record_json(record: execution_pb2.ExecutionRecord) -> dict[str, Any]:
         "policy_version": summary.policy_version or None,
         "software_version": summary.software_version or None,
         "items": [item_json(item) for item in record.items],
+        **({"erased": True} if summary.erased else {}),
     }
 
 

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     import grpc
 
     from tracker_service.export.exports import Exports
+    from tracker_service.importing.intake import ImportIntake
+    from tracker_service.importing.model import Report
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
+MAX_NAME: Final = 256
 _FORMATS: Final[dict[int, ExportFormat]] = {
     number: ExportFormat[name.removeprefix("EXPORT_FORMAT_")]
     for name, number in pb.ExportFormat.items()
@@ -32,11 +35,12 @@ _FORMATS: Final[dict[int, ExportFormat]] = {
 
 
 class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
-    """Hands executions out as files."""
+    """Hands executions out as files, and takes them in."""
 
-    def __init__(self, exports: Exports) -> None:
-        """Hand out what `exports` makes."""
+    def __init__(self, exports: Exports, intake: ImportIntake) -> None:
+        """Hand out what `exports` makes, and give `intake` what comes in."""
         self._exports = exports
+        self._intake = intake
 
     async def ExportExecutions(
         self, request: pb.ExportExecutionsRequest, context: Context
@@ -54,6 +58,49 @@ class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
                     size_bytes=chunk.size_bytes,
                     record_count=chunk.record_count,
                 )
+
+    async def ImportExecutions(
+        self, requests: AsyncIterator[pb.ImportExecutionsRequest], context: Context
+    ) -> pb.ImportExecutionsResponse:
+        """Store the records of a file."""
+        first = await anext(aiter(requests), None)
+        if first is None or not first.HasField("header"):
+            raise InvalidArgumentError(
+                "HEADER_MISSING", "Send a header before the bytes.", field="header"
+            )
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for request in requests:
+                yield request.data
+
+        name = first.header.filename[:MAX_NAME] or "file"
+        report = await self._intake.take(pieces(), name, dry_run=first.header.dry_run)
+        return _report_message(report)
+
+
+def _report_message(report: Report) -> pb.ImportExecutionsResponse:
+    return pb.ImportExecutionsResponse(
+        dry_run=report.dry_run,
+        read_count=report.read_count,
+        imported_count=report.imported_count,
+        present_count=report.present_count,
+        item_count=report.item_count,
+        media_count=report.media_count,
+        skipped=[
+            pb.ImportSkip(
+                source=one.source,
+                execution_id=one.execution_id,
+                reason=one.reason,
+                message=one.message,
+            )
+            for one in report.skipped
+        ],
+        skipped_count=report.skipped_count,
+        warnings=[
+            pb.ImportWarning(reason=reason, subject=subject, count=count)
+            for (reason, subject), count in report.warnings.items()
+        ],
+    )
 
 
 def _read_request(request: pb.ExportExecutionsRequest) -> ExportRequest:

@@ -1,4 +1,4 @@
-"""Puts exports together, from settings to servicer."""
+"""Puts exports and imports together, from settings to servicer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from tracker_service.export.exports import Exports, Keeper
 from tracker_service.export_servicer import ExportServicer
 from tracker_service.generation_client import GenerationMedia
+from tracker_service.importing.imports import Importer
+from tracker_service.importing.intake import ImportIntake
 
 if TYPE_CHECKING:
     import grpc
@@ -26,7 +28,7 @@ def open_exports(
     files: KeptFiles,
     generation: grpc.aio.Channel,
 ) -> ExportServicer:
-    """Return what hands out exports.
+    """Return what hands out exports and takes in imports.
 
     Args:
         settings: The key of pseudonyms.
@@ -34,13 +36,15 @@ def open_exports(
         files: Keeps what was built.
         generation: To the service that has the media.
     """
+    media = GenerationMedia(generation, timeout_seconds=MEDIA_SECONDS)
     keeper = Keeper(
         files=files,
-        media=GenerationMedia(generation, timeout_seconds=MEDIA_SECONDS),
+        media=media,
         pseudonym_key=settings.pseudonym_key.get_secret_value().encode(),
         software_version=_software_version(),
     )
-    return ExportServicer(Exports(store, keeper))
+    intake = ImportIntake(Importer(store, media), files)
+    return ExportServicer(Exports(store, keeper), intake)
 
 
 def _software_version() -> str:

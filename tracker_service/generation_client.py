@@ -1,4 +1,4 @@
-"""What the tracker asks of its neighbour generation: the bytes of media, and to erase them."""
+"""What the tracker asks of its neighbour generation: to read, take over and erase media."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ import structlog
 
 from servicekit.channel import deadline, ending
 from servicekit.errors import Code, UnavailableError, remote_error
+from servicekit.principals import Principal, Role, acting_as
 from stellwerk.generation.v1 import generation_service_pb2 as generation
 from stellwerk.generation.v1 import generation_service_pb2_grpc as generation_grpc
+from tracker_service.items import MediaRef
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tracker_service.items import MediaRef
+    from tracker_service.importing.model import Owner
 
 log = structlog.get_logger(__name__)
+
+_PIECE_BYTES = 512 * 1024
+_ITSELF = Principal(
+    id="imported", role=Role.SERVICE, session="imported", group="", actor=Role.SERVICE
+)
+"""Owns imported files that nobody else may read."""
 
 
 class MediaEraser:
@@ -49,9 +58,9 @@ class MediaEraser:
 
 
 class GenerationMedia:
-    """Reads media from the generation service.
+    """Reads media from the generation service, and brings it some.
 
-    They are named by their hash, which only services may do: an export for researchers holds what
+    They are read by their hash, which only services may do: an export for researchers holds what
     learners never saw.
     """
 
@@ -89,3 +98,49 @@ class GenerationMedia:
                 retry_seconds=5,
             ) from exc
         return digest.hexdigest() == media.sha256
+
+    async def bring(self, path: Path, media: MediaRef, owner: Owner) -> MediaRef | None:
+        """Store a file as that of an item; see `MediaStore`."""
+        principal = _ITSELF
+        if owner.released:
+            principal = Principal(
+                id=owner.user_id or _ITSELF.id,
+                role=Role.LEARNER,
+                session=owner.session_id or _ITSELF.session,
+                group=owner.group_id,
+                actor=Role.SERVICE,
+            )
+        try:
+            with acting_as(principal):
+                stored = await self._upload(path, media.filename)
+                if owner.released:
+                    await self._stub.ReleaseMedia(
+                        generation.ReleaseMediaRequest(
+                            execution_id=owner.execution_id,
+                            item_id=owner.item_id,
+                            sha256=stored.sha256,
+                        ),
+                        timeout=deadline(self._timeout_seconds),
+                    )
+        except grpc.RpcError as exc:
+            error = remote_error(exc)
+            log.warning("media_not_imported", code=error.code, reason=error.reason)
+            if error.code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
+                raise UnavailableError(
+                    "MEDIA_UNAVAILABLE", "The generation service does not answer.", retry_seconds=5
+                ) from exc
+            return None
+        return stored
+
+    async def _upload(self, path: Path, filename: str) -> MediaRef:
+        async def parts() -> AsyncIterator[generation.UploadMediaRequest]:
+            header = generation.UploadMediaHeader(filename=filename)
+            yield generation.UploadMediaRequest(header=header)
+            file = await asyncio.to_thread(path.open, "rb")
+            with file:
+                while data := await asyncio.to_thread(file.read, _PIECE_BYTES):
+                    yield generation.UploadMediaRequest(data=data)
+
+        response = await self._stub.UploadMedia(parts(), timeout=deadline(self._timeout_seconds))
+        ref = response.media
+        return MediaRef(ref.uri, ref.sha256, ref.size_bytes, ref.mime_type, ref.filename)

@@ -56,7 +56,7 @@ RECORD_COLUMNS: Final = _columns(
     "execution_id:text config_name:text safety_level:text user_id:text session_id:text "
     "group_id:text parent_execution_id:text start_time:time end_time:time status:text "
     "last_epoch:integer complete:flag missing:numbers error:text taxonomy_version:text "
-    "plan_digest:text policy_version:text software_version:text"
+    "plan_digest:text policy_version:text software_version:text erased:flag"
 )
 """What is said of an execution, in each of its rows."""
 
@@ -105,6 +105,7 @@ def _record_values(summary: ExecutionSummary) -> Row:
         summary.plan_digest or None,
         summary.policy_version or None,
         summary.software_version or None,
+        summary.erased,
     )
 
 

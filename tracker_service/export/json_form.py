@@ -32,11 +32,12 @@ def to_json(record: ExecutionRecord) -> dict[str, Any]:
         record: The record.
 
     Returns:
-        Objects, lists, text and numbers; every key is always there, null where nothing is known.
+        Objects, lists, text and numbers; every key is always there, null where nothing is known;
+        only `erased` and an item's `late` are left out unless they are true.
     """
     summary = record.summary
     texts = input_texts(record.items)
-    return {
+    form = {
         "execution_id": summary.execution_id,
         "config_name": _text(summary.config_name),
         "user_input": texts[0] if texts else _text(summary.user_input),
@@ -59,6 +60,9 @@ def to_json(record: ExecutionRecord) -> dict[str, Any]:
         "software_version": _text(summary.software_version),
         "items": [_item_to_json(item) for item in record.items],
     }
+    if summary.erased:
+        form["erased"] = True
+    return form
 
 
 def dump(record: ExecutionRecord) -> str:
@@ -113,6 +117,7 @@ def from_json(form: dict[str, Any]) -> ExecutionRecord:
         software_version=form["software_version"] or "",
         taxonomy_version=form["taxonomy_version"] or "",
         outputs_generated=count_outputs(items),
+        erased=form.get("erased", False),
     )
     return ExecutionRecord(summary, items)
 

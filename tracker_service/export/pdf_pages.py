@@ -37,7 +37,7 @@ _TITLES: Final = (
 _HIDDEN: Final = frozenset({"pipeline_start", "stage_transition"})
 _IN_HEADING: Final = frozenset({"sequence_number", "timestamp", "item_type"})
 _LONG_FACTS: Final = frozenset({"content", "file_path", "media_sha256", "metadata"})
-_USUAL: Final = (("late", False), ("metadata", "{}"))
+_USUAL: Final = (("late", False), ("metadata", "{}"), ("erased", False))
 """What goes without saying."""
 _STATES: Final = {
     ExecutionState.COMPLETED: ("Completed", "good"),
@@ -60,7 +60,7 @@ def pages_of(record: ExecutionRecord) -> dict[str, Any]:
     facts = [
         [column.name.replace("_", " "), broken(plain_text(known[column.name], column.kind))]
         for column in RECORD_COLUMNS
-        if known[column.name] not in (None, ())
+        if known[column.name] not in (None, ()) and (column.name, known[column.name]) not in _USUAL
     ]
     return {
         "title": summary.config_name or "Execution",
@@ -78,6 +78,8 @@ def pages_of(record: ExecutionRecord) -> dict[str, Any]:
 
 def _gap(record: ExecutionRecord) -> str:
     missing = record.summary.missing
+    if record.summary.erased:
+        return "The content of this execution was erased; what is left are ids, types and times."
     if not missing:
         return ""
     numbers = ", ".join(map(str, missing[:20])) + (" …" if len(missing) > 20 else "")

@@ -118,7 +118,7 @@ def multi_output() -> ExecutionRecord:
     story.tell("pipeline_complete", 5, metadata=end)
     late = replace(story.items[2], item_id=make_item("e", 1).item_id, late=True, epoch=1)
     record = record_of(story.items, state=ExecutionState.COMPLETED, policy_version="2026-01")
-    return ExecutionRecord(replace(record.summary, item_count=13), (*record.items, late))
+    return ExecutionRecord(replace(record.summary, item_count=14), (*record.items, late))
 
 
 def blocked() -> ExecutionRecord:
@@ -139,9 +139,7 @@ def erased() -> ExecutionRecord:
     story = _Story("0190f1c2-7a11-7000-8000-000000000003")
     for item_type, stage in (("pipeline_start", 0), ("user_input_text", 1), ("pipeline_error", 2)):
         story.tell(item_type, stage, metadata_json="")
-    return record_of(
-        story.items, state=ExecutionState.FAILED, error="BACKEND_FAILED", user_id="", session_id=""
-    )
+    return record_of(story.items, state=ExecutionState.FAILED, error="BACKEND_FAILED", erased=True)
 
 
 def record_of(items: list[ExecutionItem], **fields: Any) -> ExecutionRecord:

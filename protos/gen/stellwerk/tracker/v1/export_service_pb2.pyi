@@ -206,3 +206,186 @@ class ExportExecutionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportExecutionsResponse: _TypeAlias = ExportExecutionsResponse  # noqa: Y015
+
+@_typing.final
+class ImportExecutionsRequest(_message.Message):
+    """ImportExecutionsRequest is a part of a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """The next bytes, at most 1 MiB."""
+    @_builtins.property
+    def header(self) -> Global___ImportExecutionsHeader:
+        """The first message."""
+
+    def __init__(
+        self,
+        *,
+        header: Global___ImportExecutionsHeader | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "data"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ImportExecutionsRequest: _TypeAlias = ImportExecutionsRequest  # noqa: Y015
+
+@_typing.final
+class ImportExecutionsHeader(_message.Message):
+    """ImportExecutionsHeader describes a file to come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILENAME_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    filename: _builtins.str
+    """Its name, for the report. Empty: none."""
+    dry_run: _builtins.bool
+    """Only say what would be done."""
+    def __init__(
+        self,
+        *,
+        filename: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "filename", b"filename"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportExecutionsHeader: _TypeAlias = ImportExecutionsHeader  # noqa: Y015
+
+@_typing.final
+class ImportExecutionsResponse(_message.Message):
+    """ImportExecutionsResponse is the report of an import."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    READ_COUNT_FIELD_NUMBER: _builtins.int
+    IMPORTED_COUNT_FIELD_NUMBER: _builtins.int
+    PRESENT_COUNT_FIELD_NUMBER: _builtins.int
+    ITEM_COUNT_FIELD_NUMBER: _builtins.int
+    MEDIA_COUNT_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    SKIPPED_COUNT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """Whether nothing was stored because it was not wanted."""
+    read_count: _builtins.int
+    """Records that were found and could be read."""
+    imported_count: _builtins.int
+    """Records of which something was stored that was not there before."""
+    present_count: _builtins.int
+    """Records that were there already, with all their items."""
+    item_count: _builtins.int
+    """Items that were stored."""
+    media_count: _builtins.int
+    """Files that were brought to the media store."""
+    skipped_count: _builtins.int
+    """How many were not imported."""
+    @_builtins.property
+    def skipped(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportSkip]:
+        """What was not imported; the first 1 000."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportWarning]:
+        """What was odd and imported nevertheless, each kind once."""
+
+    def __init__(
+        self,
+        *,
+        dry_run: _builtins.bool = ...,
+        read_count: _builtins.int = ...,
+        imported_count: _builtins.int = ...,
+        present_count: _builtins.int = ...,
+        item_count: _builtins.int = ...,
+        media_count: _builtins.int = ...,
+        skipped: _abc.Iterable[Global___ImportSkip] | None = ...,
+        skipped_count: _builtins.int = ...,
+        warnings: _abc.Iterable[Global___ImportWarning] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "imported_count", b"imported_count", "item_count", b"item_count", "media_count", b"media_count", "present_count", b"present_count", "read_count", b"read_count", "skipped", b"skipped", "skipped_count", b"skipped_count", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportExecutionsResponse: _TypeAlias = ImportExecutionsResponse  # noqa: Y015
+
+@_typing.final
+class ImportSkip(_message.Message):
+    """ImportSkip is a record or an item that was not imported."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Where in the file it was found."""
+    execution_id: _builtins.str
+    """The execution. Empty: not known."""
+    reason: _builtins.str
+    """Why: NO_RECORD, NO_ITEMS, NO_JSON, RECORD_INVALID, FILE_TOO_LARGE,
+    ARCHIVE_BROKEN, CONFLICT with what is stored, ERASED here, or the reason
+    for which RecordItems would refuse the item.
+    """
+    message: _builtins.str
+    """One sentence for people."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "message", b"message", "reason", b"reason", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportSkip: _TypeAlias = ImportSkip  # noqa: Y015
+
+@_typing.final
+class ImportWarning(_message.Message):
+    """ImportWarning is something odd about what was imported."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """What: ITEM_TYPE_UNKNOWN, SAFETY_LEVEL_UNKNOWN, MEDIA_MISSING,
+    MEDIA_REFUSED, MEDIA_CHANGED by cleaning, or MEDIA_UNAVAILABLE.
+    """
+    subject: _builtins.str
+    """Which type, level or file."""
+    count: _builtins.int
+    """How often it was seen."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "reason", b"reason", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportWarning: _TypeAlias = ImportWarning  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ExportServiceStub(object):
-    """ExportService hands executions out as files.
+    """ExportService hands executions out as files, and takes them in.
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
@@ -43,10 +43,15 @@ class ExportServiceStub(object):
                 request_serializer=stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ExportExecutionsRequest.SerializeToString,
                 response_deserializer=stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ExportExecutionsResponse.FromString,
                 _registered_method=True)
+        self.ImportExecutions = channel.stream_unary(
+                '/stellwerk.tracker.v1.ExportService/ImportExecutions',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ImportExecutionsRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ImportExecutionsResponse.FromString,
+                _registered_method=True)
 
 
 class ExportServiceServicer(object):
-    """ExportService hands executions out as files.
+    """ExportService hands executions out as files, and takes them in.
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
@@ -78,6 +83,24 @@ class ExportServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportExecutions(self, request_iterator, context):
+        """ImportExecutions stores the records of a file: first a header, then its
+        bytes. It reads our own JSON, JSON Lines and ZIP, records of taxonomy 1.0
+        and of the older draft form, and ZIP files with run folders of the AI4ArtsEd
+        DevServer. Media in a ZIP go to the media store. Safe to repeat: what is
+        stored stays, what is missing is added, a record that contradicts a stored
+        one is skipped.
+
+        INVALID_ARGUMENT, reason HEADER_MISSING, FILE_EMPTY or FILE_TOO_LARGE. Do
+        not retry. What is inside of the file and cannot be read is in the report.
+        RESOURCE_EXHAUSTED, reason IMPORTS_BUSY, RetryInfo.
+        UNAVAILABLE, reason EXPORT_DISK_UNAVAILABLE or STORE_UNAVAILABLE,
+        RetryInfo: send the file again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExportServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -85,6 +108,11 @@ def add_ExportServiceServicer_to_server(servicer, server):
                     servicer.ExportExecutions,
                     request_deserializer=stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ExportExecutionsRequest.FromString,
                     response_serializer=stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ExportExecutionsResponse.SerializeToString,
+            ),
+            'ImportExecutions': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportExecutions,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ImportExecutionsRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ImportExecutionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -95,7 +123,7 @@ def add_ExportServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExportService(object):
-    """ExportService hands executions out as files.
+    """ExportService hands executions out as files, and takes them in.
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
@@ -118,6 +146,33 @@ class ExportService(object):
             '/stellwerk.tracker.v1.ExportService/ExportExecutions',
             stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ExportExecutionsRequest.SerializeToString,
             stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ExportExecutionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportExecutions(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/stellwerk.tracker.v1.ExportService/ImportExecutions',
+            stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ImportExecutionsRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_export__service__pb2.ImportExecutionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

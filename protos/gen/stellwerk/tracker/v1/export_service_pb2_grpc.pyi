@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ExportServiceStub:
-    """ExportService hands executions out as files.
+    """ExportService hands executions out as files, and takes them in.
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
@@ -59,10 +59,24 @@ class ExportServiceStub:
     UNAVAILABLE, reason MEDIA_UNAVAILABLE or EXPORT_DISK_UNAVAILABLE,
     RetryInfo.
     """
+    ImportExecutions: _grpc.StreamUnaryMultiCallable[_export_service_pb2.ImportExecutionsRequest, _export_service_pb2.ImportExecutionsResponse]
+    """ImportExecutions stores the records of a file: first a header, then its
+    bytes. It reads our own JSON, JSON Lines and ZIP, records of taxonomy 1.0
+    and of the older draft form, and ZIP files with run folders of the AI4ArtsEd
+    DevServer. Media in a ZIP go to the media store. Safe to repeat: what is
+    stored stays, what is missing is added, a record that contradicts a stored
+    one is skipped.
+
+    INVALID_ARGUMENT, reason HEADER_MISSING, FILE_EMPTY or FILE_TOO_LARGE. Do
+    not retry. What is inside of the file and cannot be read is in the report.
+    RESOURCE_EXHAUSTED, reason IMPORTS_BUSY, RetryInfo.
+    UNAVAILABLE, reason EXPORT_DISK_UNAVAILABLE or STORE_UNAVAILABLE,
+    RetryInfo: send the file again.
+    """
 
 @_typing.type_check_only
 class ExportServiceAsyncStub(ExportServiceStub):
-    """ExportService hands executions out as files.
+    """ExportService hands executions out as files, and takes them in.
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
@@ -91,9 +105,23 @@ class ExportServiceAsyncStub(ExportServiceStub):
     UNAVAILABLE, reason MEDIA_UNAVAILABLE or EXPORT_DISK_UNAVAILABLE,
     RetryInfo.
     """
+    ImportExecutions: _aio.StreamUnaryMultiCallable[_export_service_pb2.ImportExecutionsRequest, _export_service_pb2.ImportExecutionsResponse]  # type: ignore[assignment]
+    """ImportExecutions stores the records of a file: first a header, then its
+    bytes. It reads our own JSON, JSON Lines and ZIP, records of taxonomy 1.0
+    and of the older draft form, and ZIP files with run folders of the AI4ArtsEd
+    DevServer. Media in a ZIP go to the media store. Safe to repeat: what is
+    stored stays, what is missing is added, a record that contradicts a stored
+    one is skipped.
+
+    INVALID_ARGUMENT, reason HEADER_MISSING, FILE_EMPTY or FILE_TOO_LARGE. Do
+    not retry. What is inside of the file and cannot be read is in the report.
+    RESOURCE_EXHAUSTED, reason IMPORTS_BUSY, RetryInfo.
+    UNAVAILABLE, reason EXPORT_DISK_UNAVAILABLE or STORE_UNAVAILABLE,
+    RetryInfo: send the file again.
+    """
 
 class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ExportService hands executions out as files.
+    """ExportService hands executions out as files, and takes them in.
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
@@ -125,6 +153,26 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
         built.
         UNAVAILABLE, reason MEDIA_UNAVAILABLE or EXPORT_DISK_UNAVAILABLE,
         RetryInfo.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportExecutions(
+        self,
+        request_iterator: _MaybeAsyncIterator[_export_service_pb2.ImportExecutionsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_export_service_pb2.ImportExecutionsResponse, _abc.Awaitable[_export_service_pb2.ImportExecutionsResponse]]:
+        """ImportExecutions stores the records of a file: first a header, then its
+        bytes. It reads our own JSON, JSON Lines and ZIP, records of taxonomy 1.0
+        and of the older draft form, and ZIP files with run folders of the AI4ArtsEd
+        DevServer. Media in a ZIP go to the media store. Safe to repeat: what is
+        stored stays, what is missing is added, a record that contradicts a stored
+        one is skipped.
+
+        INVALID_ARGUMENT, reason HEADER_MISSING, FILE_EMPTY or FILE_TOO_LARGE. Do
+        not retry. What is inside of the file and cannot be read is in the report.
+        RESOURCE_EXHAUSTED, reason IMPORTS_BUSY, RetryInfo.
+        UNAVAILABLE, reason EXPORT_DISK_UNAVAILABLE or STORE_UNAVAILABLE,
+        RetryInfo: send the file again.
         """
 
 def add_ExportServiceServicer_to_server(servicer: ExportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""Records from elsewhere: our own exports, older forms, the predecessor's folders."""

@@ -1,0 +1,238 @@
+"""One record as JSON: our form, taxonomy 1.0, or the older draft form."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from tracker_service.export.archive import media_name
+from tracker_service.export.json_form import canonical_metadata, from_json
+from tracker_service.importing.completing import HEAD_FACTS, Draft, completed
+from tracker_service.importing.ids import derived_id, execution_id_of, is_item_id
+from tracker_service.importing.model import ForeignRecord, JsonObject, UnreadableError
+from tracker_service.items import MEDIA_TYPES, ExecutionItem, MediaRef
+from tracker_service.records import ExecutionState
+from tracker_service.taxonomy import RULES
+
+if TYPE_CHECKING:
+    from tracker_service.importing.model import MediaFiles
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_OURS: Final = frozenset({"execution_id", "status", "epoch", "complete", "missing", "items"})
+_DRAFT_STAGES: Final = {
+    "stage1_translation": 1,
+    "stage1_safety": 1,
+    "stage2_interception": 2,
+    "stage3_safety": 3,
+    "stage4_generation": 4,
+}
+_STATES: Final = {
+    "complete": ExecutionState.COMPLETED,
+    "success": ExecutionState.COMPLETED,
+    "error": ExecutionState.FAILED,
+    "aborted": ExecutionState.CANCELLED,
+    **{state.value: state for state in ExecutionState},
+}
+_LEVEL_NAMES: Final = {"open": "off", "none": "off", "teens": "youth"}
+_NO_TYPE: Final = re.compile(r"[^a-z0-9_]+")
+
+
+def read_record(form: Any, source: str, files: MediaFiles | None = None) -> ForeignRecord:
+    """Read a record in any form that we know.
+
+    Args:
+        form: The JSON value.
+        source: Where it was found, for the report.
+        files: The files that came along.
+
+    Returns:
+        The record; one in our own form comes back equal.
+
+    Raises:
+        UnreadableError: NO_RECORD, NO_ITEMS or RECORD_INVALID.
+    """
+    if not isinstance(form, dict) or not isinstance(form.get("items"), list):
+        raise UnreadableError("NO_RECORD", "This is no record of an execution.")
+    if form.keys() >= _OURS:
+        return _own_record(form, source, files)
+    if not form["items"]:
+        raise UnreadableError("NO_ITEMS", "The record has no items.")
+    try:
+        return completed(_older_record(form, source, files))
+    except (KeyError, TypeError, ValueError) as exc:
+        raise UnreadableError("RECORD_INVALID", f"The record is damaged: {_why(exc)}.") from exc
+
+
+def _own_record(form: JsonObject, source: str, files: MediaFiles | None) -> ForeignRecord:
+    try:
+        record = from_json(form)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise UnreadableError("RECORD_INVALID", f"The record is damaged: {_why(exc)}.") from exc
+    media = {
+        item.item_id: media_name(item.media)
+        for item in record.items
+        if item.media is not None and item.media.sha256
+    }
+    return ForeignRecord(source, record.summary, record.items, media, files)
+
+
+def _why(exc: Exception) -> str:
+    if isinstance(exc, KeyError):
+        return f"{exc.args[0]} is missing"
+    return "a field is of the wrong kind"
+
+
+# --- older forms ---------------------------------------------------------------------------------
+
+
+def _older_record(form: JsonObject, source: str, files: MediaFiles | None) -> Draft:
+    draft = Draft(
+        source=source,
+        execution_id=execution_id_of(str(form["execution_id"])),
+        facts=facts_of(form),
+        state=_STATES.get(str(form.get("status", "")).lower()),
+        error=_short(form, "error"),
+        files=files,
+    )
+    start_us = time_us(form.get("start_time") or form.get("timestamp")) or 0
+    for index, item in enumerate(form["items"], 1):
+        if not isinstance(item, dict):
+            raise TypeError("an item is no object")
+        draft.items.append(_older_item(draft, item, index, start_us))
+    if draft.state is None and form.get("end_time"):
+        draft.state = ExecutionState.COMPLETED
+    return draft
+
+
+def facts_of(form: JsonObject) -> dict[str, str]:
+    """Return what the head of an older record or run says, by our names.
+
+    A device id is left out: it has no field in our records, for good reasons.
+    """
+    facts = {name: _short(form, name) for name in (*HEAD_FACTS, "execution_mode")}
+    facts["config_name"] = facts["config_name"] or _short(form, "schema")
+    level = facts["safety_level"].lower()
+    facts["safety_level"] = _LEVEL_NAMES.get(level, level)
+    facts["taxonomy_version"] = facts["taxonomy_version"] or "1.0"
+    if facts["user_id"] == "anonymous":
+        facts["user_id"] = ""
+    return facts
+
+
+def _older_item(draft: Draft, form: JsonObject, index: int, start_us: int) -> ExecutionItem:
+    stage, item_type, note = _place(form)
+    loop = _count(form.get("loop_iteration"))
+    rule = RULES.get(item_type)
+    if rule is not None and rule.needs_loop_iteration and loop is None:
+        loop = 1
+    turn = _count(form.get("stage_iteration"))
+    if rule is not None and rule.needs_stage_iteration and turn is None:
+        turn = _count(form.get("stage_step")) or 1
+    moment_us = time_us(form.get("timestamp")) or start_us
+    item_id = form.get("item_id")
+    if not is_item_id(item_id):
+        item_id = derived_id(moment_us, draft.execution_id, index, item_type)
+    number = form.get("sequence_number")
+    metadata = form.get("metadata") if isinstance(form.get("metadata"), dict) else {}
+    if note:
+        metadata = {**(metadata or {}), "imported": note}
+    media = _media(form)
+    if media is not None and draft.files is not None:
+        draft.media[str(item_id)] = media.uri
+    content = form.get("content")
+    seconds = form.get("execution_time")
+    media_type = str(form.get("media_type") or "")
+    return ExecutionItem(
+        item_id=str(item_id),
+        execution_id=draft.execution_id,
+        epoch=1,
+        sequence_number=number if isinstance(number, int) and number > 0 else index,
+        occur_time_us=moment_us,
+        stage=stage,
+        stage_iteration=turn,
+        loop_iteration=loop,
+        media_type=media_type if media_type in MEDIA_TYPES else "",
+        item_type=item_type,
+        content=content if isinstance(content, str) else None,
+        media=media,
+        config_used=_short(form, "config_used"),
+        model_used=_short(form, "model_used"),
+        backend_used=_short(form, "backend_used"),
+        backend_job_id=_short(form, "prompt_id"),
+        run_duration_us=round(seconds * 1e6) if isinstance(seconds, int | float) else None,
+        metadata_json=canonical_metadata(metadata) if metadata else "",
+    )
+
+
+def _place(form: JsonObject) -> tuple[int, str, JsonObject]:
+    """Return stage and type in our taxonomy, and what they were called, if they change."""
+    told, name = form.get("stage"), str(form.get("item_type") or form.get("type") or "unknown")
+    item_type = _NO_TYPE.sub("_", name.lower())[:64]
+    if isinstance(told, str) and not told.isdigit():
+        stage = _DRAFT_STAGES.get(told, 2)
+        item_type = _draft_type(item_type, stage, str(form.get("media_type") or "image"))
+        note = {"stage": told, "item_type": name}
+        if form.get("stage_step") is not None:
+            note["stage_step"] = form["stage_step"]
+        return stage, item_type, note
+    stage = int(told or 0)
+    rule = RULES.get(item_type)
+    if rule is not None and stage not in rule.stages:
+        return min(rule.stages), item_type, {"stage": told}
+    return stage, item_type, {} if item_type == name else {"item_type": name}
+
+
+def _draft_type(name: str, stage: int, media_type: str) -> str:
+    if name == "safety_check_result":
+        return "stage3_safety_check" if stage == 3 else "stage1_safety_check"
+    if name == "pre_output_safety_check":
+        return "stage3_safety_check"
+    if name == "interception_result":
+        return "interception_final"
+    if name == "generation_result":
+        return f"output_{media_type}" if f"output_{media_type}" in RULES else "output_image"
+    if name.startswith("pipeline_input_") and stage == 1:
+        return name.replace("pipeline_input_", "user_input_")
+    return name
+
+
+def _media(form: JsonObject) -> MediaRef | None:
+    media = form.get("media")
+    if isinstance(media, dict) and media.get("uri"):
+        return MediaRef(
+            uri=str(media["uri"]),
+            sha256=str(media.get("sha256") or ""),
+            size_bytes=int(media.get("size_bytes") or 0),
+            mime_type=str(media.get("mime_type") or ""),
+            filename=str(media.get("filename") or ""),
+        )
+    path = form.get("file_path")
+    return MediaRef(str(path), "", 0, "", "") if path else None
+
+
+def time_us(value: object) -> int | None:
+    """Return a time as microseconds since 1970 UTC; a naive one counts as UTC.
+
+    Args:
+        value: ISO text, seconds since 1970, or something else, which is None.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return round(value * 1e6)
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _short(form: JsonObject, key: str) -> str:
+    value = form.get(key)
+    return value[:256] if isinstance(value, str) else ""

@@ -1,0 +1,224 @@
+"""Finds records in a file: JSON, JSON Lines, or a ZIP with records or run folders in it.
+
+Whatever its size, one record is in memory at a time, and nothing in an archive is trusted: sizes
+are counted while reading, and names never become paths.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections import defaultdict
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from tracker_service.export.archive import MANIFEST
+from tracker_service.importing.json_records import read_record
+from tracker_service.importing.model import ForeignRecord, Unreadable, UnreadableError
+from tracker_service.importing.run_folder import METADATA, read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Found = ForeignRecord | Unreadable
+
+MAX_RECORD_BYTES: Final = 256 * 1024 * 1024
+"""Of one record as JSON."""
+MAX_TEXT_BYTES: Final = 16 * 1024 * 1024
+"""Of one text file in a run's folder."""
+MAX_MEDIA_BYTES: Final = 1024 * 1024 * 1024
+_PIECE: Final = 1024 * 1024
+_BROKEN: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+"""What reading a damaged, encrypted or exotic archive raises."""
+_TEXTS: Final = (".txt", ".json", ".md")
+_OURS_TOO: Final = frozenset({"export.json", "ro-crate-metadata.json", MANIFEST})
+
+
+def records_in(path: Path, name: str) -> Iterator[Found]:
+    """Yield what is in a file.
+
+    Args:
+        path: The file.
+        name: What its owner calls it, for the report.
+
+    Yields:
+        Records, and what was no record.
+    """
+    if zipfile.is_zipfile(path):
+        yield from _in_archive(path)
+    else:
+        yield from _in_json(path, name)
+
+
+# --- JSON ----------------------------------------------------------------------------------------
+
+
+def _in_json(path: Path, name: str) -> Iterator[Found]:
+    """Lines if the first one is a whole value; else an array, piece by piece; else one value."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline(MAX_RECORD_BYTES)
+        if _is_whole(first):
+            file.seek(0)
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _record(line, f"{name}:{number}")
+            return
+        file.seek(0)
+        for number, text in enumerate(_values(file), 1):
+            yield _record(text, f"{name}#{number}")
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _values(file: Any) -> Iterator[str]:
+    """Yield the objects of an array, or the one object of a file, as text."""
+    decoder = json.JSONDecoder()
+    buffer, wanted = "", _PIECE
+    while True:
+        piece = file.read(wanted)
+        buffer = (buffer + piece).lstrip(" \t\r\n,[")
+        while buffer[:1] == "{":
+            try:
+                _, end = decoder.raw_decode(buffer)
+            except ValueError:
+                break
+            yield buffer[:end]
+            buffer, wanted = buffer[end:].lstrip(" \t\r\n,"), _PIECE
+        if not piece or len(buffer) > MAX_RECORD_BYTES:
+            break
+        wanted = max(_PIECE, len(buffer))  # so that a long record is not tried at every piece
+    if buffer.strip(" \t\r\n]"):
+        yield buffer
+
+
+def _record(text: str, source: str) -> Found:
+    try:
+        return read_record(json.loads(text), source)
+    except UnreadableError as exc:
+        return Unreadable(source, exc.reason, exc.message)
+    except (ValueError, RecursionError):
+        return Unreadable(source, "NO_JSON", "This is no valid JSON.")
+
+
+# --- archives ------------------------------------------------------------------------------------
+
+
+def _copied(source: IO[bytes], target: IO[bytes]) -> bool:
+    """Copy a file; False: it is damaged, or larger than a file may be."""
+    size = 0
+    try:
+        while data := source.read(_PIECE):
+            size += len(data)
+            if size > MAX_MEDIA_BYTES:
+                return False
+            target.write(data)
+    except _BROKEN:
+        return False
+    return True
+
+
+class ArchiveFiles:
+    """The files of an archive; opened for each use, since uses may be far apart."""
+
+    def __init__(self, path: Path) -> None:
+        """Read from the archive at `path`."""
+        self._path = path
+
+    def copy(self, name: str, to: Path) -> bool:
+        """Write the bytes of a file; see `MediaFiles`."""
+        with zipfile.ZipFile(self._path) as archive:
+            try:
+                source = archive.open(name)
+            except KeyError:
+                return False
+            except _BROKEN:
+                return False
+            with source, to.open("wb") as target:
+                return _copied(source, target)
+
+
+def _in_archive(path: Path) -> Iterator[Found]:
+    files = ArchiveFiles(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+            runs = _runs(archive, names)
+            for folder, inside in runs.items():
+                yield _run(archive, folder, inside, files)
+            for name in names:
+                if name.endswith(".json") and not _in_any(name, runs):
+                    if name.rpartition("/")[2] not in _OURS_TOO:
+                        yield _record_in(archive, name, files)
+                elif name.endswith(".jsonl"):
+                    yield from _lines_in(archive, name)
+    except _BROKEN:
+        yield Unreadable(path.name, "ARCHIVE_BROKEN", "The archive is damaged.")
+
+
+def _runs(archive: zipfile.ZipFile, names: list[str]) -> dict[str, list[str]]:
+    """Return the files of each run's folder, by folder."""
+    folders = {name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == METADATA}
+    runs: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        folder = name.rpartition("/")[0]
+        while folder not in folders and folder:
+            folder = folder.rpartition("/")[0]
+        if folder in folders:
+            runs[folder].append(name)
+    return runs
+
+
+def _in_any(name: str, runs: dict[str, list[str]]) -> bool:
+    return any(name.startswith(f"{folder}/") or not folder for folder in runs)
+
+
+def _run(archive: zipfile.ZipFile, folder: str, names: list[str], files: ArchiveFiles) -> Found:
+    below = {name: name[len(folder) + 1 :] if folder else name for name in names}
+    try:
+        texts = {
+            short: _text(archive, name)
+            for name, short in below.items()
+            if name.endswith(_TEXTS) and short != METADATA
+        }
+        metadata = json.loads(_text(archive, f"{folder}/{METADATA}" if folder else METADATA))
+        inside = [short for short in below.values() if short != METADATA]
+        return read_run(metadata, texts, inside, folder, files)
+    except UnreadableError as exc:
+        return Unreadable(folder, exc.reason, exc.message)
+    except (ValueError, RecursionError):
+        return Unreadable(folder, "NO_JSON", "Its metadata.json is no valid JSON.")
+
+
+def _record_in(archive: zipfile.ZipFile, name: str, files: ArchiveFiles) -> Found:
+    try:
+        return read_record(json.loads(_text(archive, name, MAX_RECORD_BYTES)), name, files)
+    except UnreadableError as exc:
+        return Unreadable(name, exc.reason, exc.message)
+    except (ValueError, RecursionError):
+        return Unreadable(name, "NO_JSON", "This is no valid JSON.")
+
+
+def _lines_in(archive: zipfile.ZipFile, name: str) -> Iterator[Found]:
+    with archive.open(name) as file:
+        number = 0
+        while line := file.readline(MAX_RECORD_BYTES):
+            number += 1
+            if line.strip():
+                yield _record(line.decode("utf-8-sig", "replace"), f"{name}:{number}")
+
+
+def _text(archive: zipfile.ZipFile, name: str, limit: int = MAX_TEXT_BYTES) -> str:
+    try:
+        with archive.open(name) as file:
+            data = file.read(limit + 1)
+    except _BROKEN as exc:
+        raise UnreadableError("ARCHIVE_BROKEN", f"{name} is damaged.") from exc
+    if len(data) > limit:
+        raise UnreadableError("FILE_TOO_LARGE", f"{name} is over {limit // 2**20} MiB.")
+    return data.decode("utf-8-sig", "replace")
