@@ -155,7 +155,7 @@ class WorkerRoutes:
                 told = response.headers.get("Content-Length", "")
                 if told.isdigit() and int(told) > max_bytes:
                     raise OutputTooLargeError(f"{file.filename}: {told} bytes")
-                yield _bounded(response.aiter_bytes(), max_bytes, file.filename)
+                yield _bounded(response.content.iter_any(), max_bytes, file.filename)
         except (WorkerRefusedError, RefusedRequestError) as exc:
             raise OutputUnreadableError(f"{file.filename}: {exc.detail}") from exc
 
