@@ -33,8 +33,10 @@ class Waker:
 
     async def wait(self, seconds: float) -> bool:
         """Wait for a wake since the last `rest`; return whether there was one in time."""
+        # Not `wait_for`: before Python 3.12 it loses a cancellation that meets the wake.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
         return self._event.is_set()
 
 

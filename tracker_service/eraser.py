@@ -98,7 +98,8 @@ class Eraser:
             await self._erasures.begin(receipt_id, wanted)
             self._wake.set()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(attempted.wait(), ANSWER_SECONDS)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await attempted.wait()
         finally:
             del self._attempted[receipt_id]
         return await self._erasures.get(receipt_id)
@@ -117,7 +118,9 @@ class Eraser:
             self._wake.clear()
             remaining = await self._run_all()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), RETRY_SECONDS if remaining else None)
+                # Not `wait_for`: before Python 3.12 it loses a cancellation that meets the wake.
+                async with asyncio.timeout(RETRY_SECONDS if remaining else None):
+                    await self._wake.wait()
 
     async def _run_all(self) -> bool:
         """Do what can be done now; return whether something remains."""

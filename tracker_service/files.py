@@ -1,4 +1,4 @@
-"""Every record also as a file, under `research_data/<config>/<execution_id>.json`.
+"""Every record also as a file, under `research_data/<config>/<execution_id>.json`, and overviews.
 
 Researchers have tools that read folders, and a folder outlives a database. The files are a copy:
 they are written behind the acks, and whatever a crash left out is made up for at the next start.
@@ -7,10 +7,11 @@ they are written behind the acks, and whatever a crash left out is made up for a
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote
 
 import structlog
@@ -18,6 +19,9 @@ import structlog
 from servicekit.errors import ServiceError
 from tracker_service.access import EVERYTHING
 from tracker_service.export.json_form import dump
+from tracker_service.insights import Dimension
+from tracker_service.overviews import daily_form, session_form
+from tracker_service.store.interface import ExecutionFilter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,12 +29,14 @@ if TYPE_CHECKING:
 
     from tracker_service.commits import CommitHub
     from tracker_service.records import ExecutionRecord
-    from tracker_service.store.interface import FileEntry, Store
+    from tracker_service.store.interface import FileEntry, KeyedRecord, Store
 
 log = structlog.get_logger(__name__)
 
 RESERVED_FOLDERS: Final = frozenset({"sessions", "analytics"})
 MAX_NAME_BYTES: Final = 200
+MAX_IN_SESSION: Final = 1000
+"""Executions that a session's file names, the latest ones."""
 RETRY_SECONDS: Final = 5.0
 FINISH_SECONDS: Final = 5.0
 
@@ -72,10 +78,23 @@ def write_record(path: Path, record: ExecutionRecord) -> None:
     Raises:
         OSError: The disk is full, or the folder may not be written to.
     """
+    write_text(path, dump(record))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file: readers see the old one or the new one, never a part.
+
+    Args:
+        path: Where; folders are made.
+        text: What, without the last line's end.
+
+    Raises:
+        OSError: The disk is full, or the folder may not be written to.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     with temporary.open("w", encoding="utf-8") as file:
-        file.write(dump(record))
+        file.write(text)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
@@ -134,6 +153,7 @@ class RecordFiles:
                     if time.monotonic() - refreshed >= self._refresh_seconds:
                         refreshed = time.monotonic()
                         await self._write_outdated(only_complete=False)
+                        await self._write_daily()
                 except (OSError, ServiceError) as exc:
                     log.warning("record_files_failed", error_type=type(exc).__name__)
                     await asyncio.sleep(RETRY_SECONDS)
@@ -164,29 +184,56 @@ class RecordFiles:
     async def _for_each(
         self,
         pages: Callable[[int], Awaitable[list[FileEntry]]],
-        work: Callable[[FileEntry], Awaitable[None]],
+        work: Callable[[FileEntry], Awaitable[KeyedRecord | None]],
     ) -> None:
         after = 0
         while entries := await pages(after):
-            for entry in entries:
-                await work(entry)
+            done = [found for entry in entries if (found := await work(entry)) is not None]
+            # A record is done when its session is, too; so a page's sessions are written once.
+            for session_id in {found.record.summary.session_id for found in done}:
+                await self._write_session(session_id)
+            for found in done:
+                await self._store.mark_file(found.key, found.revision)
             after = entries[-1].key
 
-    async def _write_if_missing(self, entry: FileEntry) -> None:
+    async def _write_if_missing(self, entry: FileEntry) -> KeyedRecord | None:
         path = record_path(self._folder, entry.config_name, entry.execution_id)
-        if not await asyncio.to_thread(path.exists):
-            await self._write(entry)
+        return None if await asyncio.to_thread(path.exists) else await self._write(entry)
 
-    async def _write(self, entry: FileEntry) -> None:
+    async def _write(self, entry: FileEntry) -> KeyedRecord | None:
+        """Write the file of a record and return that; None: it is gone or erased."""
         async with self._turn:
             found = await self._store.record_by_key(entry.key, EVERYTHING)
             if found is None or found.record.summary.erased:
-                return
+                return None
             path = record_path(
                 self._folder, found.record.summary.config_name, found.record.summary.execution_id
             )
             await asyncio.to_thread(self._write_file, path, found.record)
-        await self._store.mark_file(found.key, found.revision)
+        return found
+
+    async def _write_session(self, session_id: str) -> None:
+        """Write the file of a session, or remove it if nothing of the session is left."""
+        if not session_id:
+            return
+        path = self._folder / "sessions" / f"{safe_name(session_id)}.json"
+        wanted = ExecutionFilter(session_id=session_id)
+        async with self._turn:
+            page = await self._store.page(wanted, EVERYTHING, MAX_IN_SESSION, None)
+            if page.executions:
+                form = session_form(session_id, reversed(page.executions))
+                await asyncio.to_thread(self._write_form, path, form)
+            else:
+                await asyncio.to_thread(self._erase_file, path)
+
+    async def _write_daily(self) -> None:
+        """Write the figures of all days."""
+        insights = self._store.insights
+        days = await insights.statistics(ExecutionFilter(), EVERYTHING, [Dimension.DAY])
+        configs = await insights.statistics(ExecutionFilter(), EVERYTHING, [Dimension.CONFIG])
+        form = daily_form(days, configs, time.time_ns() // 1000)
+        path = self._folder / "analytics" / "daily_stats.json"
+        await asyncio.to_thread(self._write_form, path, form)
 
     async def erase_record(self, config_name: str, execution_id: str) -> None:
         """Remove the file of an execution, also one that was left half-written."""
@@ -195,10 +242,8 @@ class RecordFiles:
             await asyncio.to_thread(self._erase_file, path)
 
     async def erase_session(self, session_id: str) -> None:
-        """Remove the file of a session."""
-        path = self._folder / "sessions" / f"{safe_name(session_id)}.json"
-        async with self._turn:
-            await asyncio.to_thread(self._erase_file, path)
+        """Write the file of a session without what was erased, or remove it."""
+        await self._write_session(session_id)
 
     def _erase_file(self, path: Path) -> None:
         with self._disk:
@@ -206,6 +251,10 @@ class RecordFiles:
                 one.unlink(missing_ok=True)
             if path.parent.is_dir():
                 _sync_folder(path.parent)
+
+    def _write_form(self, path: Path, form: dict[str, Any]) -> None:
+        with self._disk:
+            write_text(path, json.dumps(form, ensure_ascii=False, indent=2))
 
     def _write_file(self, path: Path, record: ExecutionRecord) -> None:
         with self._disk:

@@ -85,3 +85,33 @@ async def test_files_that_cannot_be_written_delay_nobody(tmp_path: Path) -> None
             execution_id = new_id()
             assert (await tracker.record(*make_run(execution_id))).accepted_count == 4
             assert (await tracker.read(execution_id)).summary.complete
+
+
+async def test_sessions_and_days_have_files(tmp_path: Path) -> None:
+    """A session's file lists its executions, oldest first; the daily figures count them."""
+    async with running_tracker(tmp_path, file_refresh_seconds=0.2) as tracker:
+        await tracker.record(*make_run("a"), *make_run("b"), *make_run("c", user="berta"))
+        session = tracker.files / "sessions" / "s-anna.json"
+
+        def listed() -> list[str]:
+            form = read_file(session) or {"executions": []}
+            return [one["execution_id"] for one in form["executions"]]
+
+        await eventually(lambda: listed() == ["a", "b"])
+        assert "Eine Blume" not in session.read_text(encoding="utf-8")
+        daily = tracker.files / "analytics" / "daily_stats.json"
+
+        def days() -> list[Any]:
+            form: dict[str, list[Any]] = read_file(daily) or {"days": []}
+            return form["days"]
+
+        await eventually(lambda: days() and days()[0]["executions"] == 3)
+        (day,) = days()
+        assert (day["day"], day["states"]) == ("2023-11-14", {"completed": 3})
+        assert day["duration_p50_seconds"] == 3.0
+        assert read_file(daily)["configs"][0]["config_name"] == "dada"
+        delete = pb.DeleteExecutionsRequest(execution_ids=["a"])
+        await tracker.stub.DeleteExecutions(delete)
+        assert listed() == ["b"]
+        await tracker.stub.DeleteExecutions(pb.DeleteExecutionsRequest(session_id="s-anna"))
+        assert not session.exists()
