@@ -1,0 +1,175 @@
+"""Items stored durably per second, through the front door, on both databases.
+
+The reference, measured in the same run on the same disk, writes the same rows in the same batches
+without gRPC, checks or chains: `executemany` on SQLite (`synchronous=FULL`), `COPY` on PostgreSQL,
+one commit per batch. Ours sends batches over one record stream and counts what was acknowledged;
+producer and tracker share this process. PostgreSQL comes from its wheel.
+
+Usage: `python -m bench.ingest [ITEMS] [BATCH]`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import structlog
+import uuid_utils
+
+from tests.integration.tracker import Item, Request, running_tracker
+from tests.postgres import fresh_database, shared_server
+from tracker_service.converters import read_item
+from tracker_service.lifecycle import Execution
+from tracker_service.recording import NewItem
+from tracker_service.store import rows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+ROUNDS = 3
+ITEMS_PER_EXECUTION = 15
+_NAMES = f"execution_key, position, {rows.ITEM_COLUMNS}"
+_TYPES = {"item_id": "TEXT UNIQUE", "metadata": "TEXT", "content": "TEXT", "seal": "BLOB"}
+
+
+def make_items(count: int) -> list[Item]:
+    """Make runs of plausible items."""
+    metadata = {"messages": [{"role": "user", "content": "Eine Blume auf der Wiese " * 8}]}
+    items = []
+    for number in range(count):
+        place = number % ITEMS_PER_EXECUTION + 1
+        if place == 1:
+            execution_id = str(uuid_utils.uuid7())
+        facts: Any = {"config_name": "dada", "user_id": "u", "session_id": "s"}
+        item = Item(
+            item_id=str(uuid_utils.uuid7()),
+            execution_id=execution_id,
+            epoch=1,
+            sequence_number=place,
+            item_type="pipeline_start" if place == 1 else "warning",
+            content="Eine Blume tanzt über die Wiese und lacht. " * 4,
+            model_used="ollama/gemma3",
+            metadata_json=json.dumps(facts if place == 1 else metadata).encode(),
+        )
+        if place == ITEMS_PER_EXECUTION:
+            item.item_type, item.stage = "pipeline_complete", 5
+        item.occur_time.FromMicroseconds(time.time_ns() // 1000)
+        items.append(item)
+    return items
+
+
+def batches_of(values: list[Any], size: int) -> list[list[Any]]:
+    """Cut a list."""
+    return [values[begin : begin + size] for begin in range(0, len(values), size)]
+
+
+async def ours(count: int, size: int, url: str) -> float:
+    """Return items per second through RecordItems."""
+    requests = [Request(items=batch) for batch in batches_of(make_items(count), size)]
+    with tempfile.TemporaryDirectory() as folder:
+        async with running_tracker(Path(folder), files=False, database_url=url) as tracker:
+
+            async def stream() -> AsyncIterator[Request]:
+                for request in requests:
+                    yield request
+
+            started = time.perf_counter()
+            accepted = 0
+            async for response in tracker.stub.RecordItems(stream()):
+                accepted += response.accepted_count
+            seconds = time.perf_counter() - started
+    assert accepted == count
+    return count / seconds
+
+
+def bare_rows(count: int) -> list[tuple[Any, ...]]:
+    """Return the same rows as the tracker stores."""
+    owner = Execution(1, "e", 0, 0, 0)
+    return [
+        rows.item_values(NewItem(owner, n, read_item(item), bytes(32)))
+        for n, item in enumerate(make_items(count), 1)
+    ]
+
+
+def bare_sqlite(count: int, size: int) -> float:
+    """Return rows per second by `executemany`."""
+    batches = batches_of(bare_rows(count), size)
+    columns = ", ".join(f"{name} {_TYPES.get(name, '')}" for name in _NAMES.split(", "))
+    marks = ", ".join("?" * len(_NAMES.split(", ")))
+    with tempfile.TemporaryDirectory() as folder:
+        connection = sqlite3.connect(Path(folder) / "bare.sqlite3", isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"CREATE TABLE items ({columns})")
+        started = time.perf_counter()
+        for batch in batches:
+            connection.execute("BEGIN")
+            connection.executemany(f"INSERT INTO items ({_NAMES}) VALUES ({marks})", batch)
+            connection.execute("COMMIT")
+        seconds = time.perf_counter() - started
+        connection.close()
+    return count / seconds
+
+
+def bare_postgres(count: int, size: int) -> float:
+    """Return rows per second by `COPY`, into a plain table with the same key."""
+    batches = batches_of(bare_rows(count), size)
+    with psycopg.connect(fresh_database(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE bare (LIKE items INCLUDING INDEXES)")
+        started = time.perf_counter()
+        for batch in batches:
+            with (
+                connection.cursor() as cursor,
+                cursor.copy(f"COPY bare ({_NAMES}) FROM STDIN".encode()) as copy,
+            ):
+                for row in batch:
+                    copy.write_row(row)
+        return count / (time.perf_counter() - started)
+
+
+def measure(count: int, size: int) -> dict[str, float]:
+    """Return the figures, medians of rounds in which ours and the reference take turns."""
+    measured: dict[str, list[float]] = {}
+
+    def note(name: str, figure: Callable[[], float]) -> None:
+        measured.setdefault(name, []).append(figure())
+
+    for _ in range(ROUNDS):
+        note("sqlite", lambda: asyncio.run(ours(count, size, "")))
+        note("sqlite_bare", lambda: bare_sqlite(count, size))
+        note("postgres", lambda: asyncio.run(ours(count, size, fresh_database())))
+        note("postgres_bare", lambda: bare_postgres(count, size))
+    figures = {
+        f"{name}_items_per_second": round(statistics.median(all_))
+        for name, all_ in measured.items()
+    }
+    ratios = {
+        f"{name}_ratio": round(
+            figures[f"{name}_items_per_second"] / figures[f"{name}_bare_items_per_second"], 2
+        )
+        for name in ("sqlite", "postgres")
+    }
+    return {**figures, **ratios}
+
+
+def main() -> None:
+    """Measure and print one JSON object per size of batch."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 30_000
+    sizes = [int(sys.argv[2])] if len(sys.argv) > 2 else [64, 512]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    shared_server()
+    for size in sizes:
+        print(json.dumps({"bench": "ingest", "batch": size, **measure(count, size)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
