@@ -3,7 +3,8 @@
 - Added time: a job through the service, and a bare script that posts, waits on the WebSocket,
   reads the history and fetches the file, in turn, against the same stand-in without delay. Medians
   in milliseconds; service, stand-in and script are a process each, and share the machine's cores.
-- Scaling: n workers with jobs of 200 ms, in units of one worker that never pauses between jobs.
+- Scaling: n workers with jobs of 200 ms, in units of one worker that never pauses between jobs;
+  then the same by n bare scripts, one for each worker: what the stand-ins can give here.
 - Memory: the service's resident set over many jobs of several sessions; the slope is that of a line
   through the samples after the first 40 %, when the remembered jobs are as many as they may be.
 
@@ -138,8 +139,12 @@ async def added_time(pairs: int) -> dict[str, float]:
     }
 
 
-async def speed_up(worker_count: int, jobs_per_worker: int) -> float:
-    """Return what these workers do, in units of one that never pauses."""
+async def speed_up(worker_count: int, jobs_per_worker: int) -> tuple[float, float]:
+    """Return what these workers do for us and for bare scripts.
+
+    Returns:
+        Both in units of one worker that never pauses.
+    """
     async with contextlib.AsyncExitStack() as stack:
         switch = f'node_seconds={{"EmptyImage": {JOB_SECONDS}}}'
         workers = [
@@ -151,9 +156,23 @@ async def speed_up(worker_count: int, jobs_per_worker: int) -> float:
             *(through_us(stub, 10_000 + n, f"w{n}") for n in range(2 * worker_count))
         )
         jobs = worker_count * jobs_per_worker
+        ideal = jobs * JOB_SECONDS
         started = time.perf_counter()
         await asyncio.gather(*(through_us(stub, n, f"s{n % SESSIONS}") for n in range(jobs)))
-        return jobs * JOB_SECONDS / (time.perf_counter() - started)
+        ours = ideal / (time.perf_counter() - started)
+        started = time.perf_counter()
+        await asyncio.gather(*(bare_jobs(url, 20_000, jobs_per_worker) for url in urls))
+        return ours, ideal / (time.perf_counter() - started)
+
+
+async def bare_jobs(url: str, first: int, count: int) -> None:
+    """Do jobs one after the other, as the shortest script would."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{url}/ws?clientId=bare") as socket,
+    ):
+        for number in range(first, first + count):
+            await bare(http, socket, url, number)
 
 
 async def memory(jobs: int) -> dict[str, float]:
@@ -197,9 +216,10 @@ async def measure(pairs: int, jobs_per_worker: int, memory_jobs: int) -> dict[st
         figures |= await added_time(pairs)
     if jobs_per_worker:
         for count in (1, 2, 4):
-            reached = await speed_up(count, jobs_per_worker)
-            figures[f"speed_up_{count}"] = round(reached, 3)
-            figures[f"efficiency_{count}"] = round(reached / count, 3)
+            ours, bare_script = await speed_up(count, jobs_per_worker)
+            figures[f"speed_up_{count}"] = round(ours, 3)
+            figures[f"efficiency_{count}"] = round(ours / count, 3)
+            figures[f"bare_efficiency_{count}"] = round(bare_script / count, 3)
     if memory_jobs:
         figures |= await memory(memory_jobs)
     return figures
