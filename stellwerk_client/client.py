@@ -26,7 +26,7 @@ from stellwerk_client.files import PartFile, ResumableFile
 from stellwerk_client.jobs import MediaQueue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from datetime import datetime
 
     from stellwerk.common.v1.types_pb2 import MediaRef
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
         ExecutionState,
         ExecutionSummary,
     )
-    from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceAsyncStub
 
 RUN_SECONDS = 3600.0
 """Limit of a run or watch."""
@@ -308,7 +307,23 @@ class StellwerkClient:
             async for chunk in chunks:
                 yield chunk.data
 
-    async def export_records(self, request: export_pb2.ExportExecutionsRequest, to: Path) -> int:
+    async def export_chunks(
+        self, request: export_pb2.ExportExecutionsRequest
+    ) -> AsyncGenerator[export_pb2.ExportExecutionsResponse]:
+        """Yield the chunks of one file as they come; its cursor is where to begin."""
+        rest = export_pb2.ExportExecutionsRequest()
+        rest.CopyFrom(request)
+        stub = await self._connections.export()
+        async with aclosing(transfers.export(stub, rest)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def export_records(
+        self,
+        request: export_pb2.ExportExecutionsRequest,
+        to: Path,
+        on_chunk: Callable[[export_pb2.ExportExecutionsResponse], None] | None = None,
+    ) -> int:
         """Export to a file, which is there only when it is whole.
 
         An export that was broken off leaves `<to>.part` and goes on from there when it is asked
@@ -317,6 +332,8 @@ class StellwerkClient:
         Args:
             request: What to export; its cursor is not looked at.
             to: The file to write; folders are made.
+            on_chunk: Told of each chunk that is written, also of those that only say how far the
+                server is; must not block.
 
         Returns:
             Its size in bytes.
@@ -327,14 +344,43 @@ class StellwerkClient:
         stub = await self._connections.export()
         with ResumableFile(to, transfers.digest_of(request)) as file:
             try:
-                await _export_to(file, stub, request)
+                await transfers.export_to(file, stub, request, on_chunk)
             except StellwerkError as exc:
                 if exc.reason != "CURSOR_INVALID" or not file.progress.cursor:
                     raise
                 file.restart()
-                await _export_to(file, stub, request)
+                await transfers.export_to(file, stub, request, on_chunk)
             await asyncio.to_thread(file.commit)
             return file.progress.size_bytes
+
+    async def import_records(
+        self,
+        path: Path,
+        *,
+        filename: str = "",
+        dry_run: bool = False,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> export_pb2.ImportExecutionsResponse:
+        """Import the records of a file; repeating it stores nothing twice.
+
+        Args:
+            path: A JSON, JSON Lines or ZIP file.
+            filename: Its name in the report. Empty: that of the file.
+            dry_run: Only say what would be done.
+            on_sent: Told how many bytes are sent so far; must not block.
+
+        Returns:
+            The report.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        await asyncio.to_thread(path.stat)  # a missing file is no failed call
+        stub = await self._connections.export()
+        header = export_pb2.ImportExecutionsHeader(filename=filename or path.name, dry_run=dry_run)
+        requests = transfers.import_requests(path, header, on_sent)
+        with translated():
+            return await stub.ImportExecutions(requests, timeout=transfers.IMPORT_SECONDS)
 
 
 def _is_whole(file: PartFile, first: ReadMediaResponse) -> bool:
@@ -342,19 +388,6 @@ def _is_whole(file: PartFile, first: ReadMediaResponse) -> bool:
     if first.delivery.marked:
         return file.size_bytes == first.delivery.size_bytes
     return file.sha256 == first.media.sha256
-
-
-async def _export_to(
-    file: ResumableFile,
-    stub: ExportServiceAsyncStub,
-    request: export_pb2.ExportExecutionsRequest,
-) -> None:
-    rest = export_pb2.ExportExecutionsRequest()
-    rest.CopyFrom(request)
-    rest.cursor = file.progress.cursor
-    async with aclosing(transfers.export(stub, rest)) as chunks:
-        async for chunk in chunks:
-            await asyncio.to_thread(file.write, chunk.data, chunk.cursor)
 
 
 def _timestamp(time: datetime | None) -> Timestamp | None:

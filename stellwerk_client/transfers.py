@@ -13,16 +13,19 @@ from stellwerk_client.errors import StellwerkError, translated
 from stellwerk_client.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from pathlib import Path
 
     from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
     from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceAsyncStub
+    from stellwerk_client.files import ResumableFile
 
 T = TypeVar("T")
 
 TRANSFER_SECONDS = 600.0
 """Limit of one attempt of a transfer."""
+IMPORT_SECONDS = 6 * 3600.0
+"""Limit of an import: sending the file, and storing what is in it."""
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -103,6 +106,48 @@ async def export(
             await patience.bear(exc)
         else:
             return
+
+
+async def export_to(
+    file: ResumableFile,
+    stub: ExportServiceAsyncStub,
+    request: export_pb2.ExportExecutionsRequest,
+    on_chunk: Callable[[export_pb2.ExportExecutionsResponse], None] | None,
+) -> None:
+    """Write an export into a file, from where the file is.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    rest = export_pb2.ExportExecutionsRequest()
+    rest.CopyFrom(request)
+    rest.cursor = file.progress.cursor
+    async with aclosing(export(stub, rest)) as chunks:
+        async for chunk in chunks:
+            await asyncio.to_thread(file.write, chunk.data, chunk.cursor)
+            if on_chunk is not None:
+                on_chunk(chunk)
+
+
+async def import_requests(
+    path: Path,
+    header: export_pb2.ImportExecutionsHeader,
+    on_sent: Callable[[int], None] | None,
+) -> AsyncIterator[export_pb2.ImportExecutionsRequest]:
+    """Yield the header and the pieces of a file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    yield export_pb2.ImportExecutionsRequest(header=header)
+    sent = 0
+    file = await asyncio.to_thread(path.open, "rb")
+    with file:
+        while data := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            yield export_pb2.ImportExecutionsRequest(data=data)
+            sent += len(data)
+            if on_sent is not None:
+                on_sent(sent)
 
 
 def digest_of(request: export_pb2.ExportExecutionsRequest) -> str:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from enum import StrEnum
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
-from stellwerk.tracker.v1.export_service_pb2 import (
-    EXPORT_FORMAT_JSON,
-    EXPORT_FORMAT_JSON_LINES,
-    ExportExecutionsRequest,
-)
+from stellwerk_cli.commands.records_transfer import State, export, import_
 from stellwerk_cli.console import say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
 from stellwerk_cli.plain import enum_word, plain_message
+from stellwerk_cli.record_views import View, view_lines
 from stellwerk_cli.remote import run_remote
 from stellwerk_client.client import StellwerkClient
 from stellwerk_client.record_json import record_json
@@ -27,28 +21,9 @@ from stellwerk_client.record_json import record_json
 if TYPE_CHECKING:
     from stellwerk.tracker.v1.execution_pb2 import ExecutionSummary
 
-app = typer.Typer(help="List, show and export records.", no_args_is_help=True)
-
-
-class Format(StrEnum):
-    """Forms of an export."""
-
-    JSON = "json"
-    JSONL = "jsonl"
-
-
-class State(StrEnum):
-    """States to filter by."""
-
-    RUNNING = "running"
-    COMPLETED = "completed"
-    BLOCKED = "blocked"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-
-
-_FORMATS = {Format.JSON: EXPORT_FORMAT_JSON, Format.JSONL: EXPORT_FORMAT_JSON_LINES}
+app = typer.Typer(help="List, show, export and import records.", no_args_is_help=True)
+app.command("export")(export)
+app.command("import")(import_)
 
 
 @app.command("list")
@@ -85,6 +60,9 @@ def list_(
 @app.command()
 def show(
     execution_id: Annotated[str, typer.Argument(metavar="ID", help="The execution.")],
+    view: Annotated[
+        View | None, typer.Option(help="Who reads: how much is shown. None: one line an item.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="The whole record as one JSON object.")
     ] = False,
@@ -100,6 +78,10 @@ def show(
             say(json.dumps(record_json(record), ensure_ascii=False, indent=2))
             return Exit.OK
         say(_line(record.summary))
+        if view is not None:
+            for line in view_lines(record, view):
+                say(line)
+            return Exit.OK
         for item in record.items:
             number = item.stage_iteration or item.loop_iteration
             say(
@@ -109,34 +91,6 @@ def show(
         return Exit.OK
 
     run_remote(work, server=server, as_json=as_json)
-
-
-@app.command()
-def export(
-    execution_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The executions.")],
-    to: Annotated[
-        Path, typer.Option(dir_okay=False, allow_dash=True, help="The file; `-`: standard output.")
-    ],
-    form: Annotated[
-        Format, typer.Option("--format", help="An array, or one record a line.")
-    ] = Format.JSON,
-    server: ServerOption = DEFAULT_SERVER,
-    api_key: ApiKeyOption = "",
-) -> None:
-    """Write records to a file, all or none."""
-
-    async def work() -> Exit:
-        async with StellwerkClient(server, api_key=api_key) as client:
-            if str(to) == "-":
-                async for piece in client.export(execution_ids, _FORMATS[form]):
-                    sys.stdout.buffer.write(piece)
-                return Exit.OK
-            request = ExportExecutionsRequest(format=_FORMATS[form], execution_ids=execution_ids)
-            await client.export_records(request, to)
-        say(f"{len(execution_ids)} records: {to.resolve()}")
-        return Exit.OK
-
-    run_remote(work, server=server, as_json=False)
 
 
 def _line(summary: ExecutionSummary) -> str:

@@ -1,0 +1,80 @@
+"""Records go out in every form and come back, by the command alone."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+import pypdf
+import pytest
+
+from tests.e2e.deployment import items_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.deployment import Deployment
+
+IDEA = "Eine Blume auf der Wiese"
+FORMATS = ["json", "jsonl", "csv", "xlsx", "parquet", "pdf", "zip", "ro-crate", "prov-json"]
+
+
+def test_record_goes_out_in_every_form_and_comes_back(served: Deployment, tmp_path: Path) -> None:
+    """Nine files of a real run; the ZIP holds its picture, and importing it finds all present."""
+    result = served.run(IDEA, "--config", "dada")
+    record = served.complete_record(result.execution_id)
+    (picture,) = items_of(record, "output_image")
+    for form in FORMATS:
+        path = tmp_path / form
+        told = served.command(
+            *("records", "export", result.execution_id, "--format", form, "--to", str(path))
+        )
+        assert told.code == 0, told.err
+        assert path.stat().st_size > 0
+    with zipfile.ZipFile(tmp_path / "zip") as archive:
+        assert any(picture["media"]["sha256"] in name for name in archive.namelist())
+    pages = pypdf.PdfReader(tmp_path / "pdf").pages
+    assert IDEA in pages[0].extract_text()
+    assert sum(len(page.images) for page in pages) == 1
+    for form in ("json", "jsonl", "zip"):
+        told = served.command("records", "import", str(tmp_path / form), "--json")
+        assert told.code == 0, told.err
+        assert told.lines[0]["present_count"] == 1
+
+
+def test_older_records_are_imported_from_a_folder(served: Deployment, tmp_path: Path) -> None:
+    """A folder with runs of the predecessor is read, first dry, then for good; it stays."""
+    run = tmp_path / "runs" / "run_e2e"
+    run.mkdir(parents=True)
+    (run / "metadata.json").write_text(json.dumps({"run_id": "run_e2e", "config_name": "dada"}))
+    (run / "01_input.txt").write_text(IDEA)
+    (run / "broken.json").write_text("{")
+    before = sorted(file.read_bytes() for file in run.iterdir())
+    dry = served.command("records", "import", str(tmp_path / "runs"), "--dry-run", "--json")
+    assert (dry.code, dry.lines[0]["imported_count"]) == (0, 1)
+    told = served.command("records", "import", str(tmp_path / "runs"))
+    assert "1 records read: 1 imported" in told.out
+    assert sorted(file.read_bytes() for file in run.iterdir()) == before
+    shown = served.command("records", "show", "run_e2e", "--view", "learner")
+    assert IDEA in shown.out
+
+
+@pytest.mark.parametrize(
+    ("view", "has", "lacks"),
+    [
+        ("learner", "output image", "safety check"),
+        ("advanced", "safety check", "stage transition"),
+        ("researcher", "stage_transition", "nothing that any record holds"),
+    ],
+)
+def test_record_is_shown_to_three_kinds_of_people(
+    served: Deployment, view: str, has: str, lacks: str
+) -> None:
+    """Learners see input, transformation and picture; researchers every item and field."""
+    result = served.run(IDEA)
+    served.complete_record(result.execution_id)
+    shown = served.command("records", "show", result.execution_id, "--view", view)
+    assert IDEA in shown.out
+    assert has in shown.out
+    assert lacks not in shown.out
