@@ -11,7 +11,7 @@ from tracker_service.access import audience_of, writer_of
 from tracker_service.intake import MAX_TIME_US, MIN_TIME_US, is_execution_id
 from tracker_service.items import MEDIA_TYPES, ExecutionItem, MediaRef, Refusal
 from tracker_service.lifecycle import Heartbeat
-from tracker_service.metadata import check_metadata
+from tracker_service.metadata import check_metadata, storable
 from tracker_service.records import ExecutionState
 from tracker_service.store.interface import ClaimRequest, ExecutionFilter, Plan
 from tracker_service.watching import DEFAULT_WAIT_SECONDS, MAX_WAIT_SECONDS
@@ -73,12 +73,12 @@ def read_item(message: execution_pb2.ExecutionItem) -> ExecutionItem:
         message.loop_iteration if message.HasField("loop_iteration") else None,
         media_type,
         message.item_type,
-        message.content if message.HasField("content") else None,
+        storable(message.content) if message.HasField("content") else None,
         _read_media(message.media) if message.HasField("media") else None,
-        message.config_used,
-        message.model_used,
-        message.backend_used,
-        message.backend_job_id,
+        storable(message.config_used),
+        storable(message.model_used),
+        storable(message.backend_used),
+        storable(message.backend_job_id),
         duration_us(message.run_duration) if message.HasField("run_duration") else None,
         metadata.decode(),
     )
@@ -86,7 +86,11 @@ def read_item(message: execution_pb2.ExecutionItem) -> ExecutionItem:
 
 def _read_media(message: types_pb2.MediaRef) -> MediaRef:
     return MediaRef(
-        message.uri, message.sha256, message.size_bytes, message.mime_type, message.filename
+        storable(message.uri),
+        message.sha256,
+        message.size_bytes,
+        storable(message.mime_type),
+        storable(message.filename),
     )
 
 
@@ -101,7 +105,7 @@ def read_heartbeat(message: tracker_service_pb2.ExecutionHeartbeat) -> Heartbeat
         message.execution_id,
         message.epoch,
         message.last_sequence_number,
-        message.owner_address[:MAX_ADDRESS],
+        storable(message.owner_address[:MAX_ADDRESS]),
         message.released,
     )
 
@@ -160,8 +164,8 @@ def read_claim(
         lease_us = min(max(duration_us(message.lease_duration), MIN_LEASE_US), MAX_LEASE_US)
     return ClaimRequest(
         execution_id=message.execution_id,
-        owner_address=message.owner_address,
-        idempotency_key=message.idempotency_key,
+        owner_address=storable(message.owner_address),
+        idempotency_key=storable(message.idempotency_key),
         lease_us=lease_us,
         after_epoch=message.after_epoch if message.HasField("after_epoch") else None,
         writer=writer_of(principal),

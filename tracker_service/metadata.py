@@ -84,7 +84,12 @@ def is_withheld(text: str) -> bool:
 def text_of(metadata: dict[str, Any], key: str, limit: int = 256) -> str:
     """Return `metadata[key]` if it is text, cut to `limit` code points; else empty."""
     value = metadata.get(key)
-    return value[:limit] if isinstance(value, str) else ""
+    return storable(value[:limit]) if isinstance(value, str) else ""
+
+
+def storable(text: str) -> str:
+    """Return `text` with U+FFFD for U+0000, which PostgreSQL cannot hold in a text."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
 def _depth(value: object) -> int:

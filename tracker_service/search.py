@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from servicekit.errors import InvalidArgumentError
-from tracker_service.metadata import is_withheld, read_metadata
+from tracker_service.metadata import is_withheld, read_metadata, storable
 from tracker_service.taxonomy import STAGE_BLOCKS
 
 if TYPE_CHECKING:
@@ -117,5 +117,7 @@ def _bounded(words: set[str]) -> frozenset[str]:
 def _categories(item: ExecutionItem) -> list[str]:
     """Return the categories for which an item says that something was blocked."""
     value = read_metadata(item.metadata_json).get("categories")
-    names = [str(one)[:MAX_WORD] for one in value if one] if isinstance(value, list) else []
+    names = (
+        [storable(str(one))[:MAX_WORD] for one in value if one] if isinstance(value, list) else []
+    )
     return names or ["unspecified"]

@@ -32,6 +32,11 @@ MAX_NOTE_BYTES: Final = 7000
 """PostgreSQL's notes hold less than 8 000 bytes."""
 
 _COPY_ITEMS: Final = f"COPY items (execution_key, position, {rows.ITEM_COLUMNS}) FROM STDIN"
+# One statement for all: one by one, they would cost a third of a transaction.
+_SAVE_EXECUTIONS: Final = (
+    f"INSERT INTO executions ({rows.EXECUTION_LIST}) SELECT {rows.EXECUTION_LIST} "
+    f"FROM json_populate_recordset(NULL::executions, ?::json) {rows.ON_KNOWN_EXECUTION}"
+)
 _TRANSIENT: Final = (
     psycopg.errors.UniqueViolation,  # another replica began the same execution
     psycopg.errors.DeadlockDetected,
@@ -204,6 +209,20 @@ class PostgresBook(SqlBook):
         with self.connection.copy(_COPY_ITEMS) as copy:
             for new in self._new_items:
                 copy.write_row(rows.item_values(new))
+
+    def save_executions(self, executions: Iterable[Execution]) -> None:
+        """Write the rows of executions."""
+        forms = [
+            dict(
+                zip(
+                    rows.EXECUTION_COLUMNS,
+                    map(_json_value, rows.execution_values(one)),
+                    strict=True,
+                )
+            )
+            for one in executions
+        ]
+        self.connection.execute(_SAVE_EXECUTIONS, (json.dumps(forms),))
 
     # --- inside --------------------------------------------------------------------------------
 

@@ -32,9 +32,10 @@ execution_values: Final[Callable[[Execution], tuple[Any, ...]]] = attrgetter(*EX
 _UPDATES: Final = ", ".join(
     f"{name} = excluded.{name}" for name in EXECUTION_COLUMNS if name not in ("key", "execution_id")
 )
+ON_KNOWN_EXECUTION: Final = f"ON CONFLICT (key) DO UPDATE SET {_UPDATES}"
 SAVE_EXECUTION: Final = (
     f"INSERT INTO executions ({EXECUTION_LIST}) VALUES ({', '.join('?' * len(EXECUTION_COLUMNS))}) "
-    f"ON CONFLICT (key) DO UPDATE SET {_UPDATES}"
+    f"{ON_KNOWN_EXECUTION}"
 )
 
 ITEM_COLUMNS: Final = (

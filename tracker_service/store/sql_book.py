@@ -141,12 +141,14 @@ class SqlBook(ABC):
     def flush(self) -> None:
         """Write the changed executions into the transaction."""
         if self._changed:
-            self.connection.executemany(
-                rows.SAVE_EXECUTION,
-                [rows.execution_values(one) for one in self._changed.values()],
-            )
+            self.save_executions(self._changed.values())
             self._changed_since_commit.update(self._changed)
             self._changed.clear()
+
+    def save_executions(self, executions: Iterable[Execution]) -> None:
+        """Write the rows of executions."""
+        values = [rows.execution_values(one) for one in executions]
+        self.connection.executemany(rows.SAVE_EXECUTION, values)
 
     def take_changes(self) -> Committed:
         """Return what the transaction changed, and begin to count anew."""

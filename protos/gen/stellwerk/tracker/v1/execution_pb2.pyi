@@ -118,7 +118,9 @@ class ExecutionItem(_message.Message):
     64 lower-case characters are kept and shown, with one warning.
     """
     content: _builtins.str
-    """The text of the item, up to 1 MiB. Unset: there is none."""
+    """The text of the item, up to 1 MiB; U+0000 becomes U+FFFD, here and in every
+    other text. Unset: there is none.
+    """
     config_used: _builtins.str
     """The config as resolved. Empty: none was involved."""
     model_used: _builtins.str
