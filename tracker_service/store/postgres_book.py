@@ -212,16 +212,7 @@ class PostgresBook(SqlBook):
 
     def save_executions(self, executions: Iterable[Execution]) -> None:
         """Write the rows of executions."""
-        forms = [
-            dict(
-                zip(
-                    rows.EXECUTION_COLUMNS,
-                    map(_json_value, rows.execution_values(one)),
-                    strict=True,
-                )
-            )
-            for one in executions
-        ]
+        forms = [_row_form(rows.execution_values(one)) for one in executions]
         self.connection.execute(_SAVE_EXECUTIONS, (json.dumps(forms),))
 
     # --- inside --------------------------------------------------------------------------------
@@ -273,3 +264,11 @@ class PostgresBook(SqlBook):
         self._new_ids = set()
         self._keys = []
         self._scrub = False
+
+
+def _row_form(values: Sequence[Any]) -> dict[str, Any]:
+    """Return the row of an execution as `json_populate_recordset` reads it."""
+    return {
+        name: f"\\x{value.hex()}" if isinstance(value, bytes) else value
+        for name, value in zip(rows.EXECUTION_COLUMNS, values, strict=True)
+    }
