@@ -12,10 +12,10 @@ RUN := $(VENV)/.run-stamp
 DEV := $(VENV)/.dev-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint protos docs lock bench clean
+.PHONY: help demo up test lint protos docs lock bench classifier clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(RUN) ## Start everything in a temporary folder, run three ideas, show what happens, end
 	@$(BIN)/stellwerk demo
@@ -42,6 +42,11 @@ bench: $(DEV) ## Measure: one file of bench/ per figure
 	@set -e; for figure in bench/[a-z]*.py; do \
 		$(BIN)/python -m "bench.$$(basename "$$figure" .py)"; \
 	done
+
+# The same numbers anywhere need one thread; the libraries are no part of what is developed with.
+classifier: $(DEV) ## Train the safety classifier again from DATA=../shared/safety-data
+	@$(PIP) install -qq --group training
+	@OMP_NUM_THREADS=1 $(BIN)/python -m training $(or $(DATA),../shared/safety-data)
 
 docs: $(RUN) ## Make docs/configuration.md again from the settings
 	@$(BIN)/python docs/configuration.py

@@ -12,6 +12,7 @@ from safety_service.text_check import TextChecker
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from safety_service.classifier import Judgement
     from safety_service.model import Verdict
 
 
@@ -46,11 +47,13 @@ class Explanation:
         verdict: The verdict.
         readings: How layer 1 reads the text: the plain reading, then those without disguises.
         terms: What layer 2 found, also what does not count.
+        judgement: What layer 3 makes of it, also below its threshold; None where it is not asked.
     """
 
     verdict: Verdict
     readings: tuple[str, ...]
     terms: tuple[ExplainedTerm, ...]
+    judgement: Judgement | None
 
 
 def explain(
@@ -89,4 +92,4 @@ def explain(
         )
         for finding in trace.findings
     )
-    return Explanation(trace.verdict, trace.readings, terms)
+    return Explanation(trace.verdict, trace.readings, terms, trace.judgement)

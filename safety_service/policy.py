@@ -10,10 +10,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from safety_service.classifier import Classifier, ClassifierError, Weights
 from safety_service.model import Category, Direction, Level, Message, OnFailure
 from safety_service.normalise import Normaliser
 from safety_service.term_lists import ListReader
@@ -31,14 +32,16 @@ MAX_TEXT_LENGTH = 20_000
 NORMALISE = "normalise"
 TERMS_LAW = "terms_law"
 TERMS_AGE = "terms_age"
+CLASSIFIER = "classifier"
 IMAGE_FORMAT = "image_format"
 IMAGE_GUARD = "image_guard"
-_TEXT_CHECKS = (NORMALISE, TERMS_LAW, TERMS_AGE)
+_TEXT_CHECKS = (NORMALISE, TERMS_LAW, TERMS_AGE, CLASSIFIER)
 _IMAGE_CHECKS = (IMAGE_FORMAT, IMAGE_GUARD)
 _LAW_CHECKS = (NORMALISE, TERMS_LAW, IMAGE_FORMAT)
 _EXTRA_MESSAGES = ("unavailable", "warning")
 
 Content = Literal["text", "image"]
+_File = TypeVar("_File", bound=BaseModel)
 
 
 class PolicyError(Exception):
@@ -93,10 +96,25 @@ class _AgedMessage(_Strict):
     older: _Texts
 
 
+class ClassifierRule(_Strict):
+    """When the classifier's score blocks a text.
+
+    Attributes:
+        model: The model file.
+        least_known: Share of known words below which a text is in no language of the model.
+        thresholds: For each level that the check runs at, the least score that blocks, by category.
+    """
+
+    model: str
+    least_known: Annotated[float, Field(ge=0, le=1)]
+    thresholds: dict[Level, dict[Category, Annotated[float, Field(gt=0, le=1)]]]
+
+
 class _PolicyFile(_Strict):
     voiding_set: str
     sets: str
     allowed: str
+    classifier: str
     lists: tuple[_ListFile, ...]
     checks: dict[str, CheckRule]
     messages: dict[str, _AgedMessage]
@@ -110,6 +128,8 @@ class Policy:
         version: SHA-256 of all its files, as hex.
         checks: The rules by check, in the order in which they run.
         terms: The compiled lists.
+        classifier: The model.
+        classifier_rule: When its score blocks.
         normaliser: The folding with which the lists were compiled.
         entry_counts: How many list entries apply at each level.
     """
@@ -117,6 +137,8 @@ class Policy:
     version: str
     checks: Mapping[str, CheckRule]
     terms: TermIndex
+    classifier: Classifier
+    classifier_rule: ClassifierRule
     normaliser: Normaliser
     entry_counts: Mapping[Level, int]
     _messages: Mapping[str, _AgedMessage]
@@ -160,7 +182,7 @@ def load_policy(folder: Path = SHIPPED_POLICIES) -> Policy:
         PolicyError: With every fault of every file.
     """
     digest = hashlib.sha256()
-    file = _parse(_read(folder, "policy.json", digest))
+    file = _parse("policy.json", _read(folder, "policy.json", digest), _PolicyFile)
     if faults := _structure_faults(file):
         raise PolicyError(faults)
     normaliser = Normaliser()
@@ -175,6 +197,7 @@ def load_policy(folder: Path = SHIPPED_POLICIES) -> Policy:
         lists.faults.append(f"policy.json: voiding_set names no set: {file.voiding_set!r}")
     if lists.faults:
         raise PolicyError(lists.faults)
+    rule, classifier = _read_classifier(folder, file, digest)
     terms = TermIndex(lists, file.voiding_set)
     if faults := _message_faults(file, terms, normaliser):
         raise PolicyError(faults)
@@ -182,37 +205,64 @@ def load_policy(folder: Path = SHIPPED_POLICIES) -> Policy:
         version=digest.hexdigest(),
         checks={name: file.checks[name] for name in (*_TEXT_CHECKS, *_IMAGE_CHECKS)},
         terms=terms,
+        classifier=classifier,
+        classifier_rule=rule,
         normaliser=normaliser,
         entry_counts=_entry_counts(file, lists),
         _messages=file.messages,
     )
 
 
-def _read(folder: Path, name: str, digest: hashlib._Hash) -> str:
+def _read_bytes(folder: Path, name: str, digest: hashlib._Hash) -> bytes:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise PolicyError([f"{name}: lies outside the policy folder"])
     try:
         content = path.read_bytes()
-        text = content.decode()
     except OSError as exc:
         raise PolicyError([f"{name}: cannot be read ({exc.strerror})"]) from exc
-    except UnicodeDecodeError as exc:
-        raise PolicyError([f"{name}: is no UTF-8 text"]) from exc
     digest.update(f"{name}\0{len(content)}\0".encode())
     digest.update(content)
-    return text
+    return content
 
 
-def _parse(text: str) -> _PolicyFile:
+def _read(folder: Path, name: str, digest: hashlib._Hash) -> str:
     try:
-        return _PolicyFile.model_validate(json.loads(text))
+        return _read_bytes(folder, name, digest).decode()
+    except UnicodeDecodeError as exc:
+        raise PolicyError([f"{name}: is no UTF-8 text"]) from exc
+
+
+def _parse(name: str, text: str, model: type[_File]) -> _File:
+    try:
+        return model.model_validate(json.loads(text))
     except json.JSONDecodeError as exc:
-        raise PolicyError([f"policy.json:{exc.lineno}: {exc.msg}"]) from exc
+        raise PolicyError([f"{name}:{exc.lineno}: {exc.msg}"]) from exc
     except ValidationError as exc:
         raise PolicyError(
-            [f"policy.json: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
+            [f"{name}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
         ) from exc
+
+
+def _read_classifier(
+    folder: Path, file: _PolicyFile, digest: hashlib._Hash
+) -> tuple[ClassifierRule, Classifier]:
+    """The model with its thresholds; without it there is no service."""
+    name = file.classifier
+    rule = _parse(name, _read(folder, name, digest), ClassifierRule)
+    used = {level for level, found in file.checks[CLASSIFIER].directions.items() if found}
+    faults = [
+        f"{name}: thresholds.{level}: needs every category"
+        for level in sorted(used)
+        if set(rule.thresholds.get(level, ())) != set(Category)
+    ]
+    if faults:
+        raise PolicyError(faults)
+    try:
+        weights = Weights.from_bytes(_read_bytes(folder, rule.model, digest))
+    except ClassifierError as exc:
+        raise PolicyError([f"{rule.model}: {exc}"]) from exc
+    return rule, Classifier(weights)
 
 
 def _structure_faults(file: _PolicyFile) -> list[str]:

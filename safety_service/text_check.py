@@ -19,11 +19,12 @@ from safety_service.model import (
     Severity,
     Verdict,
 )
-from safety_service.policy import NORMALISE, TERMS_AGE, TERMS_LAW
+from safety_service.policy import CLASSIFIER, NORMALISE, TERMS_AGE, TERMS_LAW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from safety_service.classifier import Judgement
     from safety_service.policy import CheckRule, Policy
     from safety_service.terms import Finding
 
@@ -39,12 +40,14 @@ class TextTrace:
         readings: The text as layer 1 reads it, the plain reading first.
         findings: Every listed term found, also those that do not count.
         counted: Those of them that speak against the text at the level.
+        judgement: What the classifier makes of it; None at levels that do not ask it.
     """
 
     verdict: Verdict
     readings: tuple[str, ...]
     findings: tuple[Finding, ...]
     counted: tuple[Finding, ...]
+    judgement: Judgement | None
 
 
 class TextChecker:
@@ -73,29 +76,66 @@ class TextChecker:
 
     def trace(self, text: str, level: Level, direction: Direction) -> TextTrace:
         """Judge a text and keep what every layer saw; see `check`."""
+        rules = self._policy.rules(level, "text", direction)
         started = time.perf_counter()
         normalised = self._policy.normaliser.normalise(text)
         readings = (normalised.plain, *normalised.disguised)
         folded = time.perf_counter()
         findings = self._policy.terms.find(normalised)
-        seconds = {NORMALISE: folded - started}
-        seconds[TERMS_LAW] = seconds[TERMS_AGE] = time.perf_counter() - folded
-        rules = self._policy.rules(level, "text", direction)
+        found = time.perf_counter()
+        judgement = None
+        if CLASSIFIER in rules:
+            judgement = self._policy.classifier.judge(normalised.plain.text)
+        seconds = {NORMALISE: folded - started, CLASSIFIER: time.perf_counter() - found}
+        seconds[TERMS_LAW] = seconds[TERMS_AGE] = found - folded
         counted = [f for f in findings if not f.excused and _check_of(f) in rules]
         counted = [f for f in counted if level in f.entry.levels]
         decided, warned = self._decide(counted, rules, level)
+        reasons = [_reason(f, rules) for f in decided[:_MAX_REASONS]]
+        if judgement is not None and self._blocks(judgement, level):
+            reasons.append(_classified(judgement, rules))
         verdict = Verdict(
-            decision=Decision.BLOCK if decided else Decision.ALLOW,
+            decision=Decision.BLOCK if reasons else Decision.ALLOW,
             level=level,
-            reasons=tuple(_reason(f, rules) for f in decided[:_MAX_REASONS]),
-            checks=tuple(_run(name, rule, decided, seconds) for name, rule in rules.items()),
+            reasons=tuple(reasons),
+            checks=self._runs(rules, {*map(_check_of, decided)}, reasons, judgement, seconds),
             policy_version=self._policy.version,
             content_sha256=hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(),
-            message=self._message(decided, level, warned=warned),
-            warning=warned and not decided,
+            message=self._message(reasons, level, warned=warned),
+            warning=warned and not reasons,
         )
         seen = tuple(view.text.strip() for view in readings)
-        return TextTrace(verdict, seen, tuple(findings), tuple(counted))
+        return TextTrace(verdict, seen, tuple(findings), tuple(counted), judgement)
+
+    def _understood(self, judgement: Judgement) -> bool:
+        """Whether the text is in a language that the classifier learned."""
+        return judgement.known >= self._policy.classifier_rule.least_known
+
+    def _blocks(self, judgement: Judgement, level: Level) -> bool:
+        threshold = self._policy.classifier_rule.thresholds[level][judgement.category]
+        return self._understood(judgement) and judgement.score >= threshold
+
+    def _runs(
+        self,
+        rules: dict[str, CheckRule],
+        hit: set[str],
+        reasons: Sequence[Reason],
+        judgement: Judgement | None,
+        seconds: dict[str, float],
+    ) -> tuple[CheckRun, ...]:
+        """Every check of the level, in order, with what became of it."""
+        outcomes = {name: Outcome.HIT if name in hit else Outcome.PASSED for name in rules}
+        details = {}
+        if judgement is not None:
+            if not self._understood(judgement):
+                outcomes[CLASSIFIER] = Outcome.SKIPPED
+                details[CLASSIFIER] = "unknown_language"
+            elif reasons and reasons[-1].layer == rules[CLASSIFIER].layer:
+                outcomes[CLASSIFIER] = Outcome.HIT
+        return tuple(
+            CheckRun(name, rule.layer, outcomes[name], details.get(name, ""), seconds[name])
+            for name, rule in rules.items()
+        )
 
     @staticmethod
     def _decide(
@@ -115,9 +155,9 @@ class TextChecker:
         decided.sort(key=lambda f: (f.entry.severity is Severity.ASK, not f.entry.law))
         return decided, bool(passed)
 
-    def _message(self, decided: Sequence[Finding], level: Level, *, warned: bool) -> Message:
-        if decided:
-            return self._policy.refusal(decided[0].entry.category, level)
+    def _message(self, reasons: Sequence[Reason], level: Level, *, warned: bool) -> Message:
+        if reasons:
+            return self._policy.refusal(reasons[0].category, level)
         return self._policy.warning(level) if warned else Message()
 
 
@@ -136,13 +176,10 @@ def _reason(finding: Finding, rules: dict[str, CheckRule]) -> Reason:
     )
 
 
-def _run(
-    name: str, rule: CheckRule, decided: Sequence[Finding], seconds: dict[str, float]
-) -> CheckRun:
-    hit = any(_check_of(finding) == name for finding in decided)
-    return CheckRun(
-        name=name,
-        layer=rule.layer,
-        outcome=Outcome.HIT if hit else Outcome.PASSED,
-        duration_seconds=seconds[name],
+def _classified(judgement: Judgement, rules: dict[str, CheckRule]) -> Reason:
+    return Reason(
+        category=judgement.category,
+        score=judgement.score,
+        layer=rules[CLASSIFIER].layer,
+        severity=Severity.BLOCK,
     )

@@ -192,6 +192,10 @@ def _show(explanation: Explanation) -> None:
     for term in explanation.terms:
         excuse = "" if term.counts else f"; does not count: {term.why_not}"
         say(f"  found      „{term.text}“ ({term.category}, {term.entry_id}{excuse})")
+    if judged := explanation.judgement:
+        say(
+            f"  judged     {judged.category} {judged.score:.2f}, knows {judged.known:.0%} of the words"
+        )
     for words in (verdict.message.de, verdict.message.en):
         if words:
             say(f"  tells      {words}")

@@ -144,7 +144,12 @@ async def test_a_harmless_text_is_allowed(stub: safety_grpc.SafetyServiceAsyncSt
     assert not verdict.reasons and not verdict.HasField("message")
     assert not verdict.allowed_with_warning
     assert verdict.safety_level == KIDS
-    assert [check.name for check in verdict.checks] == ["normalise", "terms_law", "terms_age"]
+    assert [check.name for check in verdict.checks] == [
+        "normalise",
+        "terms_law",
+        "terms_age",
+        "classifier",
+    ]
     assert {check.outcome for check in verdict.checks} == {verdict_pb2.CHECK_OUTCOME_PASSED}
     assert verdict.content_sha256 == hashlib.sha256(b"Eine Blume auf der Wiese").hexdigest()
     assert len(verdict.policy_version) == 64

@@ -18,6 +18,13 @@ def test_it_shows_readings_terms_and_checks() -> None:
     assert Outcome.HIT in {check.outcome for check in explanation.verdict.checks}
 
 
+def test_it_shows_what_the_classifier_makes_of_a_text() -> None:
+    """Also a score that blocks nothing; levels that do not ask have none."""
+    judgement = explain("Eine Blume auf der Wiese", "kids").judgement
+    assert judgement is not None and judgement.score < 0.3 and judgement.known == 1
+    assert explain("Eine Blume auf der Wiese", "adult").judgement is None
+
+
 def test_it_tells_why_a_term_does_not_count() -> None:
     """Covered, lawful, needing a context, not at this level: each is said."""
     assert explain("Tag der Toten Killerwal", "kids").terms == ()

@@ -1,0 +1,42 @@
+"""Our own texts for the classifier: enough harmless ones, and nobody on both sides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from training.authors import own_texts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_there_are_enough_harmless_wishes() -> None:
+    """Many authors and templates, in German and English."""
+    wishes = [text for text in own_texts() if text.kind == "wish" and text.author != "dictionary"]
+    assert len(wishes) >= 600
+    assert len({wish.template for wish in wishes}) >= 300
+    assert len({wish.author for wish in wishes}) >= 9
+    assert sum(text.kind == "wish" for text in own_texts()) >= 2_000
+    assert {wish.language for wish in wishes} == {"de", "en"}
+
+
+def test_dev_and_train_share_no_author_and_no_template() -> None:
+    """What is measured was not learned by heart."""
+    texts = own_texts()
+    for of in ("author", "template", "text"):
+        dev = {getattr(text, of) for text in texts if text.dev}
+        assert dev and not dev & {getattr(text, of) for text in texts if not text.dev}
+
+
+def test_the_texts_are_always_the_same() -> None:
+    """Another run makes the same model."""
+    assert own_texts() == own_texts()
+
+
+def test_a_line_outside_of_a_section_is_a_fault(tmp_path: Path) -> None:
+    """Nobody's line is learned as something that it is not."""
+    (tmp_path / "someone.txt").write_text("[wish]\nEin Hund\n")
+    with pytest.raises(ValueError, match="someone: not in a section"):
+        own_texts(tmp_path)

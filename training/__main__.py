@@ -1,0 +1,41 @@
+"""Makes the classifier again: `python -m training ../shared/safety-data`, or `make classifier`.
+
+Learns from `train.jsonl` and our own authors, writes the model and its thresholds beside the
+policy's lists, and the model card with what it does on `dev.jsonl` and on unseen authors.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from safety_service.classifier import Classifier
+from safety_service.normalise import Normaliser
+from safety_service.policy import SHIPPED_POLICIES
+from training.card import card
+from training.data import own_examples, public_examples
+from training.fit import fit
+from training.thresholds import LEAST_KNOWN, judged, thresholds
+
+_MODEL = "classifier.bin"
+_CARD = Path(__file__).parents[1] / "docs" / "classifier.md"
+
+
+def main(folder: Path) -> None:
+    """Learn, choose, measure."""
+    normaliser = Normaliser()
+    learned_from = public_examples(folder / "train.jsonl") + own_examples(dev=False)
+    weights = fit(learned_from, normaliser)
+    measured_on = public_examples(folder / "dev.jsonl") + own_examples(dev=True)
+    found = judged(measured_on, Classifier(weights), normaliser)
+    chosen = thresholds(found)
+    rule = {"model": _MODEL, "least_known": LEAST_KNOWN, "thresholds": chosen}
+    (SHIPPED_POLICIES / _MODEL).write_bytes(weights.to_bytes())
+    path = SHIPPED_POLICIES / "classifier.json"
+    path.write_text(json.dumps(rule, indent=2) + "\n", encoding="utf-8")
+    _CARD.write_text(card(learned_from, found, chosen), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/safety-data"))
