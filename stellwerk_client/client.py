@@ -13,8 +13,6 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from servicekit.principals import identity_metadata
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
@@ -24,6 +22,7 @@ from stellwerk_client.connections import Connections
 from stellwerk_client.errors import DownloadBrokenError, StellwerkError, translated
 from stellwerk_client.files import PartFile, ResumableFile
 from stellwerk_client.jobs import MediaQueue
+from stellwerk_client.records import Records, timestamp_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -76,6 +75,7 @@ class StellwerkClient:
         identity = identity_metadata(user=user, session=session, group=group)
         self._connections = Connections(server, api_key, identity)
         self._run_seconds = run_seconds
+        self.records = Records(self._connections)
         self.queue = MediaQueue(self._connections, run_seconds)
 
     async def __aenter__(self) -> Self:
@@ -268,8 +268,8 @@ class StellwerkClient:
             config_name=config_name,
             session_id=session_id,
             states=states,
-            start_time_from=_timestamp(start_time_from),
-            start_time_before=_timestamp(start_time_before),
+            start_time_from=timestamp_of(start_time_from),
+            start_time_before=timestamp_of(start_time_before),
         )
         stub = await self._connections.tracker()
         while True:
@@ -388,11 +388,3 @@ def _is_whole(file: PartFile, first: ReadMediaResponse) -> bool:
     if first.delivery.marked:
         return file.size_bytes == first.delivery.size_bytes
     return file.sha256 == first.media.sha256
-
-
-def _timestamp(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(time)
-    return timestamp

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
+from stellwerk_cli.commands.records_care import erase, receipt, stats, verify
 from stellwerk_cli.commands.records_transfer import State, export, import_
 from stellwerk_cli.console import say
 from stellwerk_cli.exits import Exit
@@ -21,9 +22,13 @@ from stellwerk_client.record_json import record_json
 if TYPE_CHECKING:
     from stellwerk.tracker.v1.execution_pb2 import ExecutionSummary
 
-app = typer.Typer(help="List, show, export and import records.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, export, import, verify, erase and count records.", no_args_is_help=True
+)
 app.command("export")(export)
 app.command("import")(import_)
+for command in (verify, erase, receipt, stats):
+    app.command()(command)
 
 
 @app.command("list")
