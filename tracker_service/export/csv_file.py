@@ -6,7 +6,16 @@ import csv
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from tracker_service.export.facts import COLUMNS, NAMES, Kind, plain_text, rows_of
+from tracker_service.export.facts import (
+    ITEM_COLUMNS,
+    NAMES,
+    RECORD_COLUMNS,
+    Kind,
+    item_rows,
+    plain_text,
+    record_values,
+    time_text,
+)
 from tracker_service.export.writers import WithoutMedia
 
 if TYPE_CHECKING:
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
     from tracker_service.records import ExecutionRecord
 
 # Apostrophes before a sign are doubled too, so that taking one away is always right.
+_SIGNS: Final = frozenset("'=+-@\t\r")
 _RUNS: Final = re.compile(r"'*[=+\-@\t\r]")
 
 
@@ -26,7 +36,8 @@ def neutralised(text: str) -> str:
 
     `original` undoes it. Rule of OWASP, "CSV Injection".
     """
-    return f"'{text}" if _RUNS.match(text) else text
+    # Nearly no text begins so; looking at one letter is cheaper than matching.
+    return f"'{text}" if text and text[0] in _SIGNS and _RUNS.match(text) else text
 
 
 def original(text: str) -> str:
@@ -49,11 +60,9 @@ class CsvWriter(WithoutMedia):
 
     def _cells(self, records: Sequence[ExecutionRecord]) -> Iterator[Row]:
         for record in records:
-            for row in rows_of(record):
-                yield tuple(
-                    None if value is None else cell(value)
-                    for cell, value in zip(_CELLS, row, strict=True)
-                )
+            head = _row(_HEAD_CELLS, record_values(record.summary))
+            for values in item_rows(record):
+                yield head + _row(_ITEM_CELLS, values)
 
     def close(self) -> None:
         """Finish the file."""
@@ -73,7 +82,17 @@ def _cell_of(kind: Kind) -> Callable[[Any], Any]:
         return neutralised
     if kind in (Kind.INTEGER, Kind.JSON):
         return _same
+    if kind is Kind.TIME:
+        return time_text
+    if kind is Kind.SECONDS:
+        return str
     return lambda value: plain_text(value, kind)
 
 
-_CELLS: Final = tuple(_cell_of(column.kind) for column in COLUMNS)
+def _row(cells: Sequence[Callable[[Any], Any]], values: Row) -> Row:
+    pairs = zip(cells, values, strict=True)
+    return tuple([None if value is None else cell(value) for cell, value in pairs])
+
+
+_HEAD_CELLS: Final = tuple(_cell_of(column.kind) for column in RECORD_COLUMNS)
+_ITEM_CELLS: Final = tuple(_cell_of(column.kind) for column in ITEM_COLUMNS)

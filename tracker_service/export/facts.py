@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -78,14 +79,21 @@ _NO_MEDIA: Final = (None,) * 5
 
 def rows_of(record: ExecutionRecord) -> Iterator[Row]:
     """Yield the rows of a record, one value per column of `COLUMNS`."""
-    head = _record_values(record.summary)
+    head = record_values(record.summary)
+    for values in item_rows(record):
+        yield head + values
+
+
+def item_rows(record: ExecutionRecord) -> Iterator[Row]:
+    """Yield one value per column of `ITEM_COLUMNS`, for each row of a record."""
     if not record.items:
-        yield head + _NO_ITEM
+        yield _NO_ITEM
     for item in record.items:
-        yield head + _item_values(item)
+        yield _item_values(item)
 
 
-def _record_values(summary: ExecutionSummary) -> Row:
+def record_values(summary: ExecutionSummary) -> Row:
+    """Return one value per column of `RECORD_COLUMNS`."""
     return (
         summary.execution_id,
         summary.config_name or None,
@@ -149,8 +157,13 @@ def time_text(time_us: int) -> str:
     Args:
         time_us: Microseconds since 1970 UTC.
     """
-    moment = _EPOCH + timedelta(microseconds=time_us)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    seconds, rest_us = divmod(time_us, 1_000_000)
+    return f"{_second_text(seconds)}.{rest_us:06d}Z"
+
+
+@lru_cache(maxsize=256)  # items come in the order of time
+def _second_text(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def plain_text(value: Any, kind: Kind) -> str:

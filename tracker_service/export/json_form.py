@@ -10,6 +10,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from tracker_service.export.facts import time_text
 from tracker_service.items import ExecutionItem, MediaRef
 from tracker_service.metadata import read_finite_metadata
 from tracker_service.records import (
@@ -201,10 +202,7 @@ def _text(value: str) -> str | None:
 
 
 def _time(time_us: int | None) -> str | None:
-    if time_us is None:
-        return None
-    moment = _EPOCH + timedelta(microseconds=time_us)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return None if time_us is None else time_text(time_us)
 
 
 def _microseconds(text: str | None) -> int | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_TEXT: Final = 20_000
 """Code points of one text that are set; the rest is in every other format."""
 MAX_DIFF_WORDS: Final = 2_000
-_LONG_WORD: Final = re.compile(r"[^\s\u200b]{48}(?=[^\s\u200b])")
+_LONG_WORD: Final = re.compile(r"[^\s\u200b]{24}(?=[^\s\u200b])")
 _STAGE_PREFIX: Final = re.compile(r"^(stage\d_|pipeline_(?=input))")
 _TITLES: Final = (
     (1, "The idea"),
@@ -154,7 +154,7 @@ def _file(media: MediaRef) -> dict[str, Any]:
     is_picture = media.mime_type.startswith("image/") and bool(media.sha256)
     return {
         "picture": picture_name(media) if is_picture else None,
-        "width": 52,
+        "width": 44,
         "name": media.filename or media.uri.rpartition("/")[2],
         "note": f"{media.filename or media.mime_type} · {media.size_bytes:,} bytes · "
         f"SHA-256 {broken(media.sha256)}",
@@ -165,7 +165,9 @@ def _parameters(metadata: dict[str, Any]) -> str:
     told = [
         f"{key} {value}"
         for key, value in metadata.items()
-        if isinstance(value, int | float | str) and len(str(value)) < 40
+        if isinstance(value, int | float | str)
+        and not isinstance(value, bool)
+        and len(str(value)) < 40
     ]
     return f" · {' · '.join(told)}" if told else ""
 

@@ -1,12 +1,13 @@
-"""Which records an export holds, in which order, found one by one.
+"""Which records an export holds, in which order, found a few at a time.
 
-Each is read in a short transaction of its own: an export may take an hour, and a read as long as
+They are read in short transactions: an export may take an hour, and a read as long as
 that would keep the database from tidying up.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -59,22 +60,31 @@ class Selection:
         self._store = store
         self._request = request
         self._chosen = chosen
-
-    async def key_after(self, key: int, until: int) -> int | None:
-        """Return the key of the next record in (key, until]; None: that was the last."""
-        if self._request.execution_ids:
-            index = bisect_right(self._chosen, key)
-            return self._chosen[index] if index < len(self._chosen) else None
-        return await self._store.next_key(self._request.wanted, self._request.audience, key, until)
+        self._ahead: deque[KeyedRecord] = deque()
+        self._ahead_of = 0
 
     async def record_after(self, key: int, until: int) -> KeyedRecord | None:
-        """Return the next record in (key, until]; None: there are no more."""
-        while (following := await self.key_after(key, until)) is not None:
-            key = following
-            found = await self._store.record_by_key(key, self._request.audience)
+        """Return the next record in (key, until]; None: there are no more.
+
+        Several are read at once and kept for the next calls, if those go on from there.
+        """
+        if not self._ahead or self._ahead_of != key:
+            self._ahead = deque(await self._read_after(key, until))
+        if not self._ahead:
+            return None
+        found = self._ahead.popleft()
+        self._ahead_of = found.key
+        return found
+
+    async def _read_after(self, key: int, until: int) -> list[KeyedRecord]:
+        audience = self._request.audience
+        if not self._request.execution_ids:
+            return await self._store.records_after(self._request.wanted, audience, key, until)
+        for chosen in self._chosen[bisect_right(self._chosen, key) :]:
+            found = await self._store.record_by_key(chosen, audience)
             if found is not None:
-                return found
-        return None
+                return [found]
+        return []
 
 
 async def select(store: Store, request: ExportRequest) -> Selection:

@@ -157,6 +157,12 @@ class DatabaseStore:
         """See `Store.record_by_key`."""
         return await self._read(lambda reads: reads.record_by_key(key, audience))
 
+    async def records_after(
+        self, wanted: ExecutionFilter, audience: Audience, after: int, until: int
+    ) -> list[KeyedRecord]:
+        """See `Store.records_after`."""
+        return await self._read(lambda reads: reads.records_after(wanted, audience, after, until))
+
     async def chain(self, execution_id: str, audience: Audience) -> ChainReport:
         """See `Store.chain`."""
         return await self._read(lambda reads: reads.chain(execution_id, audience))

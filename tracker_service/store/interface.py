@@ -314,6 +314,14 @@ class Store(Protocol):
     async def record_by_key(self, key: int, audience: Audience) -> KeyedRecord | None:
         """Return the record of a key; None if it is gone."""
 
+    async def records_after(
+        self, wanted: ExecutionFilter, audience: Audience, after: int, until: int
+    ) -> list[KeyedRecord]:
+        """Return the first matching records with keys in (after, until], in the order of creation.
+
+        As many as one short transaction should read; none: there are no more.
+        """
+
     async def chain(self, execution_id: str, audience: Audience) -> ChainReport:
         """Recompute the chain of an execution."""
 

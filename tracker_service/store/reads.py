@@ -38,6 +38,9 @@ MAX_MISSING_IN_PAGE: Final = 100
 """Missing numbers per execution in lists, so that a page stays within a message."""
 
 _QUALIFIED_LIST: Final = ", ".join(f"executions.{name}" for name in rows.EXECUTION_COLUMNS)
+RECORDS_AT_ONCE: Final = 32
+ITEMS_AT_ONCE: Final = 1_000
+"""Items after which a read of several records ends, so that few are in memory at once."""
 FILES_PER_PAGE: Final = 100
 ITEMS_PER_PAGE: Final = 500
 
@@ -63,6 +66,26 @@ class Reads:
         with self._connection.snapshot():
             execution = self._one("key = ?", key)
             return None if execution is None else self._record(execution, audience)
+
+    def records_after(
+        self, wanted: ExecutionFilter, audience: Audience, after: int, until: int
+    ) -> list[KeyedRecord]:
+        """See `Store.records_after`."""
+        conditions, values = condition_of(self._connection, wanted, audience)
+        records: list[KeyedRecord] = []
+        item_count = 0
+        with self._connection.snapshot():
+            found = self._connection.execute(
+                f"SELECT {rows.EXECUTION_LIST} FROM executions WHERE {conditions} "
+                "AND key > ? AND key <= ? ORDER BY key LIMIT ?",
+                (*values, after, until, RECORDS_AT_ONCE),
+            ).fetchall()
+            for execution in map(rows.read_execution, found):
+                item_count += execution.item_count
+                if records and item_count > ITEMS_AT_ONCE:
+                    break
+                records.append(self._record(execution, audience))
+        return records
 
     def plan(self, execution_id: str, audience: Audience) -> Plan:
         """See `Store.plan`."""

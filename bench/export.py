@@ -1,0 +1,287 @@
+"""What an export costs, beside a bare library writing the same rows from memory.
+
+Usage: `python -m bench.export [--items N] [--json FILE]`. Every figure is taken in a process of its
+own, so that its peak memory is its own. The export reads a SQLite store as the tracker does, shapes
+records and writes the file; the reference has its rows in memory already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import io
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracker_service.access import EVERYTHING, Writer
+from tracker_service.export.building import Progress, build_file, shaped_records
+from tracker_service.export.facts import NAMES, rows_of
+from tracker_service.export.formats import ExportFormat
+from tracker_service.export.json_form import dump_line
+from tracker_service.export.selection import ExportRequest, select
+from tracker_service.export.shaping import Shape, Shaper
+from tracker_service.export.stream import export_at_once
+from tracker_service.export.writers import ExportNote
+from tracker_service.items import ExecutionItem
+from tracker_service.store.interface import Batch, ExecutionFilter
+from tracker_service.store.sqlite import open_sqlite_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tracker_service.export.facts import Row
+    from tracker_service.items import MediaRef
+    from tracker_service.records import ExecutionRecord
+    from tracker_service.store.interface import Committed, Store
+
+LENGTH = 15
+SLICE = 2_000
+"""Executions that the reference holds in memory at once."""
+FORMATS = ("PARQUET", "CSV", "JSON_LINES", "ZIP")
+START_US = 1_763_000_000_000_000
+TEXT = "Eine Blume auf der Wiese, gesehen durch ein Prisma aus Papier und Lärm. " * 5
+METADATA = json.dumps(
+    {"width": 512, "height": 512, "seed": 2**63 + 5, "cfg_scale": 7.5, "steps": 20, "loras": []}
+)
+
+
+class NoMedia:
+    """The rows of this benchmark have no files."""
+
+    async def save(self, media: MediaRef, to: Path) -> bool:
+        """Have none."""
+        return False
+
+
+def items_of(number: int) -> list[ExecutionItem]:
+    """Return the items of one execution."""
+    execution_id = f"0190f1c2-7a11-7000-8000-{number:012x}"
+    start = {"config_name": "dada", "safety_level": "kids", "user_id": f"u{number % 300}"}
+    items = []
+    for place in range(1, LENGTH + 1):
+        content: str | None = TEXT
+        kind, stage, metadata = "interception_iteration", 2, METADATA
+        if place == 1:
+            kind, stage, metadata, content = "pipeline_start", 0, json.dumps(start), None
+        elif place == LENGTH:
+            kind, stage, metadata, content = "pipeline_complete", 5, "{}", None
+        items.append(
+            ExecutionItem(
+                item_id=f"0190f1c2-7a11-7{place:03x}-8000-{number:012x}",
+                execution_id=execution_id,
+                epoch=1,
+                sequence_number=place,
+                occur_time_us=START_US + number * 1_000_000 + place,
+                stage=stage,
+                stage_iteration=place if stage == 2 else None,
+                loop_iteration=None,
+                media_type="text",
+                item_type=kind,
+                content=content,
+                media=None,
+                config_used="dada",
+                model_used="embedded/gemma3-270m",
+                backend_used="embedded",
+                backend_job_id="",
+                run_duration_us=250_000,
+                metadata_json=metadata,
+            )
+        )
+    return items
+
+
+async def fill(path: Path, executions: int) -> None:
+    """Store `executions` whole executions."""
+    store = await opened(path)
+    writer = Writer(trusted=True, user_id="bench", session_id="", group_id="")
+    for begin in range(0, executions, 100):
+        numbers = range(begin, min(begin + 100, executions))
+        items = [item for number in numbers for item in items_of(number)]
+        await store.record(Batch(writer=writer, items=list(enumerate(items))))
+    await store.close()
+
+
+async def opened(path: Path) -> Any:
+    """Open the store."""
+
+    def ignored(_: Committed) -> None:
+        """Nobody waits for commits here."""
+
+    return await open_sqlite_store(path, lease_seconds=30, on_commit=ignored, synchronous="NORMAL")
+
+
+# --- the export ----------------------------------------------------------------------------------
+
+
+async def export(form: ExportFormat, database: Path, folder: Path) -> dict[str, Any]:
+    """Export everything to a file and measure it."""
+    store = await opened(database)
+    request = ExportRequest(form, (), ExecutionFilter(), EVERYTHING, "", Shape())
+    path = folder / "export"
+    began = time.perf_counter()
+    if form.value.at_once:
+        with path.open("wb") as file:
+            async for chunk in export_at_once(store, request, Shaper(Shape(), b"")):
+                file.write(chunk.data)
+    else:
+        selection = await select(store, request)
+        records = shaped_records(selection, await store.last_key(), Shaper(Shape(), b""))
+        note = ExportNote(START_US, {}, "bench")
+        await build_file(form, records, NoMedia(), path, note, Progress())
+    seconds = time.perf_counter() - began
+    await store.close()
+    return {"seconds": seconds, "bytes": path.stat().st_size, "peak_mb": peak_mb()}
+
+
+# --- the reference -------------------------------------------------------------------------------
+
+
+async def reference(form: ExportFormat, database: Path, folder: Path) -> dict[str, Any]:
+    """Write the same rows with the bare library; only the writing is timed."""
+    store = await opened(database)
+    write, close = _bare_writer(form, folder / "reference")
+    seconds = 0.0
+    async for records in _slices(store):
+        prepared = _prepared(form, records)
+        began = time.perf_counter()
+        write(prepared)
+        seconds += time.perf_counter() - began
+    began = time.perf_counter()
+    close()
+    seconds += time.perf_counter() - began
+    await store.close()
+    return {"seconds": seconds, "peak_mb": peak_mb()}
+
+
+async def _slices(store: Store) -> Any:
+    key, until = 0, await store.last_key()
+    records: list[ExecutionRecord] = []
+    while found := await store.records_after(ExecutionFilter(), EVERYTHING, key, until):
+        key = found[-1].key
+        records += [one.record for one in found]
+        if len(records) >= SLICE:
+            yield records
+            records = []
+    if records:
+        yield records
+
+
+def _prepared(form: ExportFormat, records: list[ExecutionRecord]) -> Any:
+    """Return what the library is given: rows for tables, JSON values for lines and ZIP."""
+    if form in (ExportFormat.CSV, ExportFormat.PARQUET):
+        rows: list[Row] = [row for record in records for row in rows_of(record)]
+        return list(zip(*rows, strict=True)) if form is ExportFormat.PARQUET else rows
+    return [json.loads(dump_line(record)) for record in records]
+
+
+def _bare_writer(
+    form: ExportFormat, path: Path
+) -> tuple[Callable[[Any], object], Callable[[], object]]:
+    if form is ExportFormat.PARQUET:
+        return _bare_parquet(path)
+    if form is ExportFormat.ZIP:
+        archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+
+        def add(values: list[Any]) -> None:
+            for value in values:
+                text = json.dumps(value, ensure_ascii=False, indent=2)
+                archive.writestr(f"records/dada/{value['execution_id']}.json", text)
+
+        return add, archive.close
+    file = path.open("w", encoding="utf-8", newline="")
+    if form is ExportFormat.CSV:
+        writer = csv.writer(file)
+        writer.writerow(NAMES)
+        return writer.writerows, file.close
+    return lambda values: file.writelines(_lines(values)), file.close
+
+
+def _lines(values: list[Any]) -> Iterator[str]:
+    for value in values:
+        yield json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _bare_parquet(path: Path) -> tuple[Callable[[Any], object], Callable[[], object]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tracker_service.export.parquet_file import SCHEMA
+
+    writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
+
+    def write(columns: Any) -> None:
+        arrays = [
+            pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)
+        ]
+        writer.write_batch(pa.record_batch(arrays, schema=SCHEMA))
+
+    return write, writer.close
+
+
+# --- running -------------------------------------------------------------------------------------
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def child(what: str, form: str, database: Path) -> dict[str, Any]:
+    """Run one measurement in a process of its own."""
+    command = [sys.executable, "-m", "bench.export", "--child", what, form, str(database)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    measured: dict[str, Any] = json.loads(answer.splitlines()[-1])
+    return measured
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--child", nargs=3)
+    arguments = parser.parse_args()
+    if arguments.child:
+        what, form, database = arguments.child
+        work = export if what == "export" else reference
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(asyncio.run(work(ExportFormat[form], Path(database), Path(folder)))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "tracker.sqlite3"
+        executions = arguments.items // LENGTH
+        asyncio.run(fill(database, executions))
+        figures = {
+            form: {what: child(what, form, database) for what in ("export", "reference")}
+            for form in FORMATS
+        }
+    _print(figures, executions * LENGTH)
+    if arguments.json:
+        told = {"machine": platform.platform(), "items": executions * LENGTH, "figures": figures}
+        arguments.json.write_text(json.dumps(told, indent=2))
+
+
+def _print(figures: dict[str, Any], items: int) -> None:
+    out = io.StringIO()
+    out.write(f"{items:,} items of {LENGTH} an execution\n")
+    out.write(f"{'':<12}{'items/s':>10}{'bare/s':>12}{'ratio':>8}{'peak MB':>9}\n")
+    for form, measured in figures.items():
+        ours, bare = measured["export"]["seconds"], measured["reference"]["seconds"]
+        out.write(
+            f"{form.lower():<12}{items / ours:>10,.0f}{items / bare:>12,.0f}{bare / ours:>8.2f}"
+            f"{measured['export']['peak_mb']:>9.0f}\n"
+        )
+    print(out.getvalue(), end="")
+
+
+if __name__ == "__main__":
+    main()
