@@ -14,6 +14,8 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.types.string import TextLoader
 
+from tracker_service.store.selection import Selection
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -91,6 +93,10 @@ class PostgresConnection:
             "WHERE words @@ ?::tsquery)",
             [query],
         )
+
+    def words_selection(self, words: Sequence[str]) -> Selection:
+        """Return the executions with words that begin so, in the order of their keys."""
+        return Selection("executions", *self.words_condition(words), ("executions.key",))
 
     def save_words(self, key: int, words: Iterable[str]) -> None:
         """Store the words of an execution; none: forget them."""

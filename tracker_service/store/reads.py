@@ -103,15 +103,17 @@ class Reads:
     ) -> ExecutionPage:
         """See `Store.page`."""
         chosen = selection_of(self._connection, wanted, audience)
-        time, key = chosen.order
         condition, values = chosen.condition, chosen.values
         direction, behind = ("ASC", ">") if wanted.oldest_first else ("DESC", "<")
         if after is not None:
-            condition += f" AND ({time}, {key}) {behind} (?, ?)"
-            values += [after.start_time_us, after.key]
+            place = [after.start_time_us, after.key][-len(chosen.order) :]
+            marks = ", ".join("?" * len(place))
+            condition += f" AND ({', '.join(chosen.order)}) {behind} ({marks})"
+            values += place
+        order = ", ".join(f"{column} {direction}" for column in chosen.order)
         found = self._connection.execute(
             f"SELECT {_QUALIFIED_LIST} FROM {chosen.tables} WHERE {condition} "
-            f"ORDER BY {time} {direction}, {key} {direction} LIMIT ?",
+            f"ORDER BY {order} LIMIT ?",
             (*values, size + 1),
         ).fetchall()
         executions = [rows.read_execution(row) for row in found]

@@ -29,13 +29,13 @@ class Selection:
         tables: What stands behind FROM.
         condition: What stands behind WHERE.
         values: Its parameters.
-        order: Columns that an index has in order; equal to start time and key.
+        order: Columns that an index has in order: start time and key, or only the key.
     """
 
     tables: str
     condition: str
     values: list[Any]
-    order: tuple[str, str] = ("start_time_us", "key")
+    order: tuple[str, ...] = ("start_time_us", "key")
 
 
 def condition_of(
@@ -53,7 +53,15 @@ def selection_of(
 ) -> Selection:
     """Return a choice whose order comes from an index."""
     facets = _facets(wanted)
-    if not facets or wanted.words:
+    if wanted.words:
+        # An index of words is in the order of recording; to sort what a common word finds by
+        # start would cost as much as there is.
+        words = connection.words_selection(wanted.words)
+        condition, values = _joined(
+            [(words.condition, words.values), *_fields(wanted, audience), *facets]
+        )
+        return Selection(words.tables, condition, values, words.order)
+    if not facets:
         return Selection("executions", *condition_of(connection, wanted, audience))
     kind, value = _wanted_facets(wanted)[0]
     # The plus keeps SQLite from beginning with the executions.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tracker_service.store.interface import Committed
+    from tracker_service.store.selection import Selection
 
 
 class Rows(Protocol):
@@ -45,6 +46,9 @@ class SqlConnection(Protocol):
 
     def words_condition(self, words: Sequence[str]) -> tuple[str, list[Any]]:
         """Return the condition that an execution has words that begin so, and its values."""
+
+    def words_selection(self, words: Sequence[str]) -> Selection:
+        """Return the executions with words that begin so, in the order of their keys."""
 
     def save_words(self, key: int, words: Iterable[str]) -> None:
         """Store the words of an execution; none: forget them."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracker_service.migrations import migrate_sqlite
 from tracker_service.store.database import DatabaseStore, wall_clock_us
 from tracker_service.store.file_lock import FileLock
+from tracker_service.store.selection import Selection
 from tracker_service.store.sqlite_book import SqliteBook
 from tracker_service.store.writer_thread import WriterThread
 
@@ -65,10 +66,19 @@ class SqliteConnection:
 
     def words_condition(self, words: Sequence[str]) -> tuple[str, list[Any]]:
         """Return the condition that an execution has words that begin so, and its values."""
-        match = " AND ".join(f'"{word}"*' for word in words)  # words hold letters and digits only
         return (
             "executions.key IN (SELECT rowid FROM execution_words WHERE execution_words MATCH ?)",
-            [match],
+            [_match(words)],
+        )
+
+    def words_selection(self, words: Sequence[str]) -> Selection:
+        """Return the executions with words that begin so, in the order of their keys."""
+        return Selection(
+            "execution_words, executions",
+            # The plus keeps SQLite from beginning with the executions.
+            "execution_words MATCH ? AND executions.key = +execution_words.rowid",
+            [_match(words)],
+            ("execution_words.rowid",),
         )
 
     def save_words(self, key: int, words: Iterable[str]) -> None:
@@ -82,6 +92,10 @@ class SqliteConnection:
     def close(self) -> None:
         """Close it."""
         self._connection.close()
+
+
+def _match(words: Sequence[str]) -> str:
+    return " AND ".join(f'"{word}"*' for word in words)  # words hold letters and digits only
 
 
 class SqliteDatabase:

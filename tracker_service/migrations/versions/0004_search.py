@@ -55,8 +55,10 @@ def upgrade() -> None:
         )
     else:
         # The words come folded, so only spaces divide them; where they stand does not matter.
+        # Beginnings have lists of their own, or those of common ones would be merged each time.
         op.execute(
-            "CREATE VIRTUAL TABLE execution_words USING fts5(words, tokenize='ascii', detail=none)"
+            "CREATE VIRTUAL TABLE execution_words USING fts5("
+            "words, tokenize='ascii', detail=none, prefix='1 2 3 4 5 6 7 8')"
         )
 
 

@@ -541,7 +541,9 @@ class ListExecutionsRequest(_message.Message):
     text: _builtins.str
     """Only with these words in its texts, 1 to 10 in 200 characters; case and
     accents do not matter, and each may be the beginning of a word. What was
-    withheld from its person is not found. Empty: any.
+    withheld from its person is not found. The list is then in the order of
+    recording, which for imported executions is not that of their starts.
+    Empty: any.
     """
     order: Global___ExecutionOrder.ValueType
     """In which order. UNSPECIFIED: newest first."""

@@ -1,0 +1,145 @@
+"""Whether lists, searches and watching stay as fast when there is much more to look through.
+
+The reference is the same store with 10 000 executions. Executions have few items, since a list
+never reads them; times are medians over repeated questions, in milliseconds, without gRPC.
+
+Usage: `python -m bench.lists [EXECUTIONS]…` (default: 10000 200000; the first is the reference).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tests.unit.tracker_service.builders import SECOND_US, SERVICE, make_item, make_start
+from tracker_service.access import EVERYTHING, Audience
+from tracker_service.records import ExecutionState
+from tracker_service.store.interface import Batch, ExecutionFilter
+from tracker_service.store.sqlite import open_sqlite_store
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tracker_service.items import ExecutionItem
+    from tracker_service.store.interface import Store
+
+ROUNDS = 30
+PER_BATCH = 1000
+WORDS = ["rot", "blau", "grün", "Blume", "Haus", "Wind", "Wasser", "Katze", "Stern", "Traum"]
+CONFIGS = [f"config{number}" for number in range(30)]
+
+
+def run_of(number: int) -> list[ExecutionItem]:
+    """Make a short run; one in a hundred has a rare word and a rare model."""
+    choice = random.Random(number)
+    rare = number % 100 == 7
+    text = " ".join(choice.choices(WORDS, k=6)) + (" Zaunkönig" if rare else "")
+    name = f"e{number}"
+    at = {"occur_time_us": number * SECOND_US}
+    return [
+        make_start(
+            name,
+            config_name=choice.choice(CONFIGS),
+            session_id=f"s{number // 10}",
+            user_id=f"u{number // 30}",
+        ),
+        make_item(name, 2, "user_input_text", stage=1, content=text, **at),
+        make_item(
+            name, 3, "pipeline_complete", stage=5, model_used="rare/x" if rare else "m/y", **at
+        ),
+    ]
+
+
+async def fill(store: Store, count: int) -> None:
+    """Store executions and have them prepared for being found."""
+    for begin in range(0, count, PER_BATCH):
+        items = [item for number in range(begin, begin + PER_BATCH) for item in run_of(number)]
+        await store.record(Batch(SERVICE, list(enumerate(items))))
+    while await store.insights.index_changed(500):
+        pass
+
+
+def questions(store: Store, count: int) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Return what is asked."""
+    done = (ExecutionState.COMPLETED,)
+    filters = {
+        "newest": ExecutionFilter(),
+        "oldest": ExecutionFilter(oldest_first=True),
+        "by_config": ExecutionFilter(config_name=CONFIGS[3]),
+        "by_session": ExecutionFilter(session_id="s5"),
+        "by_user": ExecutionFilter(user_id="u5"),
+        "by_state": ExecutionFilter(states=done),
+        "by_level": ExecutionFilter(safety_level="kids"),
+        "by_common_model": ExecutionFilter(model="m/y"),
+        "by_rare_model": ExecutionFilter(model="rare/x"),
+        "by_item_type": ExecutionFilter(item_type="user_input_text"),
+        "by_common_word": ExecutionFilter(words=("blume",)),
+        "by_rare_word": ExecutionFilter(words=("zaunkonig",)),
+    }
+
+    def page(wanted: ExecutionFilter) -> Callable[[], Awaitable[object]]:
+        return lambda: store.page(wanted, EVERYTHING, 50, None)
+
+    pupil = Audience(False, session_id="s7", group_id="")
+    return {
+        **{name: page(wanted) for name, wanted in filters.items()},
+        "as_learner": lambda: store.page(ExecutionFilter(), pupil, 50, None),
+        "sessions": lambda: store.insights.sessions(ExecutionFilter(), EVERYTHING, 50, None),
+        "watch": lambda: store.items_after(f"e{count // 2}", EVERYTHING, 0, 64),
+        "record": lambda: store.record_of(f"e{count // 2}", EVERYTHING),
+    }
+
+
+async def measure(count: int) -> dict[str, float]:
+    """Return the median of each question, in milliseconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = await open_sqlite_store(
+            Path(folder) / "tracker.sqlite3",
+            lease_seconds=1e6,
+            on_commit=lambda committed: None,
+            synchronous="NORMAL",
+        )
+        try:
+            await fill(store, count)
+            medians: dict[str, float] = {}
+            for name, ask in questions(store, count).items():
+                times = []
+                for _ in range(ROUNDS):
+                    started = time.perf_counter()
+                    await ask()
+                    times.append((time.perf_counter() - started) * 1000)
+                    if times[-1] > 1000:
+                        break
+                medians[name] = statistics.median(times)
+            return medians
+        finally:
+            await store.close()
+
+
+def main() -> None:
+    """Measure and print one JSON object per number of executions."""
+    counts = [int(text) for text in sys.argv[1:]] or [10_000, 200_000]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    reference: dict[str, float] = {}
+    for count in counts:
+        medians = asyncio.run(measure(count))
+        reference = reference or medians
+        figures = {
+            name: {"ms": round(ms, 2), "ratio": round(ms / reference[name], 2)}
+            for name, ms in medians.items()
+        }
+        print(json.dumps({"bench": "lists", "executions": count, **figures}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
