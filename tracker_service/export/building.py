@@ -1,6 +1,6 @@
-"""Building a file from records: the store's pace, one thread's work, bounded memory.
+"""Building a file from records, a handful at a time, so that memory does not grow with the file.
 
-While a thread writes one handful of records, the next one is read.
+Reading and writing take turns: both are Python's work, and side by side they only fight for it.
 """
 
 from __future__ import annotations
@@ -81,21 +81,19 @@ async def build_file(
         OSError: The disk is full.
     """
     writer = await asyncio.to_thread(open_writer, form, path, note)
-    writing: asyncio.Future[None] | None = None
+    working: asyncio.Future[None] | None = None
     try:
         async for handful in _handfuls(records):
-            if writing is not None:
-                await writing
             await _fetch_media(writer, handful, media, path.with_name("media"))
             progress.record_count += len(handful)
             _check_count(form, progress.record_count)
-            writing = asyncio.ensure_future(asyncio.to_thread(writer.write, handful))
-        if writing is not None:
-            await writing
-        await asyncio.to_thread(writer.close)
+            working = asyncio.ensure_future(asyncio.to_thread(writer.write, handful))
+            await asyncio.shield(working)
+        working = asyncio.ensure_future(asyncio.to_thread(writer.close))
+        await asyncio.shield(working)
     finally:
-        if writing is not None:  # a cancelled export must not leave a thread at a closed file
-            await asyncio.shield(asyncio.wait([writing]))
+        if working is not None:  # a cancelled export must not leave a thread at a closed file
+            await asyncio.shield(asyncio.wait([working]))
         await asyncio.shield(asyncio.to_thread(writer.abandon))
 
 

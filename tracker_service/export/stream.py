@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from tracker_service.store.interface import KeyedRecord, Store
 
 CHUNK_BYTES: Final = 512 * 1024
+SHORT_ITEMS: Final = 32
+SHORT_TEXT: Final = 64 * 1024
+"""Code points; what is longer is written in a thread, so that nobody else waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,7 @@ async def export_at_once(
         return
     pending = bytearray()
     while (found := await _next_record(store, request, selection, place)) is not None:
-        data = await asyncio.to_thread(
-            _framed, request.format, shaper.shaped(found.record), first=place.count == 0
-        )
+        data = await _framed_aside(request.format, shaper, found.record, first=place.count == 0)
         offset = place.offset
         while offset < len(data):
             piece = data[offset : offset + CHUNK_BYTES - len(pending)]
@@ -118,6 +119,16 @@ async def _next_record(
     if following is not None:
         place.key, place.revision = following.key, following.revision
     return following
+
+
+async def _framed_aside(
+    form: ExportFormat, shaper: Shaper, record: ExecutionRecord, *, first: bool
+) -> bytes:
+    """Write a record; in a thread, unless it is so short that handing it over takes longer."""
+    length = sum(len(item.content or "") + len(item.metadata_json) for item in record.items)
+    if length <= SHORT_TEXT and len(record.items) <= SHORT_ITEMS:
+        return _framed(form, shaper.shaped(record), first=first)
+    return await asyncio.to_thread(lambda: _framed(form, shaper.shaped(record), first=first))
 
 
 def _framed(form: ExportFormat, record: ExecutionRecord, *, first: bool) -> bytes:
