@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from servicekit.errors import InvalidArgumentError
@@ -111,7 +112,7 @@ def _read_request(request: pb.ExportExecutionsRequest) -> ExportRequest:
     return ExportRequest(
         format=_read_format(request.format),
         execution_ids=tuple(request.execution_ids),
-        wanted=converters.read_filter(request),
+        wanted=replace(converters.read_filter(request), user_id=request.user_id),
         audience=audience_of(current_principal()),
         cursor=request.cursor,
         shape=Shape(

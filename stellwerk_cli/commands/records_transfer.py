@@ -73,6 +73,7 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="Form of the file.")] = Format.JSON,
     config: Annotated[str, typer.Option(help="Only of this config.")] = "",
     session: Annotated[str, typer.Option(help="Only of this session.")] = "",
+    user: Annotated[str, typer.Option(help="Only of this pseudonym.")] = "",
     state: Annotated[list[State] | None, typer.Option(help="Only so ended; repeatable.")] = None,
     only_completed: Annotated[
         bool, typer.Option("--only-completed", help="Only those that ended with an output.")
@@ -100,6 +101,7 @@ def export(
         execution_ids=execution_ids or [],
         config_name=config,
         session_id=session,
+        user_id=user,
         states=[ExecutionState.Value(f"EXECUTION_STATE_{one.name}") for one in sorted(states)],
         pseudonymise=pseudonymise,
         drop_media=drop_media,

@@ -184,6 +184,16 @@ async def test_filters_and_options_hold_for_built_files(tracker: Tracker) -> Non
     assert set(frame["user_id"]) == {json.loads(plain.splitlines()[0])["user_id"]}
 
 
+async def test_export_of_one_person(tracker: Tracker) -> None:
+    """Only the executions of a pseudonym are in the file, whatever the format."""
+    for user in ("anna", "berta"):
+        await tracker.record(*make_run(new_id(), user=user))
+    data = await export(tracker, pb.EXPORT_FORMAT_PARQUET, user_id="berta")
+    assert set(polars.read_parquet(io.BytesIO(data))["user_id"]) == {"berta"}
+    lines = await export(tracker, pb.EXPORT_FORMAT_JSON_LINES, user_id="berta")
+    assert [json.loads(line)["user_id"] for line in lines.splitlines()] == ["berta"]
+
+
 # --- resuming ------------------------------------------------------------------------------------
 
 

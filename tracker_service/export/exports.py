@@ -165,6 +165,7 @@ def _told(request: ExportRequest) -> dict[str, object]:
         "execution_ids": list(request.execution_ids),
         "config_name": wanted.config_name or None,
         "session_id": None if shape.pseudonymise else wanted.session_id or None,
+        "user_id": None if shape.pseudonymise else wanted.user_id or None,
         "states": [state.value for state in wanted.states],
         "pseudonymised": shape.pseudonymise,
         "without_media": shape.drop_media,

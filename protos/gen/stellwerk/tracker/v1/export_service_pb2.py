@@ -26,29 +26,29 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from stellwerk.tracker.v1 import execution_pb2 as stellwerk_dot_tracker_dot_v1_dot_execution__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)stellwerk/tracker/v1/export_service.proto\x12\x14stellwerk.tracker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$stellwerk/tracker/v1/execution.proto\"\xfc\x02\n\x17\x45xportExecutionsRequest\x12\x32\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\".stellwerk.tracker.v1.ExportFormat\x12\x15\n\rexecution_ids\x18\x02 \x03(\t\x12\x13\n\x0b\x63onfig_name\x18\x03 \x01(\t\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\x34\n\x06states\x18\x05 \x03(\x0e\x32$.stellwerk.tracker.v1.ExecutionState\x12\x33\n\x0fstart_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11start_time_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63ursor\x18\x08 \x01(\t\x12\x14\n\x0cpseudonymise\x18\t \x01(\x08\x12\x12\n\ndrop_media\x18\n \x01(\x08\x12\x11\n\tdrop_text\x18\x0b \x01(\x08\"\x87\x01\n\x18\x45xportExecutionsResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x11\n\tmime_type\x18\x03 \x01(\t\x12\x10\n\x08\x66ilename\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x14\n\x0crecord_count\x18\x06 \x01(\x03\"q\n\x17ImportExecutionsRequest\x12>\n\x06header\x18\x01 \x01(\x0b\x32,.stellwerk.tracker.v1.ImportExecutionsHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\";\n\x16ImportExecutionsHeader\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"\x98\x02\n\x18ImportExecutionsResponse\x12\x0f\n\x07\x64ry_run\x18\x01 \x01(\x08\x12\x12\n\nread_count\x18\x02 \x01(\x03\x12\x16\n\x0eimported_count\x18\x03 \x01(\x03\x12\x15\n\rpresent_count\x18\x04 \x01(\x03\x12\x12\n\nitem_count\x18\x05 \x01(\x03\x12\x13\n\x0bmedia_count\x18\x06 \x01(\x03\x12\x31\n\x07skipped\x18\x07 \x03(\x0b\x32 .stellwerk.tracker.v1.ImportSkip\x12\x15\n\rskipped_count\x18\x08 \x01(\x03\x12\x35\n\x08warnings\x18\t \x03(\x0b\x32#.stellwerk.tracker.v1.ImportWarning\"S\n\nImportSkip\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"?\n\rImportWarning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03*\x94\x02\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x01\x12\x1c\n\x18\x45XPORT_FORMAT_JSON_LINES\x10\x02\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x03\x12\x16\n\x12\x45XPORT_FORMAT_XLSX\x10\x04\x12\x19\n\x15\x45XPORT_FORMAT_PARQUET\x10\x05\x12\x15\n\x11\x45XPORT_FORMAT_PDF\x10\x06\x12\x15\n\x11\x45XPORT_FORMAT_ZIP\x10\x07\x12\x1a\n\x16\x45XPORT_FORMAT_RO_CRATE\x10\x08\x12\x1b\n\x17\x45XPORT_FORMAT_PROV_JSON\x10\t2\xf9\x01\n\rExportService\x12s\n\x10\x45xportExecutions\x12-.stellwerk.tracker.v1.ExportExecutionsRequest\x1a..stellwerk.tracker.v1.ExportExecutionsResponse0\x01\x12s\n\x10ImportExecutions\x12-.stellwerk.tracker.v1.ImportExecutionsRequest\x1a..stellwerk.tracker.v1.ImportExecutionsResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)stellwerk/tracker/v1/export_service.proto\x12\x14stellwerk.tracker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$stellwerk/tracker/v1/execution.proto\"\x8d\x03\n\x17\x45xportExecutionsRequest\x12\x32\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\".stellwerk.tracker.v1.ExportFormat\x12\x15\n\rexecution_ids\x18\x02 \x03(\t\x12\x13\n\x0b\x63onfig_name\x18\x03 \x01(\t\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\x34\n\x06states\x18\x05 \x03(\x0e\x32$.stellwerk.tracker.v1.ExecutionState\x12\x33\n\x0fstart_time_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11start_time_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63ursor\x18\x08 \x01(\t\x12\x14\n\x0cpseudonymise\x18\t \x01(\x08\x12\x12\n\ndrop_media\x18\n \x01(\x08\x12\x11\n\tdrop_text\x18\x0b \x01(\x08\x12\x0f\n\x07user_id\x18\x0c \x01(\t\"\x87\x01\n\x18\x45xportExecutionsResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12\x11\n\tmime_type\x18\x03 \x01(\t\x12\x10\n\x08\x66ilename\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x14\n\x0crecord_count\x18\x06 \x01(\x03\"q\n\x17ImportExecutionsRequest\x12>\n\x06header\x18\x01 \x01(\x0b\x32,.stellwerk.tracker.v1.ImportExecutionsHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\";\n\x16ImportExecutionsHeader\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"\x98\x02\n\x18ImportExecutionsResponse\x12\x0f\n\x07\x64ry_run\x18\x01 \x01(\x08\x12\x12\n\nread_count\x18\x02 \x01(\x03\x12\x16\n\x0eimported_count\x18\x03 \x01(\x03\x12\x15\n\rpresent_count\x18\x04 \x01(\x03\x12\x12\n\nitem_count\x18\x05 \x01(\x03\x12\x13\n\x0bmedia_count\x18\x06 \x01(\x03\x12\x31\n\x07skipped\x18\x07 \x03(\x0b\x32 .stellwerk.tracker.v1.ImportSkip\x12\x15\n\rskipped_count\x18\x08 \x01(\x03\x12\x35\n\x08warnings\x18\t \x03(\x0b\x32#.stellwerk.tracker.v1.ImportWarning\"S\n\nImportSkip\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"?\n\rImportWarning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03*\x94\x02\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x01\x12\x1c\n\x18\x45XPORT_FORMAT_JSON_LINES\x10\x02\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x03\x12\x16\n\x12\x45XPORT_FORMAT_XLSX\x10\x04\x12\x19\n\x15\x45XPORT_FORMAT_PARQUET\x10\x05\x12\x15\n\x11\x45XPORT_FORMAT_PDF\x10\x06\x12\x15\n\x11\x45XPORT_FORMAT_ZIP\x10\x07\x12\x1a\n\x16\x45XPORT_FORMAT_RO_CRATE\x10\x08\x12\x1b\n\x17\x45XPORT_FORMAT_PROV_JSON\x10\t2\xf9\x01\n\rExportService\x12s\n\x10\x45xportExecutions\x12-.stellwerk.tracker.v1.ExportExecutionsRequest\x1a..stellwerk.tracker.v1.ExportExecutionsResponse0\x01\x12s\n\x10ImportExecutions\x12-.stellwerk.tracker.v1.ImportExecutionsRequest\x1a..stellwerk.tracker.v1.ImportExecutionsResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stellwerk.tracker.v1.export_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXPORTFORMAT']._serialized_start=1269
-  _globals['_EXPORTFORMAT']._serialized_end=1545
+  _globals['_EXPORTFORMAT']._serialized_start=1286
+  _globals['_EXPORTFORMAT']._serialized_end=1562
   _globals['_EXPORTEXECUTIONSREQUEST']._serialized_start=139
-  _globals['_EXPORTEXECUTIONSREQUEST']._serialized_end=519
-  _globals['_EXPORTEXECUTIONSRESPONSE']._serialized_start=522
-  _globals['_EXPORTEXECUTIONSRESPONSE']._serialized_end=657
-  _globals['_IMPORTEXECUTIONSREQUEST']._serialized_start=659
-  _globals['_IMPORTEXECUTIONSREQUEST']._serialized_end=772
-  _globals['_IMPORTEXECUTIONSHEADER']._serialized_start=774
-  _globals['_IMPORTEXECUTIONSHEADER']._serialized_end=833
-  _globals['_IMPORTEXECUTIONSRESPONSE']._serialized_start=836
-  _globals['_IMPORTEXECUTIONSRESPONSE']._serialized_end=1116
-  _globals['_IMPORTSKIP']._serialized_start=1118
-  _globals['_IMPORTSKIP']._serialized_end=1201
-  _globals['_IMPORTWARNING']._serialized_start=1203
-  _globals['_IMPORTWARNING']._serialized_end=1266
-  _globals['_EXPORTSERVICE']._serialized_start=1548
-  _globals['_EXPORTSERVICE']._serialized_end=1797
+  _globals['_EXPORTEXECUTIONSREQUEST']._serialized_end=536
+  _globals['_EXPORTEXECUTIONSRESPONSE']._serialized_start=539
+  _globals['_EXPORTEXECUTIONSRESPONSE']._serialized_end=674
+  _globals['_IMPORTEXECUTIONSREQUEST']._serialized_start=676
+  _globals['_IMPORTEXECUTIONSREQUEST']._serialized_end=789
+  _globals['_IMPORTEXECUTIONSHEADER']._serialized_start=791
+  _globals['_IMPORTEXECUTIONSHEADER']._serialized_end=850
+  _globals['_IMPORTEXECUTIONSRESPONSE']._serialized_start=853
+  _globals['_IMPORTEXECUTIONSRESPONSE']._serialized_end=1133
+  _globals['_IMPORTSKIP']._serialized_start=1135
+  _globals['_IMPORTSKIP']._serialized_end=1218
+  _globals['_IMPORTWARNING']._serialized_start=1220
+  _globals['_IMPORTWARNING']._serialized_end=1283
+  _globals['_EXPORTSERVICE']._serialized_start=1565
+  _globals['_EXPORTSERVICE']._serialized_end=1814
 # @@protoc_insertion_point(module_scope)

@@ -108,6 +108,7 @@ class ExportExecutionsRequest(_message.Message):
     PSEUDONYMISE_FIELD_NUMBER: _builtins.int
     DROP_MEDIA_FIELD_NUMBER: _builtins.int
     DROP_TEXT_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     format: Global___ExportFormat.ValueType
     """The format of the file. Required."""
     config_name: _builtins.str
@@ -126,6 +127,8 @@ class ExportExecutionsRequest(_message.Message):
     """Leave out all texts of people and models, also those in metadata; names,
     codes and numbers stay.
     """
+    user_id: _builtins.str
+    """Only of this pseudonym. Empty: any."""
     @_builtins.property
     def execution_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Just these executions, at most 10 000. Empty: all that match the filters."""
@@ -156,10 +159,11 @@ class ExportExecutionsRequest(_message.Message):
         pseudonymise: _builtins.bool = ...,
         drop_media: _builtins.bool = ...,
         drop_text: _builtins.bool = ...,
+        user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time_before", b"start_time_before", "start_time_from", b"start_time_from"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "cursor", b"cursor", "drop_media", b"drop_media", "drop_text", b"drop_text", "execution_ids", b"execution_ids", "format", b"format", "pseudonymise", b"pseudonymise", "session_id", b"session_id", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "cursor", b"cursor", "drop_media", b"drop_media", "drop_text", b"drop_text", "execution_ids", b"execution_ids", "format", b"format", "pseudonymise", b"pseudonymise", "session_id", b"session_id", "start_time_before", b"start_time_before", "start_time_from", b"start_time_from", "states", b"states", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
