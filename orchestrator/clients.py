@@ -7,6 +7,7 @@ ends the execution, or one output, in a recorded state.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -49,6 +50,7 @@ MODELS_FRESH_SECONDS = 30.0
 """How long an answer about a role's model is believed."""
 RESOLVE_SECONDS = 0.5
 RELEASE_SECONDS = 10.0
+REATTACH_PAUSE_SECONDS = 0.25
 MAX_TEXTS_IN_CALL = 64
 
 
@@ -130,9 +132,15 @@ class GenerationClient:
     """Asks the generation service for texts and media."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, *, text_seconds: float, media_seconds: float
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        text_seconds: float,
+        media_seconds: float,
+        reattach_seconds: float,
     ) -> None:
         self._stub = GenerationServiceStub(channel)
+        self._reattach_seconds = reattach_seconds
         self._text_seconds = text_seconds
         self._media_seconds = media_seconds
         self._models: dict[str, tuple[float, str]] = {}
@@ -150,16 +158,30 @@ class GenerationClient:
                     yield generation.text_event_from_proto(response)
 
     async def generate_media(self, request: MediaRequest) -> AsyncGenerator[JobEvent, None]:
-        """See `ports.Generation`."""
-        with _generation_failures():
-            call = self._stub.GenerateMedia(
-                generation.media_request_to_proto(request), timeout=deadline(self._media_seconds)
-            )
-            with ending(call):
-                async for response in call:
-                    event = generation.job_event_from_proto(response)
-                    if event is not None:
-                        yield event
+        """See `ports.Generation`.
+
+        A job outlives its service: the same key finds it again after a restart, so a broken stream
+        is taken up anew for a while before the output is given up.
+        """
+        message = generation.media_request_to_proto(request)
+        give_up = math.inf
+        while True:
+            call = self._stub.GenerateMedia(message, timeout=deadline(self._media_seconds))
+            try:
+                with ending(call):
+                    async for response in call:
+                        give_up = math.inf
+                        event = generation.job_event_from_proto(response)
+                        if event is not None:
+                            yield event
+                return
+            except grpc.RpcError as exc:
+                error = remote_error(exc)
+                give_up = min(give_up, time.monotonic() + self._reattach_seconds)
+                if error.code is not Code.UNAVAILABLE or time.monotonic() >= give_up:
+                    _raise_generation_failure(error, exc)
+                log.warning("job_stream_broken", reason=error.reason)
+            await asyncio.sleep(REATTACH_PAUSE_SECONDS)
 
     async def release_media(self, execution_id: str, item_id: str, sha256: str) -> None:
         """See `ports.Generation`."""

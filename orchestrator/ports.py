@@ -156,10 +156,11 @@ class JobProgress:
 
 @dataclass(frozen=True, slots=True)
 class JobOutput:
-    """A stored file that nobody may fetch yet."""
+    """A stored file that nobody may fetch yet; `file_number` counts in the job, from 1."""
 
     media: MediaFile
     photographic: bool
+    file_number: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ async def build_servicer(settings: OrchestratorSettings, owned: Owned) -> Orches
         await _channel(settings, settings.generation_address, owned),
         text_seconds=settings.text_seconds,
         media_seconds=settings.generation_seconds,
+        reattach_seconds=settings.reattach_seconds,
     )
     tracker = TrackerClient(
         await _channel(settings, settings.tracker_address, owned),

@@ -61,6 +61,11 @@ class OrchestratorSettings(ServiceSettings):
     interception_seconds: float = Field(600.0, gt=0, description="Limit of stage 2.")
     output_check_seconds: float = Field(150.0, gt=0, description="Limit of stage 3, per output.")
     generation_seconds: float = Field(900.0, gt=0, description="Limit of stage 4, per output.")
+    reattach_seconds: float = Field(
+        8.0,
+        ge=0,
+        description="How long a job is looked for after the generation service broke off.",
+    )
     tracker_seconds: float = Field(2.0, gt=0, description="Limit for a question to the tracker.")
     heartbeat_seconds: float = Field(
         5.0, gt=0, description="Time between two signs of life of a running execution."

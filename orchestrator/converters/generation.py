@@ -106,6 +106,7 @@ def media_request_to_proto(request: ports.MediaRequest) -> generation_pb2.Genera
         prompt=request.prompt,
         parameters=parameters,
         item_id=request.item_id,
+        idempotency_key=request.item_id,
         previews=request.previews,
         workflow=_workflow_to_proto(request.workflow) if request.workflow else None,
     )
@@ -139,9 +140,8 @@ def job_event_from_proto(
             progress.percent, progress.node, progress.preview.data, progress.preview.mime_type
         )
     if kind == "output":
-        return ports.JobOutput(
-            media_from_proto(response.output.media), response.output.photographic
-        )
+        made = response.output
+        return ports.JobOutput(media_from_proto(made.media), made.photographic, made.file_number)
     if kind == "finished":
         return _job_finished(response.finished)
     return None

@@ -62,13 +62,14 @@ async def _render(
         input_media=tuple(run.images[: output.input_image_count]),
         previews=not run.level.withholds_unchecked,
     )
-    files: list[JobOutput] = []
+    # By number: a stream that was taken up anew tells of its files again.
+    files: dict[int, JobOutput] = {}
     finished: JobFinished | None = None
     # Closing the stream is what cancels the job when this run is cancelled.
     async with aclosing(run.services.generation.generate_media(request)) as events:
         async for event in events:
             if isinstance(event, JobOutput):
-                files.append(event)
+                files[event.file_number] = event
             elif isinstance(event, JobFinished):
                 finished = event
             else:
@@ -81,7 +82,7 @@ async def _render(
             message or "The output could not be made; try again.",
             details=(finished.error_detail,) if finished and finished.error_detail else (),
         )
-    return files, finished
+    return [files[number] for number in sorted(files)], finished
 
 
 def _show(run: Run, status: OutputStatus, event: JobQueued | JobStarted | JobProgress) -> None:
