@@ -193,9 +193,8 @@ def _show(explanation: Explanation) -> None:
         excuse = "" if term.counts else f"; does not count: {term.why_not}"
         say(f"  found      „{term.text}“ ({term.category}, {term.entry_id}{excuse})")
     if judged := explanation.judgement:
-        say(
-            f"  judged     {judged.category} {judged.score:.2f}, knows {judged.known:.0%} of the words"
-        )
+        share = f"{judged.known:.0%} of the words known"
+        say(f"  judged     {judged.category} {judged.score:.2f}, {share}")
     for words in (verdict.message.de, verdict.message.en):
         if words:
             say(f"  tells      {words}")
