@@ -264,22 +264,15 @@ class StellwerkClient:
             start_time_before: Only started before this aware time.
         """
         request = tracker_pb2.ListExecutionsRequest(
-            page_size=_PAGE_SIZE,
             config_name=config_name,
             session_id=session_id,
             states=states,
             start_time_from=timestamp_of(start_time_from),
             start_time_before=timestamp_of(start_time_before),
         )
-        stub = await self._connections.tracker()
-        while True:
-            with translated():
-                page = await stub.ListExecutions(request)
-            for summary in page.executions:
+        async with aclosing(self.records.matching(request)) as found:
+            async for summary in found:
                 yield summary
-            request.page_token = page.next_page_token
-            if not request.page_token:
-                return
 
     async def get_record(self, execution_id: str) -> ExecutionRecord:
         """Return an execution with all its items; `record_json` gives its JSON form."""

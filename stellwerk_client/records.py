@@ -1,4 +1,4 @@
-"""Care for records: verify them, erase them, count them; a part of the client."""
+"""Care for records: find them, verify them, erase them, count them; a part of the client."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
 from stellwerk_client.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from datetime import datetime
 
+    from stellwerk.tracker.v1.execution_pb2 import ExecutionSummary
     from stellwerk_client.connections import Connections
 
 ERASE_SECONDS = 60.0
 """The tracker answers after 20 seconds, with a receipt that is pending then."""
 STATISTICS_SECONDS = 120.0
+_PAGE_SIZE = 100
 
 
 class Records:
@@ -29,6 +31,23 @@ class Records:
     def __init__(self, connections: Connections) -> None:
         """Use the connections of a client."""
         self._connections = connections
+
+    async def matching(
+        self, request: tracker_pb2.ListExecutionsRequest
+    ) -> AsyncGenerator[ExecutionSummary]:
+        """Yield all records that match, in the order asked for; pages are fetched as needed."""
+        page_request = tracker_pb2.ListExecutionsRequest()
+        page_request.CopyFrom(request)
+        page_request.page_size = request.page_size or _PAGE_SIZE
+        stub = await self._connections.tracker()
+        while True:
+            with translated():
+                page = await stub.ListExecutions(page_request)
+            for summary in page.executions:
+                yield summary
+            page_request.page_token = page.next_page_token
+            if not page_request.page_token:
+                return
 
     async def verify(self, execution_id: str) -> tracker_pb2.VerifyChainResponse:
         """Recompute the chain of an execution's items."""

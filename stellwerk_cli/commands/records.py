@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stellwerk.common.v1.types_pb2 import SafetyLevel
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
+from stellwerk.tracker.v1.tracker_service_pb2 import (
+    EXECUTION_ORDER_OLDEST_FIRST,
+    ListExecutionsRequest,
+)
 from stellwerk_cli.commands.records_care import erase, receipt, stats, verify
 from stellwerk_cli.commands.records_transfer import State, export, import_
 from stellwerk_cli.console import say
 from stellwerk_cli.exits import Exit
-from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
+from stellwerk_cli.options import (
+    DEFAULT_SERVER,
+    ApiKeyOption,
+    JsonOption,
+    Level,
+    ServerOption,
+)
 from stellwerk_cli.plain import enum_word, plain_message
 from stellwerk_cli.record_views import View, view_lines
 from stellwerk_cli.remote import run_remote
@@ -36,20 +47,36 @@ def list_(
     config: Annotated[str, typer.Option(help="Only of this config.")] = "",
     session: Annotated[str, typer.Option(help="Only of this session.")] = "",
     state: Annotated[list[State] | None, typer.Option(help="Only so ended; repeatable.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most records, newest first.")] = 50,
+    user: Annotated[str, typer.Option(help="Only of this pseudonym.")] = "",
+    level: Annotated[Level | None, typer.Option(help="Only of this level.")] = None,
+    model: Annotated[str, typer.Option(help="Only with this model, as BACKEND/MODEL.")] = "",
+    item_type: Annotated[str, typer.Option("--type", help="Only with such an item.")] = "",
+    text: Annotated[str, typer.Option(help="Only with words that begin so.")] = "",
+    oldest_first: Annotated[bool, typer.Option(help="Turn the order round.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Most records.")] = 50,
     as_json: JsonOption = False,
     server: ServerOption = DEFAULT_SERVER,
     api_key: ApiKeyOption = "",
 ) -> None:
     """List records, newest first."""
-    states = [ExecutionState.Value(f"EXECUTION_STATE_{one.name}") for one in state or []]
+    request = ListExecutionsRequest(
+        config_name=config,
+        session_id=session,
+        states=[ExecutionState.Value(f"EXECUTION_STATE_{one.name}") for one in state or []],
+        user_id=user,
+        model_used=model,
+        item_type=item_type,
+        text=text,
+    )
+    if level is not None:
+        request.safety_level = SafetyLevel.Value(f"SAFETY_LEVEL_{level.name}")
+    if oldest_first:
+        request.order = EXECUTION_ORDER_OLDEST_FIRST
 
     async def work() -> Exit:
         left = limit
         async with StellwerkClient(server, api_key=api_key) as client:
-            async for summary in client.list_executions(
-                config_name=config, session_id=session, states=states
-            ):
+            async for summary in client.records.matching(request):
                 if as_json:
                     say(json.dumps(plain_message(summary), ensure_ascii=False))
                 else:

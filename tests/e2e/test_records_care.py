@@ -27,6 +27,13 @@ def test_erased_run_leaves_nothing_but_a_chain(served: Deployment, ollama: FakeO
     counted = served.command("records", "stats", "--session", "s-care", "--json")
     assert json.loads(counted.out)["execution_count"] == 1
 
+    found = served.command("records", "list", "--text", "zaunkonig", "--level", "kids", "--json")
+    assert result.execution_id in [
+        json.loads(line)["execution_id"] for line in found.out.splitlines()
+    ]
+    none = served.command("records", "list", "--text", "zaunkonig", "--user", "nobody", "--json")
+    assert (none.code, none.out) == (0, "")
+
     erased = served.command("records", "erase", "--user", "ada-lovelace", "--yes", "--json")
     assert erased.code == 0, erased.err
     receipt = json.loads(erased.out)
