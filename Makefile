@@ -45,7 +45,7 @@ bench: $(DEV) ## Measure: one file of bench/ per figure
 
 # The same numbers anywhere need one thread; the libraries are no part of what is developed with.
 classifier: $(DEV) ## Train the safety classifier again from DATA=../shared/safety-data
-	@$(PIP) install -qq --group training
+	@$(PIP) install -qq "scikit-learn>=1.6"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m training $(or $(DATA),../shared/safety-data)
 
 docs: $(RUN) ## Make docs/configuration.md again from the settings

@@ -170,13 +170,7 @@ class Policy:
 
 
 def load_policy(folder: Path = SHIPPED_POLICIES) -> Policy:
-    """Read and validate a policy folder.
-
-    Args:
-        folder: The folder with `policy.json` and the lists that it names.
-
-    Returns:
-        The compiled policy.
+    """Read and validate a policy folder: `policy.json` and the files that it names.
 
     Raises:
         PolicyError: With every fault of every file.

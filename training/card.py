@@ -76,33 +76,23 @@ def card(
         youth_usual=min(youth.values()),
         youth_hate=youth[Category.HATE],
     )
-    outcomes = [(example, blocks(j, kids[j.category])) for example, j in found]
-    by_source: dict[tuple[str, str, bool], Counter[bool]] = defaultdict(Counter)
-    by_category: dict[tuple[Category, str], Counter[bool]] = defaultdict(Counter)
+    return f"{head}{_tables([(e, blocks(j, kids[j.category])) for e, j in found])}"
+
+
+def _tables(outcomes: Sequence[tuple[Example, bool]]) -> str:
+    recall, alarms, categories = (defaultdict[str, Counter[bool]](Counter) for _ in range(3))
     for example, blocked in outcomes:
-        by_source[example.source, example.language, example.harmful][blocked] += 1
+        by_source = recall if example.harmful else alarms
+        by_source[f"{example.source} | {example.language}"][blocked] += 1
         if example.harmful:
-            by_category[example.category, example.language][blocked] += 1
-    return "\n".join(
-        [
-            head,
-            "## Recall by source\n",
-            _table(
-                {f"{s} | {lang}": c for (s, lang, harmful), c in by_source.items() if harmful},
-                "source | language",
-            ),
-            "\n## False alarms by source\n",
-            _table(
-                {f"{s} | {lang}": c for (s, lang, harmful), c in by_source.items() if not harmful},
-                "source | language",
-            ),
-            "\n## Recall by category\n",
-            _table(
-                {f"{name} | {lang}": c for (name, lang), c in by_category.items()},
-                "category | language",
-            ),
-            "",
-        ]
+            categories[f"{example.category} | {example.language}"][blocked] += 1
+    return "".join(
+        f"\n## {title}\n\n{_table(counts, first)}\n"
+        for title, counts, first in (
+            ("Recall by source", recall, "source | language"),
+            ("False alarms by source", alarms, "source | language"),
+            ("Recall by category", categories, "category | language"),
+        )
     )
 
 

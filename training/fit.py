@@ -78,7 +78,8 @@ def _matrix(rows: Sequence[list[bytes]], buckets: int) -> csr_matrix:
     for words in rows:
         letters = [bucket for word in set(words) for bucket in letter_buckets(word)]
         for part in (word_buckets(words), letters):
-            columns += [bucket % buckets for bucket in part]
+            # Sorted, as sums of floats depend on their order and that of a set on the process.
+            columns += sorted(bucket % buckets for bucket in part)
             values += [1 / math.sqrt(len(part))] * len(part)
         ends.append(len(columns))
     matrix = csr_matrix((values, columns, ends), shape=(len(rows), buckets))
