@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import zipfile
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,15 @@ if TYPE_CHECKING:
 
     import grpc
 
+ONE_ZERO: dict[str, Any] = {
+    "execution_id": "old",
+    "start_time": "2025-11-03T22:55:22",
+    "items": [
+        {"stage": 1, "item_type": "user_input_text", "content": "x", "metadata": {"a": 1}},
+        {"stage": 4, "item_type": "output_image", "media": {"uri": "x"}, "execution_time": 1.5},
+    ],
+    "end_time": "2025-11-03T22:55:31",
+}
 PICTURE = b"the bytes of a picture " * 1_000
 SHA256 = hashlib.sha256(PICTURE).hexdigest()
 
@@ -320,6 +330,29 @@ async def test_refused_media_are_a_warning(new: Tracker, media: MediaStore) -> N
     report = await bring(new, data.getvalue())
     assert [one.reason for one in report.warnings] == ["MEDIA_REFUSED"]
     assert report.imported_count == 1
+
+
+async def test_damaged_records_harm_nobody(old: Tracker, new: Tracker) -> None:
+    """Records with any value in any place are read, skipped or refused item by item; never more."""
+    await record_resumed(old)
+    good = json.loads(await take(old))
+    chance = random.Random(4)
+    values = [None, "", "x", -1, 0, 2**70, 1e308, True, [], {}, [1], "\ud800", {"a": 1}]
+    lines: list[str] = []
+    for form in (good, ONE_ZERO):
+        for number in range(400):
+            bad = json.loads(json.dumps(form)) | {"execution_id": f"bad-{len(lines)}"}
+            place = chance.choice([bad, bad, chance.choice(bad["items"])])
+            place[chance.choice(list(place))] = chance.choice(values)
+            if number % 3:
+                for item in bad["items"] if isinstance(bad["items"], list) else []:
+                    if isinstance(item, dict):
+                        item["execution_id"] = bad["execution_id"]
+            lines.append(json.dumps(bad))
+    report = await bring(new, "\n".join(lines).encode())
+    assert report.read_count + report.skipped_count >= len(lines)
+    reasons = {one.reason for one in report.skipped}
+    assert {"RECORD_INVALID", "ITEM_INVALID", "NO_RECORD"} <= reasons
 
 
 # --- refusals ------------------------------------------------------------------------------------

@@ -11,13 +11,26 @@ from tracker_service.export.json_form import canonical_metadata, from_json
 from tracker_service.importing.completing import HEAD_FACTS, Draft, completed
 from tracker_service.importing.ids import derived_id, execution_id_of, is_item_id
 from tracker_service.importing.model import ForeignRecord, JsonObject, UnreadableError
+from tracker_service.intake import MAX_SEQUENCE_NUMBER, is_execution_id
 from tracker_service.items import MEDIA_TYPES, ExecutionItem, MediaRef
 from tracker_service.records import ExecutionState
 from tracker_service.taxonomy import RULES
 
 if TYPE_CHECKING:
     from tracker_service.importing.model import MediaFiles
+    from tracker_service.records import ExecutionSummary
 
+MAX_EPOCH: Final = 1_000
+"""Claims of one execution that are imported."""
+DAMAGES: Final = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading a damaged record can raise: its values may be of any kind."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _OURS: Final = frozenset({"execution_id", "status", "epoch", "complete", "missing", "items"})
@@ -61,14 +74,15 @@ def read_record(form: Any, source: str, files: MediaFiles | None = None) -> Fore
         raise UnreadableError("NO_ITEMS", "The record has no items.")
     try:
         return completed(_older_record(form, source, files))
-    except (KeyError, TypeError, ValueError) as exc:
+    except DAMAGES as exc:
         raise UnreadableError("RECORD_INVALID", f"The record is damaged: {_why(exc)}.") from exc
 
 
 def _own_record(form: JsonObject, source: str, files: MediaFiles | None) -> ForeignRecord:
     try:
         record = from_json(form)
-    except (KeyError, TypeError, ValueError) as exc:
+        _check_head(record.summary)
+    except DAMAGES as exc:
         raise UnreadableError("RECORD_INVALID", f"The record is damaged: {_why(exc)}.") from exc
     media = {
         item.item_id: media_name(item.media)
@@ -76,6 +90,23 @@ def _own_record(form: JsonObject, source: str, files: MediaFiles | None) -> Fore
         if item.media is not None and item.media.sha256
     }
     return ForeignRecord(source, record.summary, record.items, media, files)
+
+
+def _check_head(summary: ExecutionSummary) -> None:
+    """Check what storing relies on; the items are checked one by one later.
+
+    Raises:
+        ValueError: It is not what we would have written.
+    """
+    numbers = (summary.epoch, *summary.missing)
+    right = (
+        isinstance(summary.execution_id, str)
+        and is_execution_id(summary.execution_id)
+        and all(type(number) is int and 0 < number <= MAX_SEQUENCE_NUMBER for number in numbers)
+        and summary.epoch <= MAX_EPOCH
+    )
+    if not right:
+        raise ValueError("no head of a record")
 
 
 def _why(exc: Exception) -> str:
@@ -98,8 +129,6 @@ def _older_record(form: JsonObject, source: str, files: MediaFiles | None) -> Dr
     )
     start_us = time_us(form.get("start_time") or form.get("timestamp")) or 0
     for index, item in enumerate(form["items"], 1):
-        if not isinstance(item, dict):
-            raise TypeError("an item is no object")
         draft.items.append(_older_item(draft, item, index, start_us))
     if draft.state is None and form.get("end_time"):
         draft.state = ExecutionState.COMPLETED

@@ -14,7 +14,7 @@ from servicekit.errors import FailedPreconditionError, NotFoundError, ResourceEx
 from tracker_service.access import EVERYTHING, Writer
 from tracker_service.export.json_form import canonical_metadata
 from tracker_service.intake import check_item
-from tracker_service.items import Refusal
+from tracker_service.items import MEDIA_TYPES, Refusal
 from tracker_service.lifecycle import Heartbeat
 from tracker_service.metadata import check_metadata, read_finite_metadata
 from tracker_service.store.interface import Batch, BatchOutcome, ClaimRequest
@@ -73,11 +73,16 @@ class Loader:
         for item in record.items:
             try:
                 check_metadata(item.metadata_json.encode())
+                _check_kinds(item)
                 check_item(item, self._taxonomy)
                 if item.execution_id != record.summary.execution_id:
                     raise Refusal("EXECUTION_MISMATCH", "The item is of another execution.")
             except Refusal as exc:
                 refused.append((item.item_id[:64], exc.reason, exc.message))
+            except (AttributeError, TypeError, ValueError):
+                # A file is not a message: any field may hold anything, or half a character.
+                message = "One of its fields is of the wrong kind."
+                refused.append((str(item.item_id)[:64], "ITEM_INVALID", message))
             else:
                 good.append(item)
         return replace(record, items=tuple(good)), refused
@@ -119,6 +124,9 @@ class Loader:
             stored_count += await self._send(late, refused)
         except FailedPreconditionError as exc:
             return Loaded(stored_count, tuple(refused), ("CONFLICT", exc.message))
+        except NotFoundError:
+            reason = ("RECORD_INVALID", "Its later claims follow on nothing.")
+            return Loaded(stored_count, tuple(refused), reason)
         if not any(item.item_type in TERMINAL_STATES for item in record.items):
             await self._release(execution_id, record.summary.epoch, record)
         if not stored_count and not refused:
@@ -167,6 +175,30 @@ class Loader:
             last = max([*numbers, *record.summary.missing], default=0)
         sign = Heartbeat(execution_id, epoch, last, OWNER, released=True)
         await self._record(Batch(writer=_ITSELF, heartbeats=[sign]))
+
+
+def _check_kinds(item: ExecutionItem) -> None:
+    """Check that every field is of its kind, and that its texts can be written.
+
+    Raises:
+        TypeError: One is not.
+        ValueError: A text holds half a character.
+    """
+    names = [item.media_type, item.config_used, item.model_used, item.backend_used]
+    texts = [item.item_id, item.execution_id, item.item_type, item.backend_job_id, *names]
+    if item.content is not None:
+        texts.append(item.content)
+    numbers = [item.epoch, item.sequence_number, item.occur_time_us, item.stage]
+    optional = [item.stage_iteration, item.loop_iteration, item.run_duration_us]
+    numbers += [number for number in optional if number is not None]
+    if item.media is not None:
+        texts += [item.media.uri, item.media.sha256, item.media.mime_type, item.media.filename]
+        numbers.append(item.media.size_bytes)
+    if any(type(number) is not int or abs(number) >= 2**63 for number in numbers):
+        raise TypeError("a number is none")
+    if type(item.late) is not bool or item.media_type not in ("", *MEDIA_TYPES):
+        raise TypeError("no flag, or no medium")
+    "".join(texts).encode()
 
 
 def _conflict(record: ForeignRecord, known: ExecutionRecord) -> str:

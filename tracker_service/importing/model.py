@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST_ENTRIES: Final = 1_000
 """Skipped records and refused items that a report names one by one."""
 MOST_WARNINGS: Final = 1_000
+MAX_SAID: Final = 300
+"""Code points of a name that a report repeats."""
 
 
 class UnreadableError(Exception):
@@ -126,12 +128,19 @@ class Report:
         """Note what was not imported."""
         self.skipped_count += 1
         if len(self.skipped) < MOST_ENTRIES:
-            self.skipped.append(entry)
+            source, execution_id = _sayable(entry.source), _sayable(entry.execution_id)
+            self.skipped.append(replace(entry, source=source, execution_id=execution_id))
 
     def warn(self, reason: str, subject: str) -> None:
         """Note what was odd; the same thing is one warning with a count."""
+        subject = _sayable(subject)
         if (reason, subject) in self.warnings or len(self.warnings) < MOST_WARNINGS:
             self.warnings[reason, subject] += 1
+
+
+def _sayable(text: str) -> str:
+    """Return what a report can say of a text from a file, which may hold half a character."""
+    return text[:MAX_SAID].encode("utf-8", "replace").decode()
 
 
 class MediaStore(Protocol):

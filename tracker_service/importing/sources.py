@@ -13,7 +13,7 @@ from collections import defaultdict
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from tracker_service.export.archive import MANIFEST
-from tracker_service.importing.json_records import read_record
+from tracker_service.importing.json_records import DAMAGES, read_record
 from tracker_service.importing.model import ForeignRecord, Unreadable, UnreadableError
 from tracker_service.importing.run_folder import METADATA, read_run
 
@@ -191,8 +191,10 @@ def _run(archive: zipfile.ZipFile, folder: str, names: list[str], files: Archive
         return read_run(metadata, texts, inside, folder, files)
     except UnreadableError as exc:
         return Unreadable(folder, exc.reason, exc.message)
-    except (ValueError, RecursionError):
+    except json.JSONDecodeError:
         return Unreadable(folder, "NO_JSON", "Its metadata.json is no valid JSON.")
+    except DAMAGES:
+        return Unreadable(folder, "RECORD_INVALID", "Its metadata.json is damaged.")
 
 
 def _record_in(archive: zipfile.ZipFile, name: str, files: ArchiveFiles) -> Found:
