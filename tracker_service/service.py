@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from servicekit.server import Owned, Register, ServiceNames
     from tracker_service.settings import TrackerSettings
     from tracker_service.store.database import DatabaseStore
+    from tracker_service.store.interface import Store
 
 DATABASE_NAME = "tracker.sqlite3"
 FILES_FOLDER = "research_data"
@@ -73,18 +74,7 @@ def registration(settings: TrackerSettings) -> Register:
         media = MediaEraser(generation, timeout_seconds=ERASE_SECONDS)
         eraser = Eraser(store.erasures, files, media, also=built.forget)
         run_in_background(owned, eraser.run(), "eraser")
-        if settings.retention:
-            run_in_background(
-                owned,
-                keep_retention(
-                    store,
-                    eraser,
-                    settings.retention,
-                    dry_run=settings.retention_dry_run,
-                    clock=wall_clock_us,
-                ),
-                "retention",
-            )
+        run_in_background(owned, retention_of(settings, store, eraser), "retention")
         streams = RecordStreams(store, Taxonomy())
         servicer = TrackerServicer(store, hub, streams, eraser)
         tracker_service_pb2_grpc.add_TrackerServiceServicer_to_server(servicer, server)
@@ -98,6 +88,18 @@ def registration(settings: TrackerSettings) -> Register:
         )
 
     return register
+
+
+async def retention_of(settings: TrackerSettings, store: Store, eraser: Eraser) -> None:
+    """Erase what was kept long enough, if there are rules for that."""
+    if settings.retention:
+        await keep_retention(
+            store,
+            eraser,
+            settings.retention,
+            dry_run=settings.retention_dry_run,
+            clock=wall_clock_us,
+        )
 
 
 def open_generation(settings: TrackerSettings) -> AbstractAsyncContextManager[grpc.aio.Channel]:

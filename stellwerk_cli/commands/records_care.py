@@ -113,12 +113,7 @@ def erase(
     if older_than_days is not None:
         before = datetime.now(UTC) - timedelta(days=older_than_days)
         request.start_time_before.FromDatetime(before)
-    if bool(user) == (request != pb.DeleteExecutionsRequest()):
-        complain("say whom or what to erase: --user, or executions by id or filter")
-        raise typer.Exit(Exit.USAGE)
-    if user and dry_run:
-        complain("--dry-run counts executions; with --user nothing is left to choose")
-        raise typer.Exit(Exit.USAGE)
+    _check_choice(user, request, dry_run=dry_run)
     if not (yes or dry_run):
         what = f"all content of {user!r}" if user else "these executions"
         typer.confirm(f"Erase {what}? This cannot be undone.", abort=True, err=True)
@@ -139,6 +134,20 @@ def erase(
         return Exit.OK
 
     run_remote(work, server=server, as_json=as_json)
+
+
+def _check_choice(user: str, request: pb.DeleteExecutionsRequest, *, dry_run: bool) -> None:
+    """Make sure that exactly one thing is to be erased: a person, or chosen executions.
+
+    Raises:
+        typer.Exit: It is not clear.
+    """
+    if bool(user) == (request != pb.DeleteExecutionsRequest()):
+        complain("say whom or what to erase: --user, or executions by id or filter")
+        raise typer.Exit(Exit.USAGE)
+    if user and dry_run:
+        complain("--dry-run counts executions; with --user nothing is left to choose")
+        raise typer.Exit(Exit.USAGE)
 
 
 def receipt(
