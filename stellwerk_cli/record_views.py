@@ -81,8 +81,10 @@ def _body(item: ExecutionItem) -> str:
     told = []
     metadata = json.loads(item.metadata_json or b"{}")
     for key in ("decision", "blocked_reason", "educational_message", "from_lang", "to_lang"):
-        if metadata.get(key):
-            told.append(f"{key.replace('_', ' ')}: {metadata[key]}")
+        if value := metadata.get(key):
+            # A message to the person may be told in several languages.
+            text = " / ".join(map(str, value.values())) if isinstance(value, dict) else value
+            told.append(f"{key.replace('_', ' ')}: {text}")
     if item.content:
         told.append(item.content)
     if item.HasField("media"):

@@ -176,12 +176,17 @@ def _verdict(item: ExecutionItem, metadata: dict[str, Any]) -> dict[str, Any]:
     decision = text_of(metadata, "decision").lower()
     is_bad = item.item_type.endswith("_blocked") or decision in ("block", "blocked", "unavailable")
     told = [
-        f"{key.replace('_', ' ')}: {text_of(metadata, key)}"
+        f"{key.replace('_', ' ')}: {_told(metadata[key])}"
         for key in ("decision", "layer", "blocked_reason", "educational_message")
-        if text_of(metadata, key)
+        if metadata.get(key)
     ]
     tone = "bad" if is_bad else "good" if decision else ""
     return {"tone": tone, "note": " · ".join(told)}
+
+
+def _told(value: Any) -> str:
+    """A message to the person may be told in several languages."""
+    return " / ".join(map(str, value.values())) if isinstance(value, dict) else str(value)
 
 
 def _plain_note(metadata: dict[str, Any]) -> str:
