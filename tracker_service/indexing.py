@@ -7,6 +7,7 @@ found by its words, models and item types about a second after it has ended.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 10.0
+REST_FACTOR: Final = 3.0
+"""Rest after work, in multiples of it, while there is more to do."""
 MAX_ENTRIES: Final = 100
 """Executions prepared in one go; more would hold up those who write."""
 
@@ -27,11 +30,13 @@ MAX_ENTRIES: Final = 100
 async def keep_index(insights: Insights) -> NoReturn:
     """Prepare what changed, for ever."""
     while True:
+        begun = time.monotonic()
         try:
             count = await insights.index_changed(MAX_ENTRIES)
         except ServiceError as exc:
             log.warning("indexing_failed", reason=exc.reason)
             await asyncio.sleep(RETRY_SECONDS)
             continue
-        if count < MAX_ENTRIES:
-            await asyncio.sleep(PAUSE_SECONDS)
+        busy_seconds = time.monotonic() - begun
+        # With much to do, those who record still get most of the time.
+        await asyncio.sleep(PAUSE_SECONDS if count < MAX_ENTRIES else REST_FACTOR * busy_seconds)
