@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.deployment import Deployment
+    from tests.fakes.ollama import FakeOllama
 
 IDEA = "Eine Blume auf der Wiese"
+ANSWER = "Die Blume tanzt mit dem Regenschirm über die Wiese und singt dabei laut."
 FORMATS = ["json", "jsonl", "csv", "xlsx", "parquet", "pdf", "zip", "ro-crate", "prov-json"]
 
 
-def test_record_goes_out_in_every_form_and_comes_back(served: Deployment, tmp_path: Path) -> None:
+def test_record_goes_out_in_every_form_and_comes_back(
+    served: Deployment, ollama: FakeOllama, tmp_path: Path
+) -> None:
     """Nine files of a real run; the ZIP holds its picture, and importing it finds all present."""
+    ollama.answer = ANSWER
     result = served.run(IDEA, "--config", "dada")
     record = served.complete_record(result.execution_id)
     (picture,) = items_of(record, "output_image")
@@ -69,9 +74,10 @@ def test_older_records_are_imported_from_a_folder(served: Deployment, tmp_path: 
     ],
 )
 def test_record_is_shown_to_three_kinds_of_people(
-    served: Deployment, view: str, has: str, lacks: str
+    served: Deployment, ollama: FakeOllama, view: str, has: str, lacks: str
 ) -> None:
     """Learners see input, transformation and picture; researchers every item and field."""
+    ollama.answer = ANSWER
     result = served.run(IDEA)
     served.complete_record(result.execution_id)
     shown = served.command("records", "show", result.execution_id, "--view", view)
