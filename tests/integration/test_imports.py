@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import random
-import zipfile
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +15,8 @@ from servicekit.server import start_server
 from servicekit.settings import ServiceSettings
 from stellwerk.common.v1 import types_pb2
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
-from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2
 from stellwerk.tracker.v1 import export_service_pb2 as pb
+from stellwerk.tracker.v1 import tracker_service_pb2
 from tests.fakes.partial import add_partial_service
 from tests.integration.tracker import (
     Tracker,
@@ -36,6 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import grpc
+
+    from stellwerk.tracker.v1 import execution_pb2
 
 ONE_ZERO: dict[str, Any] = {
     "execution_id": "old",
@@ -247,8 +247,8 @@ async def test_stored_record_is_never_changed(old: Tracker, new: Tracker) -> Non
     assert await take(new) == before
 
 
-async def test_zip_brings_its_media(old: Tracker, new: Tracker, media: MediaStore) -> None:
-    """Pictures of a ZIP are uploaded and released for the person whose execution it is."""
+async def with_a_picture(old: Tracker) -> execution_pb2.ExecutionItem:
+    """Record a run with a picture, and return the picture's item."""
     execution_id = new_id()
     picture = make_item(execution_id, 3, "output_image", stage=4, loop_iteration=1)
     picture.media.uri = f"media/{SHA256[:2]}/{SHA256}.png"
@@ -257,32 +257,20 @@ async def test_zip_brings_its_media(old: Tracker, new: Tracker, media: MediaStor
     picture.media.mime_type = "image/png"
     items = make_run(execution_id, 4)
     await old.record(*items[:2], picture, items[3])
+    return picture
+
+
+async def test_zip_brings_its_media(old: Tracker, new: Tracker, media: MediaStore) -> None:
+    """Pictures of a ZIP are uploaded and released for the person whose execution it is."""
+    picture = await with_a_picture(old)
     report = await bring(new, await take(old, pb.EXPORT_FORMAT_ZIP))
     assert (report.imported_count, report.media_count, report.skipped_count) == (1, 1, 0)
     assert media.uploaded == {SHA256: PICTURE}
-    assert media.released == [(execution_id, picture.item_id, SHA256, "s-anna")]
+    assert media.released == [(picture.execution_id, picture.item_id, SHA256, "s-anna")]
     assert await take(new) == await take(old)
 
 
 # --- files from elsewhere ------------------------------------------------------------------------
-
-
-async def test_run_folders_with_pictures(new: Tracker, media: MediaStore) -> None:
-    """A folder of the predecessor becomes a record; its picture stands in our media store."""
-    data = io.BytesIO()
-    metadata = {"run_id": "run_1", "timestamp": "2025-11-04T19:00:00", "config_name": "dada"}
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("runs/run_1/metadata.json", json.dumps(metadata))
-        archive.writestr("runs/run_1/input_text.txt", "Eine Blume")
-        archive.writestr("runs/run_1/output_image.png", PICTURE)
-    report = await bring(new, data.getvalue())
-    assert (report.read_count, report.imported_count, report.media_count) == (1, 1, 1)
-    record = await new.read("run_1")
-    assert record.summary.state == execution_pb2.EXECUTION_STATE_COMPLETED
-    assert record.summary.user_input == "Eine Blume"
-    (picture,) = [item for item in record.items if item.item_type == "output_image"]
-    assert picture.media.sha256 == SHA256
-    assert (await bring(new, data.getvalue())).present_count == 1
 
 
 async def test_odd_things_are_reported_once(new: Tracker, media: MediaStore) -> None:
@@ -319,15 +307,12 @@ async def test_refused_items_are_named(new: Tracker) -> None:
     assert report.item_count == 2
 
 
-async def test_refused_media_are_a_warning(new: Tracker, media: MediaStore) -> None:
+async def test_refused_media_are_a_warning(old: Tracker, new: Tracker, media: MediaStore) -> None:
     """A file that the media store does not take does not keep its record out."""
+    await with_a_picture(old)
+    archive = await take(old, pb.EXPORT_FORMAT_ZIP)
     media.refuses = True
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr("metadata.json", json.dumps({"run_id": "run_2"}))
-        archive.writestr("input_text.txt", "x")
-        archive.writestr("output_3d.glb", PICTURE)
-    report = await bring(new, data.getvalue())
+    report = await bring(new, archive)
     assert [one.reason for one in report.warnings] == ["MEDIA_REFUSED"]
     assert report.imported_count == 1
 

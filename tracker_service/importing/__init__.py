@@ -1,1 +1,1 @@
-"""Records from elsewhere: our own exports, older forms, the predecessor's folders."""
+"""Records from elsewhere: our own exports and older forms."""

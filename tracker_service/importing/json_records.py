@@ -43,12 +43,9 @@ _DRAFT_STAGES: Final = {
 }
 _STATES: Final = {
     "complete": ExecutionState.COMPLETED,
-    "success": ExecutionState.COMPLETED,
     "error": ExecutionState.FAILED,
-    "aborted": ExecutionState.CANCELLED,
     **{state.value: state for state in ExecutionState},
 }
-_LEVEL_NAMES: Final = {"open": "off", "none": "off", "teens": "youth"}
 _NO_TYPE: Final = re.compile(r"[^a-z0-9_]+")
 
 
@@ -136,17 +133,10 @@ def _older_record(form: JsonObject, source: str, files: MediaFiles | None) -> Dr
 
 
 def facts_of(form: JsonObject) -> dict[str, str]:
-    """Return what the head of an older record or run says, by our names.
-
-    A device id is left out: it has no field in our records, for good reasons.
-    """
+    """Return what the head of an older record says, by our names."""
     facts = {name: _short(form, name) for name in (*HEAD_FACTS, "execution_mode")}
-    facts["config_name"] = facts["config_name"] or _short(form, "schema")
-    level = facts["safety_level"].lower()
-    facts["safety_level"] = _LEVEL_NAMES.get(level, level)
+    facts["safety_level"] = facts["safety_level"].lower()
     facts["taxonomy_version"] = facts["taxonomy_version"] or "1.0"
-    if facts["user_id"] == "anonymous":
-        facts["user_id"] = ""
     return facts
 
 

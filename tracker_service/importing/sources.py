@@ -1,4 +1,4 @@
-"""Finds records in a file: JSON, JSON Lines, or a ZIP with records or run folders in it.
+"""Finds records in a file: JSON, JSON Lines, or a ZIP with records in it.
 
 Whatever its size, one record is in memory at a time, and nothing in an archive is trusted: sizes
 are counted while reading, and names never become paths.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections import defaultdict
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from tracker_service.export.archive import MANIFEST
-from tracker_service.importing.json_records import DAMAGES, read_record
+from tracker_service.importing.json_records import read_record
 from tracker_service.importing.model import ForeignRecord, Unreadable, UnreadableError
-from tracker_service.importing.run_folder import METADATA, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +23,10 @@ Found = ForeignRecord | Unreadable
 
 MAX_RECORD_BYTES: Final = 256 * 1024 * 1024
 """Of one record as JSON."""
-MAX_TEXT_BYTES: Final = 16 * 1024 * 1024
-"""Of one text file in a run's folder."""
 MAX_MEDIA_BYTES: Final = 1024 * 1024 * 1024
 _PIECE: Final = 1024 * 1024
 _BROKEN: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
 """What reading a damaged, encrypted or exotic archive raises."""
-_TEXTS: Final = (".txt", ".json", ".md")
 _OURS_TOO: Final = frozenset({"export.json", "ro-crate-metadata.json", MANIFEST})
 
 
@@ -148,11 +143,8 @@ def _in_archive(path: Path) -> Iterator[Found]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
-            runs = _runs(archive, names)
-            for folder, inside in runs.items():
-                yield _run(archive, folder, inside, files)
             for name in names:
-                if name.endswith(".json") and not _in_any(name, runs):
+                if name.endswith(".json"):
                     if name.rpartition("/")[2] not in _OURS_TOO:
                         yield _record_in(archive, name, files)
                 elif name.endswith(".jsonl"):
@@ -161,45 +153,9 @@ def _in_archive(path: Path) -> Iterator[Found]:
         yield Unreadable(path.name, "ARCHIVE_BROKEN", "The archive is damaged.")
 
 
-def _runs(archive: zipfile.ZipFile, names: list[str]) -> dict[str, list[str]]:
-    """Return the files of each run's folder, by folder."""
-    folders = {name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == METADATA}
-    runs: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        folder = name.rpartition("/")[0]
-        while folder not in folders and folder:
-            folder = folder.rpartition("/")[0]
-        if folder in folders:
-            runs[folder].append(name)
-    return runs
-
-
-def _in_any(name: str, runs: dict[str, list[str]]) -> bool:
-    return any(name.startswith(f"{folder}/") or not folder for folder in runs)
-
-
-def _run(archive: zipfile.ZipFile, folder: str, names: list[str], files: ArchiveFiles) -> Found:
-    below = {name: name[len(folder) + 1 :] if folder else name for name in names}
-    try:
-        texts = {
-            short: _text(archive, name)
-            for name, short in below.items()
-            if name.endswith(_TEXTS) and short != METADATA
-        }
-        metadata = json.loads(_text(archive, f"{folder}/{METADATA}" if folder else METADATA))
-        inside = [short for short in below.values() if short != METADATA]
-        return read_run(metadata, texts, inside, folder, files)
-    except UnreadableError as exc:
-        return Unreadable(folder, exc.reason, exc.message)
-    except json.JSONDecodeError:
-        return Unreadable(folder, "NO_JSON", "Its metadata.json is no valid JSON.")
-    except DAMAGES:
-        return Unreadable(folder, "RECORD_INVALID", "Its metadata.json is damaged.")
-
-
 def _record_in(archive: zipfile.ZipFile, name: str, files: ArchiveFiles) -> Found:
     try:
-        return read_record(json.loads(_text(archive, name, MAX_RECORD_BYTES)), name, files)
+        return read_record(json.loads(_text(archive, name)), name, files)
     except UnreadableError as exc:
         return Unreadable(name, exc.reason, exc.message)
     except (ValueError, RecursionError):
@@ -215,7 +171,7 @@ def _lines_in(archive: zipfile.ZipFile, name: str) -> Iterator[Found]:
                 yield _record(line.decode("utf-8-sig", "replace"), f"{name}:{number}")
 
 
-def _text(archive: zipfile.ZipFile, name: str, limit: int = MAX_TEXT_BYTES) -> str:
+def _text(archive: zipfile.ZipFile, name: str, limit: int = MAX_RECORD_BYTES) -> str:
     try:
         with archive.open(name) as file:
             data = file.read(limit + 1)

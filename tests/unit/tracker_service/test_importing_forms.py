@@ -27,7 +27,7 @@ ONE_ZERO: dict[str, Any] = {
     "config_name": "dada",
     "execution_mode": "eco",
     "safety_level": "kids",
-    "user_id": "anonymous",
+    "user_id": "",
     "session_id": "s-1",
     "start_time": "2025-11-03T22:55:22",
     "items": [
@@ -66,7 +66,7 @@ ONE_ZERO: dict[str, Any] = {
 DRAFT: dict[str, Any] = {
     "execution_id": "old one/1",
     "config_name": "dada",
-    "safety_level": "open",
+    "safety_level": "off",
     "status": "completed",
     "start_time": "2025-10-01T10:00:00Z",
     "items": [
@@ -82,54 +82,6 @@ DRAFT: dict[str, Any] = {
         {"stage": "stage3_safety", "item_type": "pre_output_safety_check"},
         {"stage": "stage4_generation", "item_type": "generation_result", "media_type": "music"},
     ],
-}
-RUN = {
-    "run_id": "run_1731_abc",
-    "timestamp": "2025-11-04T19:00:00",
-    "config_name": "dada",
-    "safety_level": "kids",
-    "user_id": "DOE_J",
-    "device_id": "ipad-of-anna",
-    "current_state": {"stage": 5, "step": "complete"},
-}
-
-
-def entity(kind: str, filename: str, **metadata: Any) -> dict[str, Any]:
-    """Return an entity as the predecessor lists it."""
-    return {"sequence": 1, "type": kind, "filename": filename, "metadata": metadata}
-
-
-LAYOUTS: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "numbered": (
-        RUN | {"entities": [entity("input", "01_input.txt"), entity("safety", "03_safety.json")]},
-        ["01_input.txt", "03_safety.json", "04_interception.txt", "06_output_image.png"],
-    ),
-    "plain": (RUN, ["input_text.txt", "transformed_text.txt", "output_image.png"]),
-    "lettered": (
-        RUN
-        | {
-            "entities": [
-                entity("input", "A_input.txt"),
-                entity("interception", "B_interception.txt", model_used="gemma"),
-                entity("output_image", "C_output_image.png", seed=2**63, config="sd35"),
-            ],
-            "prompting_process": [
-                entity("input", "prompting_process/001_input.txt"),
-                entity("interception", "prompting_process/002_interception.txt"),
-            ],
-        },
-        [
-            "A_input.txt",
-            "B_interception.txt",
-            "C_output_image.png",
-            "prompting_process/001_input.txt",
-            "prompting_process/002_interception.txt",
-        ],
-    ),
-    "final": (
-        RUN | {"entities": [entity("input", "01_input.txt"), entity("output_image", "01_x.png")]},
-        ["final/01_input.txt", "final/02_interception.txt", "final/01_x.png"],
-    ),
 }
 
 
@@ -222,53 +174,6 @@ def test_what_is_no_record_is_named(form: Any, reason: str) -> None:
     with pytest.raises(UnreadableError) as raised:
         read_record(form, "file")
     assert raised.value.reason == reason
-
-
-# --- run folders ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_run_folder_is_read(layout: str, tmp_path: Path) -> None:
-    """In each layout of the predecessor input, rewriting and picture are found, and no device."""
-    metadata, names = LAYOUTS[layout]
-    path = tmp_path / "runs.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("2025-11-04/dev/run/metadata.json", json.dumps(metadata))
-        for name in names:
-            data = b'{"safe": true}' if name.endswith(".json") else f"of {name}".encode()
-            archive.writestr(f"2025-11-04/dev/run/{name}", data)
-    (read,) = records_in(path, "runs.zip")
-    assert isinstance(read, ForeignRecord)
-    types = stored_as(read)
-    assert types[0] == "pipeline_start"
-    assert types[-1] == "pipeline_complete"
-    wanted = {"user_input_text", "interception_final", "output_image"}
-    assert wanted <= set(types)
-    assert read.summary.execution_id == "run_1731_abc"
-    assert read.summary.user_id == "DOE_J"
-    assert "ipad" not in repr(read)
-    (picture,) = [item for item in read.items if item.item_type == "output_image"]
-    to = tmp_path / "picture"
-    assert read.files is not None
-    assert read.files.copy(read.media[picture.item_id], to)
-    assert to.read_bytes().startswith(b"of ")
-
-
-def test_run_keeps_passes_models_and_verdicts(tmp_path: Path) -> None:
-    """Passes of the rewriting are iterations; notes of the recorder are metadata."""
-    metadata, names = LAYOUTS["lettered"]
-    path = tmp_path / "run.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("metadata.json", json.dumps(metadata))
-        for name in names:
-            archive.writestr(name, name)
-    (read,) = records_in(path, "run.zip")
-    assert isinstance(read, ForeignRecord)
-    by_type = {item.item_type: item for item in read.items}
-    assert by_type["interception_iteration"].stage_iteration == 1
-    assert by_type["interception_final"].model_used == "gemma"
-    assert json.loads(by_type["output_image"].metadata_json)["seed"] == 2**63
-    assert by_type["output_image"].config_used == "sd35"
 
 
 # --- files ---------------------------------------------------------------------------------------

@@ -61,11 +61,10 @@ class ExportServiceStub:
     """
     ImportExecutions: _grpc.StreamUnaryMultiCallable[_export_service_pb2.ImportExecutionsRequest, _export_service_pb2.ImportExecutionsResponse]
     """ImportExecutions stores the records of a file: first a header, then its
-    bytes. It reads our own JSON, JSON Lines and ZIP, records of taxonomy 1.0
-    and of the older draft form, and ZIP files with run folders of the AI4ArtsEd
-    DevServer. Media in a ZIP go to the media store. Safe to repeat: what is
-    stored stays, what is missing is added, a record that contradicts a stored
-    one is skipped.
+    bytes. It reads our own JSON, JSON Lines and ZIP, and records of taxonomy
+    1.0 and of the older draft form. Media in a ZIP go to the media store. Safe
+    to repeat: what is stored stays, what is missing is added, a record that
+    contradicts a stored one is skipped.
 
     INVALID_ARGUMENT, reason HEADER_MISSING, FILE_EMPTY or FILE_TOO_LARGE. Do
     not retry. What is inside of the file and cannot be read is in the report.
@@ -107,11 +106,10 @@ class ExportServiceAsyncStub(ExportServiceStub):
     """
     ImportExecutions: _aio.StreamUnaryMultiCallable[_export_service_pb2.ImportExecutionsRequest, _export_service_pb2.ImportExecutionsResponse]  # type: ignore[assignment]
     """ImportExecutions stores the records of a file: first a header, then its
-    bytes. It reads our own JSON, JSON Lines and ZIP, records of taxonomy 1.0
-    and of the older draft form, and ZIP files with run folders of the AI4ArtsEd
-    DevServer. Media in a ZIP go to the media store. Safe to repeat: what is
-    stored stays, what is missing is added, a record that contradicts a stored
-    one is skipped.
+    bytes. It reads our own JSON, JSON Lines and ZIP, and records of taxonomy
+    1.0 and of the older draft form. Media in a ZIP go to the media store. Safe
+    to repeat: what is stored stays, what is missing is added, a record that
+    contradicts a stored one is skipped.
 
     INVALID_ARGUMENT, reason HEADER_MISSING, FILE_EMPTY or FILE_TOO_LARGE. Do
     not retry. What is inside of the file and cannot be read is in the report.
@@ -162,11 +160,10 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_export_service_pb2.ImportExecutionsResponse, _abc.Awaitable[_export_service_pb2.ImportExecutionsResponse]]:
         """ImportExecutions stores the records of a file: first a header, then its
-        bytes. It reads our own JSON, JSON Lines and ZIP, records of taxonomy 1.0
-        and of the older draft form, and ZIP files with run folders of the AI4ArtsEd
-        DevServer. Media in a ZIP go to the media store. Safe to repeat: what is
-        stored stays, what is missing is added, a record that contradicts a stored
-        one is skipped.
+        bytes. It reads our own JSON, JSON Lines and ZIP, and records of taxonomy
+        1.0 and of the older draft form. Media in a ZIP go to the media store. Safe
+        to repeat: what is stored stays, what is missing is added, a record that
+        contradicts a stored one is skipped.
 
         INVALID_ARGUMENT, reason HEADER_MISSING, FILE_EMPTY or FILE_TOO_LARGE. Do
         not retry. What is inside of the file and cannot be read is in the report.
