@@ -45,8 +45,8 @@ class HealthLimits:
     answer_seconds: float = 5.0
     dead_after: int = 3
     faults: int = 3
-    rest_seconds: float = 10.0
-    rest_seconds_most: float = 300.0
+    rest_seconds: float = 5.0
+    rest_seconds_most: float = 60.0
 
 
 @dataclass(eq=False)
