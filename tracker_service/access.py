@@ -6,11 +6,12 @@ whom a record belongs, and the store applies the answer in every query.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from servicekit.principals import Role
-from tracker_service.metadata import is_withheld
+from tracker_service.metadata import is_withheld, read_metadata
 
 if TYPE_CHECKING:
     from servicekit.principals import Principal
@@ -42,7 +43,14 @@ class Audience:
         return own_session or own_group
 
     def shown(self, item: ExecutionItem) -> ExecutionItem:
-        """Return `item` as the caller may see it: withheld content is cleared for learners."""
+        """Return `item` as the caller may see it.
+
+        Withheld content is cleared for learners; stack traces are for researchers and admins.
+        """
+        if not self.everything and item.item_type == "pipeline_error":
+            facts = read_metadata(item.metadata_json)
+            if facts.pop("stack_trace", None) is not None:
+                item = replace(item, metadata_json=json.dumps(facts, ensure_ascii=False))
         if self.sees_withheld or not is_withheld(item.metadata_json):
             return item
         return replace(item, content=None, media=None)
