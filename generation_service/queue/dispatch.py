@@ -361,7 +361,8 @@ class Dispatcher:
         try:
             if seat is None:
                 raise TimeoutError
-            await asyncio.wait_for(seat.well.wait(), self._limits.resume_seconds)
+            async with asyncio.timeout(self._limits.resume_seconds):
+                await seat.well.wait()
         except TimeoutError:
             gone = AttemptFailedError(
                 "WORKER_UNREACHABLE", "The worker has gone away.", worth_retrying=True

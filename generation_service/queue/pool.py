@@ -208,7 +208,8 @@ class WorkerPool:
             well = seat.well.is_set()
             pause = self._health.check_seconds if well else self._health.recheck_seconds
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(seat.poke.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await seat.poke.wait()
             seat.poke.clear()
 
     async def _check(self, seat: Seat) -> None:
