@@ -148,14 +148,27 @@ class GenerationClient:
     async def generate_text(
         self, request: TextRequest
     ) -> AsyncGenerator[TextDelta | TextAnswer, None]:
-        """See `ports.Generation`."""
-        with _generation_failures():
-            call = self._stub.GenerateText(
-                generation.text_request_to_proto(request), timeout=deadline(self._text_seconds)
-            )
-            with ending(call):
-                async for response in call:
-                    yield generation.text_event_from_proto(response)
+        """See `ports.Generation`.
+
+        A service that restarts is waited for, as long as it has not begun to answer.
+        """
+        message = generation.text_request_to_proto(request)
+        give_up = time.monotonic() + self._reattach_seconds
+        while True:
+            begun = False
+            call = self._stub.GenerateText(message, timeout=deadline(self._text_seconds))
+            try:
+                with ending(call):
+                    async for response in call:
+                        begun = True
+                        yield generation.text_event_from_proto(response)
+                return
+            except grpc.RpcError as exc:
+                error = remote_error(exc)
+                away = error.code is Code.UNAVAILABLE and error.reason in ("", "DRAINING")
+                if begun or not away or time.monotonic() >= give_up:
+                    _raise_generation_failure(error, exc)
+            await asyncio.sleep(REATTACH_PAUSE_SECONDS)
 
     async def generate_media(self, request: MediaRequest) -> AsyncGenerator[JobEvent, None]:
         """See `ports.Generation`.

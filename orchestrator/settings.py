@@ -64,7 +64,7 @@ class OrchestratorSettings(ServiceSettings):
     reattach_seconds: float = Field(
         8.0,
         ge=0,
-        description="How long a job is looked for after the generation service broke off.",
+        description="How long the generation service is waited for when it is away or breaks off.",
     )
     tracker_seconds: float = Field(2.0, gt=0, description="Limit for a question to the tracker.")
     heartbeat_seconds: float = Field(

@@ -93,6 +93,9 @@ ACTS = (
 )
 
 
+ATTEMPTS = 3
+"""How often an idea is tried whose text by the model does not pass its check."""
+
 _HONEST_WORDS = (
     "\nThe embedded model and renderer need no GPU and no internet; they are for first steps. "
     "Real models come by configuration."
@@ -157,13 +160,18 @@ async def _services(console: Console, folder: Path) -> AsyncIterator[str]:
 
 async def _play(console: Console, client: StellwerkClient, act: Act, folder: Path) -> Following:
     idea = Idea(config=act.config, texts=[act.text], level=Level.KIDS, language=_LANGUAGE)
-    end = await run_idea(client, idea, ScreenPrinter(console, _LANGUAGE), folder / "outputs")
-    if end.exit != act.expected:
-        raise UnexpectedError(
-            f"the run {end.execution_id} of {act.config} ended as {end.exit.name}, "
-            f"and not as {act.expected.name}"
-        )
-    return end
+    for attempt in range(1, ATTEMPTS + 1):
+        end = await run_idea(client, idea, ScreenPrinter(console, _LANGUAGE), folder / "outputs")
+        if end.exit == act.expected:
+            return end
+        if end.exit != Exit.BLOCKED or attempt == ATTEMPTS:
+            break
+        # The model draws its words by lot, and now and then they do not pass their check.
+        _say(console, "\n   What the model wrote is not for children. Once more:\n", "italic")
+    raise UnexpectedError(
+        f"the run {end.execution_id} of {act.config} ended as {end.exit.name}, "
+        f"and not as {act.expected.name}"
+    )
 
 
 async def _record_file(folder: Path, act: Act, end: Following) -> Path:

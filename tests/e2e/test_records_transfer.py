@@ -49,17 +49,18 @@ def test_record_goes_out_in_every_form_and_comes_back(
 
 
 def test_older_records_are_imported_from_a_folder(served: Deployment, tmp_path: Path) -> None:
-    """A folder with runs of the predecessor is read, first dry, then for good; it stays."""
-    run = tmp_path / "runs" / "run_e2e"
+    """A folder with older records is read, first dry, then for good; it stays."""
+    run = tmp_path / "runs"
     run.mkdir(parents=True)
-    (run / "metadata.json").write_text(json.dumps({"run_id": "run_e2e", "config_name": "dada"}))
-    (run / "01_input.txt").write_text(IDEA)
+    item = {"sequence_number": 1, "stage": 1, "item_type": "user_input_text", "content": IDEA}
+    old = {"execution_id": "run_e2e", "config_name": "dada", "items": [item]}
+    (run / "old.json").write_text(json.dumps(old))
     (run / "broken.json").write_text("{")
     before = sorted(file.read_bytes() for file in run.iterdir())
-    dry = served.command("records", "import", str(tmp_path / "runs"), "--dry-run", "--json")
+    dry = served.command("records", "import", str(run / "old.json"), "--dry-run", "--json")
     assert (dry.code, dry.lines[0]["imported_count"]) == (0, 1)
-    told = served.command("records", "import", str(tmp_path / "runs"))
-    assert "1 records read: 1 imported" in told.out
+    told = served.command("records", "import", str(run))
+    assert "1 imported" in told.out
     assert sorted(file.read_bytes() for file in run.iterdir()) == before
     shown = served.command("records", "show", "run_e2e", "--view", "learner")
     assert IDEA in shown.out
