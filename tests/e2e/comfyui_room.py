@@ -18,8 +18,7 @@ from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from stellwerk_client.client import StellwerkClient
 from stellwerk_client.errors import StellwerkError
-from stellwerk_client.record_json import record_json
-from tests.e2e.deployment import Deployment, assert_well_formed, deployed, items_of
+from tests.e2e.deployment import Deployment, deployed, items_of
 from tests.fakes.comfyui import ComfyUIProcess, prompt_id_of
 from tests.support import eventually
 
@@ -157,23 +156,6 @@ async def finish(client: StellwerkClient, request: Any) -> ExecutionEvent:
     async for event in client.run(request):
         last = event
     return last
-
-
-async def record_of(client: StellwerkClient, execution_id: str) -> Json:
-    """Return a record once it is complete and well formed."""
-
-    async def complete() -> Json | None:
-        try:
-            record = record_json(await client.get_record(execution_id))
-        except StellwerkError as exc:
-            assert exc.reason == "EXECUTION_NOT_FOUND"  # its first items are on their way
-            return None
-        return record if record["complete"] else None
-
-    record = await eventually(complete, within_seconds=30)
-    assert record is not None
-    assert_well_formed(record)
-    return record
 
 
 async def own_prompt_id(client: StellwerkClient, record: Json) -> str:

@@ -14,8 +14,9 @@ import pytest_asyncio
 from PIL import Image
 
 from stellwerk.tracker.v1.execution_pb2 import EXECUTION_STATE_COMPLETED
-from tests.e2e.comfyui_room import SMALL, Room, finish, idea, own_prompt_id, record_of, room
+from tests.e2e.comfyui_room import SMALL, Room, finish, idea, own_prompt_id, room
 from tests.e2e.deployment import items_of
+from tests.e2e.records import record_of
 from tests.fakes.comfyui import prompt_id_of
 from tests.support import eventually
 

@@ -10,9 +10,7 @@ from stellwerk.common.v1.types_pb2 import SAFETY_LEVEL_ADULT
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from stellwerk.tracker.v1.execution_pb2 import EXECUTION_STATE_COMPLETED
 from stellwerk_client.client import StellwerkClient
-from stellwerk_client.record_json import record_json
-from tests.e2e.deployment import assert_well_formed
-from tests.support import eventually
+from tests.e2e.records import record_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -34,13 +32,16 @@ async def test_forty_runs_at_once_never_mix(served: Deployment, ollama: FakeOlla
 
     ollama.answer, ollama.token_delay_seconds = echo, 0.005
     tokens = [f"token{number:02d}x" for number in range(PEOPLE)]
-    records = await asyncio.gather(
-        *(run_one(served, token, CONFIGS[number % 4]) for number, token in enumerate(tokens))
-    )
+    # A group, so that what fails here leaves no runs behind for the next test.
+    async with asyncio.TaskGroup() as people:
+        runs = [
+            people.create_task(run_one(served, token, CONFIGS[number % 4]))
+            for number, token in enumerate(tokens)
+        ]
+    records = [run.result() for run in runs]
     for request in ollama.requests:
         assert len(set(TOKEN.findall(request.prompt))) == 1
     for token, record in zip(tokens, records, strict=True):
-        assert_well_formed(record)
         assert record["user_id"] == f"user-{token}"
         assert set(TOKEN.findall(str(record["items"]))) == {token}
 
@@ -59,11 +60,4 @@ async def run_one(deployment: Deployment, token: str, config: str) -> dict[str, 
         async for event in client.run(request):
             last = event
         assert last.state_changed.state == EXECUTION_STATE_COMPLETED
-
-        async def complete() -> dict[str, Any] | None:
-            record = record_json(await client.get_record(last.execution_id))
-            return record if record["complete"] else None
-
-        record = await eventually(complete, within_seconds=30)
-        assert record is not None
-        return record
+        return await record_of(client, last.execution_id)
