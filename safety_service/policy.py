@@ -41,6 +41,7 @@ _LAW_CHECKS = (NORMALISE, TERMS_LAW, IMAGE_FORMAT)
 _EXTRA_MESSAGES = ("unavailable", "warning")
 
 Content = Literal["text", "image"]
+_Score = Annotated[float, Field(gt=0, le=1)]
 _File = TypeVar("_File", bound=BaseModel)
 
 
@@ -103,11 +104,15 @@ class ClassifierRule(_Strict):
         model: The model file.
         least_known: Share of known words below which a text is in no language of the model.
         thresholds: For each level that the check runs at, the least score that blocks, by category.
+        asked: For each of them the least score that blocks a text with an `ask` hit.
+        grey: For each of them the scores, from and below, at which a guard should decide.
     """
 
     model: str
     least_known: Annotated[float, Field(ge=0, le=1)]
-    thresholds: dict[Level, dict[Category, Annotated[float, Field(gt=0, le=1)]]]
+    thresholds: dict[Level, dict[Category, _Score]]
+    asked: dict[Level, _Score]
+    grey: dict[Level, tuple[_Score, _Score]]
 
 
 class _PolicyFile(_Strict):
@@ -249,6 +254,12 @@ def _read_classifier(
         f"{name}: thresholds.{level}: needs every category"
         for level in sorted(used)
         if set(rule.thresholds.get(level, ())) != set(Category)
+    ]
+    faults += [
+        f"{name}: {field}.{level}: is missing"
+        for level in sorted(used)
+        for field, levels in (("asked", rule.asked), ("grey", rule.grey))
+        if level not in levels
     ]
     if faults:
         raise PolicyError(faults)

@@ -13,13 +13,13 @@ from safety_service.model import (
     Direction,
     Level,
     Message,
-    OnFailure,
     Outcome,
     Reason,
     Severity,
     Verdict,
 )
 from safety_service.policy import CLASSIFIER, NORMALISE, TERMS_AGE, TERMS_LAW
+from safety_service.text_decision import TextDecider, check_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from safety_service.classifier import Judgement
     from safety_service.policy import CheckRule, Policy
     from safety_service.terms import Finding
+    from safety_service.text_decision import TextDecision
 
 _MAX_REASONS = 20  # of a text full of hits the first ones say enough
 
@@ -41,6 +42,8 @@ class TextTrace:
         findings: Every listed term found, also those that do not count.
         counted: Those of them that speak against the text at the level.
         judgement: What the classifier makes of it; None at levels that do not ask it.
+        grey: Whether a guard, where there is one, should decide instead: see `TextDecision`. The
+            verdict is what holds without.
     """
 
     verdict: Verdict
@@ -48,6 +51,7 @@ class TextTrace:
     findings: tuple[Finding, ...]
     counted: tuple[Finding, ...]
     judgement: Judgement | None
+    grey: bool
 
 
 class TextChecker:
@@ -60,6 +64,7 @@ class TextChecker:
             policy: The loaded policy.
         """
         self._policy = policy
+        self._decider = TextDecider(policy.classifier_rule)
 
     def check(self, text: str, level: Level, direction: Direction) -> Verdict:
         """Judge a text.
@@ -88,72 +93,45 @@ class TextChecker:
             judgement = self._policy.classifier.judge(normalised.plain.text)
         seconds = {NORMALISE: folded - started, CLASSIFIER: time.perf_counter() - found}
         seconds[TERMS_LAW] = seconds[TERMS_AGE] = found - folded
-        counted = [f for f in findings if not f.excused and _check_of(f) in rules]
+        counted = [f for f in findings if not f.excused and check_of(f) in rules]
         counted = [f for f in counted if level in f.entry.levels]
-        decided, warned = self._decide(counted, rules, level)
-        reasons = [_reason(f, rules) for f in decided[:_MAX_REASONS]]
-        if judgement is not None and self._blocks(judgement, level):
+        decided = self._decider.decide(counted, judgement, level, rules)
+        reasons = [_reason(f, rules) for f in decided.findings[:_MAX_REASONS]]
+        if judgement is not None and decided.classified:
             reasons.append(_classified(judgement, rules))
         verdict = Verdict(
             decision=Decision.BLOCK if reasons else Decision.ALLOW,
             level=level,
             reasons=tuple(reasons),
-            checks=self._runs(rules, {*map(_check_of, decided)}, reasons, judgement, seconds),
+            checks=self._runs(rules, decided, judgement, seconds),
             policy_version=self._policy.version,
             content_sha256=hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(),
-            message=self._message(reasons, level, warned=warned),
-            warning=warned and not reasons,
+            message=self._message(reasons, level, warned=decided.warned),
+            warning=decided.warned and not reasons,
         )
         seen = tuple(view.text.strip() for view in readings)
-        return TextTrace(verdict, seen, tuple(findings), tuple(counted), judgement)
-
-    def _understood(self, judgement: Judgement) -> bool:
-        """Whether the text is in a language that the classifier learned."""
-        return judgement.known >= self._policy.classifier_rule.least_known
-
-    def _blocks(self, judgement: Judgement, level: Level) -> bool:
-        threshold = self._policy.classifier_rule.thresholds[level][judgement.category]
-        return self._understood(judgement) and judgement.score >= threshold
+        return TextTrace(verdict, seen, tuple(findings), tuple(counted), judgement, decided.grey)
 
     def _runs(
         self,
         rules: dict[str, CheckRule],
-        hit: set[str],
-        reasons: Sequence[Reason],
+        decided: TextDecision,
         judgement: Judgement | None,
         seconds: dict[str, float],
     ) -> tuple[CheckRun, ...]:
         """Every check of the level, in order, with what became of it."""
-        outcomes = {name: Outcome.HIT if name in hit else Outcome.PASSED for name in rules}
+        outcomes = dict.fromkeys(rules, Outcome.PASSED)
+        outcomes |= {check_of(finding): Outcome.HIT for finding in decided.findings}
         details = {}
-        if judgement is not None:
-            if not self._understood(judgement):
-                outcomes[CLASSIFIER] = Outcome.SKIPPED
-                details[CLASSIFIER] = "unknown_language"
-            elif reasons and reasons[-1].layer == rules[CLASSIFIER].layer:
-                outcomes[CLASSIFIER] = Outcome.HIT
+        if decided.classified:
+            outcomes[CLASSIFIER] = Outcome.HIT
+        elif judgement is not None and not self._decider.understands(judgement):
+            outcomes[CLASSIFIER] = Outcome.SKIPPED
+            details[CLASSIFIER] = "unknown_language"
         return tuple(
             CheckRun(name, rule.layer, outcomes[name], details.get(name, ""), seconds[name])
             for name, rule in rules.items()
         )
-
-    @staticmethod
-    def _decide(
-        counted: Sequence[Finding], rules: dict[str, CheckRule], level: Level
-    ) -> tuple[list[Finding], bool]:
-        """What blocks, strongest first, and whether an open question passes with a warning.
-
-        No layer of this build answers `ask`, so the failure policy of its check does.
-        """
-        open_questions = [f for f in counted if f.entry.severity is Severity.ASK]
-        passed = [
-            f
-            for f in open_questions
-            if rules[_check_of(f)].on_failure[level] is OnFailure.ALLOW_WITH_WARNING
-        ]
-        decided = [f for f in counted if f not in passed]
-        decided.sort(key=lambda f: (f.entry.severity is Severity.ASK, not f.entry.law))
-        return decided, bool(passed)
 
     def _message(self, reasons: Sequence[Reason], level: Level, *, warned: bool) -> Message:
         if reasons:
@@ -161,15 +139,11 @@ class TextChecker:
         return self._policy.warning(level) if warned else Message()
 
 
-def _check_of(finding: Finding) -> str:
-    return TERMS_LAW if finding.entry.law else TERMS_AGE
-
-
 def _reason(finding: Finding, rules: dict[str, CheckRule]) -> Reason:
     return Reason(
         category=finding.entry.category,
         score=1.0,
-        layer=rules[_check_of(finding)].layer,
+        layer=rules[check_of(finding)].layer,
         severity=finding.entry.severity,
         span=finding.span,
         entry_id=finding.entry.id,
