@@ -14,8 +14,8 @@ from generation_service.media.opening import open_library
 from generation_service.media.settings import media_options
 from generation_service.queue.journal import JobJournal
 from generation_service.queue.local import LocalJobQueue
-from generation_service.roles import TextOptions, open_text_generator
 from generation_service.servicer import GenerationServicer
+from generation_service.text_opening import TextOptions, open_text_generator
 from generation_service.work import LibraryKeeper
 from generation_service.workers.comfyui_backend import ComfyUIBackend
 from generation_service.workers.opening import allowed_classes, make_pool

@@ -12,10 +12,10 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from generation_service.roles import TextOptions, open_text_generator
 from generation_service.service import add_generation
 from generation_service.settings import GenerationSettings
 from generation_service.text.models_file import ModelsFileError
+from generation_service.text_opening import TextOptions, open_text_generator
 from servicekit.errors import Code, RemoteError, remote_error
 from stellwerk.generation.v1 import generation_service_pb2 as pb
 from stellwerk.generation.v1 import generation_service_pb2_grpc
