@@ -1,10 +1,17 @@
 """Reads the term lists, so that a person can keep them in a table and a typo is found at start-up.
 
+An entry is one term. Most rows hold a block of them, which share language, levels, severity and
+options; a row that begins with a name is one entry with an id of our choosing.
+
 A term is words with spaces between; `one|other` are alternatives, `.` leaves a gap of one word at
 most and `..` of four, `$name` stands for any word of a set, in
 the term's language. After a slash come the word's class
 (`n`oun, `v`erb, `a`djective: inflected by rule) and, for German, `<` if it may end a compound
 (Selbst·mord) and `>` if it may begin one (Mord·waffe). Blank lines and `#` lines are comments.
+
+Options: `unless=` names sets of which a word nearby makes a hit harmless, `needs=` sets of which a
+word must be near; `homograph` says that another language spells a harmless word the same (English
+`slut`, the Swedish end), so that a hit counts only if nothing speaks for another language.
 """
 
 from __future__ import annotations
@@ -25,6 +32,7 @@ _LEVELS = {
     "youth": frozenset({Level.KIDS, Level.YOUTH}),
 }
 _OPTIONS = ("unless", "needs")
+_HOMOGRAPH = "homograph"
 _GAPS = {".": 1, "..": 4}
 
 
@@ -59,6 +67,7 @@ class Entry:
         words: For each word its alternatives (a set has several).
         unless: Sets of which a word nearby makes this harmless.
         needs: Sets of which a word must be near for this to count.
+        homograph: Whether it counts only where no other language is evident.
     """
 
     id: str
@@ -70,6 +79,7 @@ class Entry:
     words: tuple[tuple[Word, ...], ...]
     unless: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    homograph: bool = False
 
 
 @dataclass
@@ -138,7 +148,10 @@ class ListReader:
                 self.lists.allowed.append(self._words(term.strip(), cells[0], where))
 
     def read_entries(self, name: str, text: str, category: Category, *, law: bool) -> None:
-        """Read `name <tab> language <tab> levels <tab> severity <tab> term [<tab> options]`.
+        """Read rows of `language <tab> levels <tab> severity <tab> terms [<tab> options]`.
+
+        The terms, separated by commas, are an entry each and give it its id. A row with a name
+        before the language is a single entry of that name.
 
         Args:
             name: The file's name, for faults and ids.
@@ -148,41 +161,49 @@ class ListReader:
         """
         stem = name.rsplit("/", 1)[-1].removesuffix(".tsv")
         for where, cells in _rows(name, text):
-            if len(cells) not in (5, 6):
-                self._fault(where, "an entry needs name, language, levels, severity and term")
+            named = cells[0] not in _LANGUAGES
+            slug, *cells = cells if named else ["", *cells]
+            if len(cells) not in (4, 5):
+                self._fault(where, "entries need language, levels, severity and terms")
                 continue
-            slug, language, levels, severity, term = cells[:5]
-            options = self._options(cells[5] if len(cells) == 6 else "", where)
+            language, levels, severity, terms = cells[:4]
             if fault := _entry_fault(language, levels, severity, law=law):
                 self._fault(where, fault)
                 continue
-            entry_id = f"{stem}.{language}.{slug}"
-            if entry_id in self._ids:
-                self._fault(where, f"the id {entry_id} is there twice")
-            self._ids.add(entry_id)
-            self.lists.entries.append(
-                Entry(
-                    id=entry_id,
-                    language=language,
-                    category=category,
-                    levels=_LEVELS[levels],
-                    severity=Severity(severity),
-                    law=law,
-                    words=self._words(term, language, where),
-                    unless=options["unless"],
-                    needs=options["needs"],
+            options = self._options(cells[4] if len(cells) == 5 else "", where)
+            for term in [terms] if named else terms.split(","):
+                entry_id = f"{stem}.{language}.{slug or _slug(term)}"
+                if entry_id in self._ids:
+                    self._fault(where, f"the id {entry_id} is there twice")
+                self._ids.add(entry_id)
+                self.lists.entries.append(
+                    Entry(
+                        id=entry_id,
+                        language=language,
+                        category=category,
+                        levels=_LEVELS[levels],
+                        severity=Severity(severity),
+                        law=law,
+                        words=self._words(term, language, where),
+                        unless=options.get("unless", ()),
+                        needs=options.get("needs", ()),
+                        homograph=_HOMOGRAPH in options,
+                    )
                 )
-            )
 
     def _fault(self, where: str, what: str) -> None:
         self.lists.faults.append(f"{where}: {what}")
 
     def _options(self, cell: str, where: str) -> dict[str, tuple[str, ...]]:
-        options: dict[str, tuple[str, ...]] = {name: () for name in _OPTIONS}
+        options: dict[str, tuple[str, ...]] = {}
         for option in cell.split():
             key, _, names = option.partition("=")
-            if key not in options:
-                self._fault(where, f"unknown option {key!r}, known are unless= and needs=")
+            if option == _HOMOGRAPH:
+                options[option] = ()
+                continue
+            if key not in _OPTIONS:
+                known = ", ".join([*(f"{name}=" for name in _OPTIONS), _HOMOGRAPH])
+                self._fault(where, f"unknown option {key!r}, known are {known}")
                 continue
             options[key] = tuple(names.split(","))
             for unknown in set(options[key]) - set(self.lists.sets):
@@ -230,6 +251,12 @@ def _rows(name: str, text: str) -> Iterator[tuple[str, list[str]]]:
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.startswith("#"):
             yield f"{name}:{number}", [cell.strip() for cell in line.split("\t")]
+
+
+def _slug(term: str) -> str:
+    """The words of a term without marks; of alternatives the first."""
+    words = (part.split("|")[0].partition("/")[0].strip("$<>") for part in term.split())
+    return "-".join(word for word in words if word not in _GAPS)
 
 
 def _entry_fault(language: str, levels: str, severity: str, *, law: bool) -> str:
