@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 5.0
+"""How often it looks for erasures that nobody asked for here: late items, other replicas."""
 ANSWER_SECONDS: Final = 20.0
 """How long the one who asks waits for the receipt to be done."""
 
@@ -119,7 +121,7 @@ class Eraser:
             remaining = await self._run_all()
             with contextlib.suppress(TimeoutError):
                 # Not `wait_for`: before Python 3.12 it loses a cancellation that meets the wake.
-                async with asyncio.timeout(RETRY_SECONDS if remaining else None):
+                async with asyncio.timeout(RETRY_SECONDS if remaining else LOOK_SECONDS):
                     await self._wake.wait()
 
     async def _run_all(self) -> bool:

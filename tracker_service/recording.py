@@ -17,7 +17,6 @@ from tracker_service.store.interface import BatchOutcome, Claim
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tracker_service.access import Writer
     from tracker_service.lifecycle import Execution
     from tracker_service.store.interface import Batch, ClaimRequest, Plan
 
@@ -68,6 +67,12 @@ class Book(Protocol):
     def keep_key(self, user_id: str, idempotency_key: str, execution: Execution) -> None:
         """Store that a user's key was used for `execution`."""
 
+    def was_erased(self, user_id: str, time_us: int) -> bool:
+        """Tell whether a person was erased at or after a time, microseconds since 1970 UTC."""
+
+    def erase_rest(self, execution: Execution, now_us: int) -> None:
+        """Have the eraser see to what there is of an execution that only now turns out erased."""
+
     def expired(self, now_us: int) -> list[Execution]:
         """Return executions whose lease is over."""
 
@@ -85,55 +90,92 @@ def record_batch(book: Book, batch: Batch, now_us: int) -> BatchOutcome:
     """
     if batch.plans:
         book.add_plans(batch.plans)
-    accepted_count = erased_count = 0
-    refused: list[RefusedItem] = []
-    rows: list[NewItem] = []
-    known = book.stored_ids([item.item_id for _, item in batch.items]) if batch.items else set()
-    # In their own order, so that a start comes before what follows it.
-    for index, item in sorted(batch.items, key=_by_number):
-        if item.item_id not in known:
-            try:
-                new = _take(book, item, batch.writer, now_us)
-            except Refusal as exc:
-                refused.append(RefusedItem(index, item.item_id, exc.reason, exc.message))
-                continue
-            if new is None:
-                erased_count += 1
-            else:
-                rows.append(new)
-            known.add(item.item_id)
-        accepted_count += 1
-    if rows:
-        book.add_items(rows)
+    taking = _Taking(book, batch, now_us)
+    taking.take_items()
     for heartbeat in batch.heartbeats:
         execution = book.find(heartbeat.execution_id)
         if execution is not None:
             execution.beat(heartbeat, batch.writer, now_us)
             book.touch(execution)
-    refused.sort(key=lambda one: one.index)
-    return BatchOutcome(accepted_count, tuple(refused), erased_count)
+    refused = sorted(taking.refused, key=lambda one: one.index)
+    return BatchOutcome(taking.accepted_count, tuple(refused), taking.erased_count)
 
 
-def _by_number(entry: tuple[int, ExecutionItem]) -> tuple[int, int]:
-    return entry[1].epoch, entry[1].sequence_number
+class _Taking:
+    """The items of a batch on their way into the book.
 
+    Attributes:
+        accepted_count: Those that are stored now, or were, or need not be.
+        erased_count: Of these, those whose execution was erased, so that nobody keeps them.
+        refused: Those that never will be.
+    """
 
-def _take(book: Book, item: ExecutionItem, writer: Writer, now_us: int) -> NewItem | None:
-    """Return an item with its place; None: its execution was erased, so nobody keeps it."""
-    execution = book.find(item.execution_id)
-    if execution is not None and execution.erased_time_us is not None:
-        return None
-    if execution is None:
+    def __init__(self, book: Book, batch: Batch, now_us: int) -> None:
+        self._book = book
+        self._batch = batch
+        self._now_us = now_us
+        self._known: set[str] = set()
+        self._new: list[NewItem] = []
+        self.accepted_count = 0
+        self.erased_count = 0
+        self.refused: list[RefusedItem] = []
+
+    def take_items(self) -> None:
+        """Store what can be stored."""
+        if not self._batch.items:
+            return
+        self._known = self._book.stored_ids([item.item_id for _, item in self._batch.items])
+        by_execution: dict[str, list[tuple[int, ExecutionItem]]] = {}
+        for entry in self._batch.items:
+            by_execution.setdefault(entry[1].execution_id, []).append(entry)
+        for execution_id, entries in by_execution.items():
+            # In their own order, so that a start comes before what follows it.
+            entries.sort(key=_by_number)
+            self._take_all(execution_id, entries)
+        if self._new:
+            self._book.add_items(self._new)
+
+    def _take_all(self, execution_id: str, entries: list[tuple[int, ExecutionItem]]) -> None:
+        """Take the items of one execution."""
+        execution = self._book.find(execution_id)
+        taken_before = len(self._new)
+        for index, item in entries:
+            if item.item_id in self._known:
+                self.accepted_count += 1
+                continue
+            try:
+                if execution is None:
+                    execution = self._begin(item)
+                if execution.erased_time_us is not None:
+                    self.erased_count += 1
+                else:
+                    self._new.append(self._take(execution, item))
+            except Refusal as exc:
+                self.refused.append(RefusedItem(index, item.item_id, exc.reason, exc.message))
+                continue
+            self._known.add(item.item_id)
+            self.accepted_count += 1
+        if execution is not None and len(self._new) > taken_before:
+            self._book.touch(execution)
+
+    def _begin(self, item: ExecutionItem) -> Execution:
+        """Return a new execution that begins with `item`."""
         is_start = item.item_type == "pipeline_start" and item.sequence_number == 1
         if item.epoch != 1:
             raise Refusal("EPOCH_UNKNOWN", "Nobody has claimed this epoch; claim it first.")
-        if not (writer.trusted or is_start):
+        if not (self._batch.writer.trusted or is_start):
             raise Refusal("EXECUTION_NOT_FOUND", "Begin an execution with its `pipeline_start`.")
-        execution = book.create(item.execution_id, item.occur_time_us, now_us)
-    if execution.take(item, writer):
-        item = replace(item, late=True)
-    book.touch(execution)
-    return NewItem(execution, execution.item_count, item, execution.seal(item))
+        return self._book.create(item.execution_id, item.occur_time_us, self._now_us)
+
+    def _take(self, execution: Execution, item: ExecutionItem) -> NewItem:
+        if execution.take(item, self._batch.writer):
+            item = replace(item, late=True)
+        return NewItem(execution, execution.item_count, item, execution.seal(item))
+
+
+def _by_number(entry: tuple[int, ExecutionItem]) -> tuple[int, int]:
+    item = entry[1]
+    return item.epoch, item.sequence_number
 
 
 def claim_execution(book: Book, request: ClaimRequest, now_us: int) -> Claim:

@@ -31,6 +31,7 @@ MAX_REMEMBERED: Final = 4096
 MAX_NOTE_BYTES: Final = 7000
 """PostgreSQL's notes hold less than 8 000 bytes."""
 
+_ERASURES: Final = 0x6572617365  # a lock; any number, the same in every replica
 _COPY_ITEMS: Final = f"COPY items (execution_key, position, {rows.ITEM_COLUMNS}) FROM STDIN"
 # One statement for all: one by one, they would cost a third of a transaction.
 _SAVE_EXECUTIONS: Final = (
@@ -183,6 +184,18 @@ class PostgresBook(SqlBook):
     def for_update(self) -> str:
         """Clause that locks the rows found and passes over those that others hold."""
         return "FOR UPDATE SKIP LOCKED"
+
+    # --- erasures ------------------------------------------------------------------------------
+
+    def remember_erased(self, user_id: str, now_us: int) -> None:
+        """Note that a person is erased, once all replicas have stored what they were storing."""
+        self.connection.execute("SELECT pg_advisory_xact_lock(?)", (_ERASURES,))
+        super().remember_erased(user_id, now_us)
+
+    def newest_erasure_us(self) -> int:
+        """Return when somebody was erased last, by any replica."""
+        self.connection.execute("SELECT pg_advisory_xact_lock_shared(?)", (_ERASURES,))
+        return super().newest_erasure_us()
 
     # --- items ---------------------------------------------------------------------------------
 

@@ -77,6 +77,9 @@ class TransactionalBook(Book, Protocol):
     def flush(self) -> None:
         """Write the changed executions into the transaction."""
 
+    def remember_erased(self, user_id: str, now_us: int) -> None:
+        """Note that a person is erased now."""
+
     def scrub(self) -> None:
         """Leave no trace of what was erased in the database's own files, after the commit."""
 

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from tracker_service.records import ExecutionState
-from tracker_service.store import rows
+from tracker_service.store import erased_people, rows
 from tracker_service.store.interface import Committed
+from tracker_service.store.sql_erasures import add_late_erasure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +34,7 @@ class SqlBook(ABC):
         self.lease_us = lease_us
         self._changed: dict[str, Execution] = {}
         self._changed_since_commit: dict[str, Execution] = {}
+        self._newest_erasure_us: int | None = None
 
     @property
     @abstractmethod
@@ -100,6 +102,28 @@ class SqlBook(ABC):
             (user_id, idempotency_key, execution.key),
         )
 
+    def remember_erased(self, user_id: str, now_us: int) -> None:
+        """Note that a person is erased now; what began before is not recorded any more."""
+        erased_people.remember_erased(self.connection, user_id, now_us)
+        self._newest_erasure_us = None
+
+    def was_erased(self, user_id: str, time_us: int) -> bool:
+        """Tell whether a person was erased at or after a time."""
+        if self._newest_erasure_us is None:
+            self._newest_erasure_us = self.newest_erasure_us()
+        # Nearly every execution begins later than that, and needs no second look.
+        return time_us <= self._newest_erasure_us and erased_people.was_erased(
+            self.connection, user_id, time_us
+        )
+
+    def erase_rest(self, execution: Execution, now_us: int) -> None:
+        """Have the eraser see to what there is of an execution that only now turns out erased."""
+        add_late_erasure(self.connection, execution, now_us)
+
+    def newest_erasure_us(self) -> int:
+        """Return when somebody was erased last; no erasure is noted before our commit."""
+        return erased_people.newest_erasure_us(self.connection)
+
     def expired(self, now_us: int) -> list[Execution]:
         """Return executions whose lease is over."""
         self.flush()
@@ -152,6 +176,7 @@ class SqlBook(ABC):
 
     def take_changes(self) -> Committed:
         """Return what the transaction changed, and begin to count anew."""
+        self._newest_erasure_us = None
         changed, self._changed_since_commit = self._changed_since_commit, {}
         return Committed(frozenset(changed), any(one.complete for one in changed.values()))
 
@@ -159,6 +184,7 @@ class SqlBook(ABC):
         """Drop everything remembered."""
         self._changed.clear()
         self._changed_since_commit.clear()
+        self._newest_erasure_us = None
 
     def load_history(self, execution: Execution) -> None:
         """Read the claims and numbers of an execution whose row was read."""

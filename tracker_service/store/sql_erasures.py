@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from servicekit.context import new_id
 from servicekit.errors import NotFoundError
 from tracker_service.chain import forget_keys
 from tracker_service.erasure import Erasure, ErasureTask, TaskKind, Wanted
@@ -71,14 +72,14 @@ class SqlErasures:
 
     async def begin(self, receipt_id: str, wanted: Wanted) -> None:
         """See `Erasures.begin`."""
-        values = (receipt_id, self._clock(), json.dumps(asdict(wanted)))
-        await self._write(
-            lambda book: book.connection.execute(
-                "INSERT INTO erasures (receipt_id, request_time_us, wanted, execution_count, "
-                "item_count) VALUES (?, ?, ?, 0, 0)",
-                values,
-            )
-        )
+        now_us = self._clock()
+
+        def begin(book: TransactionalBook) -> None:
+            if wanted.user_id:
+                book.remember_erased(wanted.user_id, now_us)
+            _add_erasure(book.connection, receipt_id, wanted, now_us)
+
+        await self._write(begin)
 
     async def get(self, receipt_id: str) -> Erasure:
         """See `Erasures.get`."""
@@ -198,6 +199,37 @@ def _erase(book: TransactionalBook, execution: Execution, receipt_id: str, now_u
     book.touch(execution)
 
 
+def add_late_erasure(connection: SqlConnection, execution: Execution, now_us: int) -> None:
+    """Note an erasure of what came, or was made, after its person was erased.
+
+    Args:
+        connection: To the database, in a transaction.
+        execution: Erased, or about to be.
+        now_us: The time, microseconds since 1970 UTC.
+    """
+    name = execution.execution_id
+    noted = connection.execute(
+        "SELECT 1 FROM erasure_tasks WHERE kind = ? AND name = ? LIMIT 1",
+        (TaskKind.MEDIA.value, name),
+    ).fetchone()
+    if noted is not None:
+        return
+    receipt_id = new_id()
+    wanted = None if execution.erased_time_us is not None else Wanted(execution_ids=(name,))
+    _add_erasure(connection, receipt_id, wanted, now_us)
+    _add_task(connection, ErasureTask(0, receipt_id, TaskKind.MEDIA, name))
+
+
+def _add_erasure(
+    connection: SqlConnection, receipt_id: str, wanted: Wanted | None, now_us: int
+) -> None:
+    connection.execute(
+        "INSERT INTO erasures (receipt_id, request_time_us, wanted, execution_count, item_count) "
+        "VALUES (?, ?, ?, 0, 0)",
+        (receipt_id, now_us, json.dumps(asdict(wanted)) if wanted else ""),
+    )
+
+
 def _add_task(connection: SqlConnection, task: ErasureTask) -> None:
     connection.execute(
         "INSERT INTO erasure_tasks (receipt_id, kind, name, config_name) VALUES (?, ?, ?, ?)",
@@ -217,7 +249,8 @@ def _tasks_for(
         "AND (media_uri IS NOT NULL OR backend_job_id <> '') LIMIT 1",
         (execution.key,),
     ).fetchone()
-    if made is not None:
+    # One that has not ended may have jobs of which no item tells yet.
+    if made is not None or execution.terminal_number is None:
         tasks.append(ErasureTask(0, receipt_id, TaskKind.MEDIA, name))
     return tasks
 

@@ -89,6 +89,53 @@ class CareContract(StoreTests):
         again = await store.claim(make_claim("f", key="k"))
         assert (again.existing, again.execution_id) == (False, "f")
 
+    async def test_what_began_before_an_erasure_is_never_stored(
+        self, store: Store, clock: Clock
+    ) -> None:
+        """Executions that nobody had heard of are erased with their person; later ones are not."""
+        erased_us = clock()
+        await erase(store, Wanted(user_id="anna"))
+        items = make_run("late", 5)
+        outcome = await store.record(make_batch(items[:2]))
+        assert (outcome.accepted_count, outcome.erased_count) == (2, 2)
+        outcome = await store.record(make_batch(items))
+        assert (outcome.accepted_count, outcome.erased_count, outcome.refused) == (5, 5, ())
+        found = (await store.record_of("late", EVERYTHING)).record
+        assert (found.items, found.summary.erased, found.summary.user_id) == ((), True, "")
+        (left,) = await store.erasures.unfinished()
+        tasks = await store.erasures.tasks(left.receipt_id)
+        assert [(task.kind, task.name) for task in tasks] == [(TaskKind.MEDIA, "late")]
+        again = make_item(
+            "new", 1, "pipeline_start", occur_time_us=erased_us + 1, metadata={"user_id": "anna"}
+        )
+        for run in ([again], make_run("other", user_id="berta")):
+            assert (await store.record(make_batch(run))).erased_count == 0
+        assert not (await store.summary("new", EVERYTHING)).erased
+
+    async def test_start_that_comes_last_is_erased_too(self, store: Store) -> None:
+        """Items that came before anybody could know whose they are go as soon as one knows."""
+        start, *others = make_run("late", 5)
+        await store.record(make_batch(others))
+        await erase(store, Wanted(user_id="anna"))
+        outcome = await store.record(make_batch([start]))
+        assert outcome.erased_count == 1
+        (left,) = await store.erasures.unfinished()
+        while await store.erasures.erase_next(left):
+            pass
+        assert "Blume" not in repr((await store.record_of("late", EVERYTHING)).record)
+
+    async def test_traces_that_come_after_an_erasure_are_erased(self, store: Store) -> None:
+        """A run that was erased while it ran leaves no files: its late items call for that."""
+        items = make_run("e", 5)
+        await store.record(make_batch(items[:2]))
+        await erase(store, Wanted(user_id="anna"))
+        media = MediaRef("media/ab/ab.png", "ab" * 32, 3, "image/png", "")
+        for late in (items[2], make_item("e", 6, "output_image", media=media), items[4]):
+            await store.record(make_batch([late]))
+        (left,) = await store.erasures.unfinished()
+        tasks = await store.erasures.tasks(left.receipt_id)
+        assert [(task.kind, task.name) for task in tasks] == [(TaskKind.MEDIA, "e")]
+
     async def test_erasure_reaches_only_what_is_wanted(self, store: Store) -> None:
         """Others' executions stay as they are; executions can be erased by name."""
         for name, user in (("a", "anna"), ("b", "berta"), ("c", "berta")):
