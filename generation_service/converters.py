@@ -11,6 +11,8 @@ from google.protobuf.duration_pb2 import Duration
 from generation_service.backends.interface import InputMedia, MediaParameters
 from generation_service.media.library import MediaName
 from generation_service.text.interface import (
+    Picture,
+    PromptForm,
     TextDelta,
     TextMessage,
     TextParameters,
@@ -38,6 +40,20 @@ MEDIA_TYPES = {
     types_pb2.MEDIA_TYPE_METADATA: "metadata",
 }
 """JSON names of the media; UNSPECIFIED and values of the future are not among them."""
+
+LEVELS = {
+    types_pb2.SAFETY_LEVEL_KIDS: "kids",
+    types_pb2.SAFETY_LEVEL_YOUTH: "youth",
+    types_pb2.SAFETY_LEVEL_ADULT: "adult",
+    types_pb2.SAFETY_LEVEL_OFF: "off",
+}
+"""Words of the safety levels."""
+
+_PROMPT_FORMS = {
+    pb.PROMPT_FORM_RAW: PromptForm.RAW,
+    pb.PROMPT_FORM_MODERATION: PromptForm.MODERATION,
+}
+"""Forms other than a chat; UNSPECIFIED is a chat, too."""
 
 _OWN_PARAMETERS = frozenset({"width", "height", "seed", "extra_json", "input_media", "loras"})
 
@@ -131,12 +147,19 @@ def text_request(message: pb.GenerateTextRequest) -> TextRequest:
     """What a model is asked."""
     return TextRequest(
         role=message.role,
-        messages=tuple(TextMessage(m.role, m.content) for m in message.messages),
+        messages=tuple(_text_message(m) for m in message.messages),
         task=_text_task(message.task) if message.HasField("task") else None,
         parameters=_text_parameters(message.parameters),
         model=message.model,
         execution_id=message.execution_id,
+        safety_level=LEVELS.get(message.safety_level, ""),
+        form=_PROMPT_FORMS.get(message.prompt_form, PromptForm.CHAT),
     )
+
+
+def _text_message(message: pb.TextMessage) -> TextMessage:
+    pictures = tuple(Picture(each.mime_type, each.data) for each in message.pictures)
+    return TextMessage(message.role, message.content, pictures)
 
 
 def _text_task(message: pb.TextTask) -> TextTask:
@@ -186,6 +209,9 @@ def text_answer(piece: TextDelta | TextResult) -> pb.GenerateTextResponse:
                 pb.BackendSwitch(from_model=s.from_model, to_model=s.to_model, reason=s.reason)
                 for s in piece.switches
             ],
+            cost=pb.Cost(amount=piece.cost.amount, currency_code=piece.cost.currency)
+            if piece.cost
+            else None,
         )
     )
 
@@ -199,4 +225,6 @@ def resolved_role(role: ResolvedRole) -> pb.ResolveRoleResponse:
         leaves_site=role.leaves_site,
         profile=role.profile,
         follows_instructions=role.follows_instructions,
+        guard=role.guard,
+        server_template=role.server_template,
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from generation_service.backends.interface import MediaPlan, MediaRequest
     from generation_service.inputs import InputFiles
+    from generation_service.offsite import OffsitePolicy
     from generation_service.queue.interface import JobQueue
     from servicekit.principals import Principal
 
@@ -31,6 +32,10 @@ class Planner(Protocol):
     @property
     def photographic(self) -> bool:
         """Whether what it makes may look like a photograph."""
+
+    @property
+    def leaves_site(self) -> bool:
+        """Whether prompts leave the site with this backend."""
 
     def plan(self, request: MediaRequest) -> MediaPlan:
         """See `MediaBackend.plan`."""
@@ -51,6 +56,7 @@ class Order:
         idempotency_key: Empty: none.
         priority: 0 to 9.
         previews: Whether pictures of what is not yet done are wanted.
+        safety_level: Of the execution, such as `kids`; empty: not told, so the strictest.
     """
 
     backend: str
@@ -63,6 +69,7 @@ class Order:
     idempotency_key: str = ""
     priority: int = 0
     previews: bool = False
+    safety_level: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,11 @@ class Intake:
     """The way into the queue."""
 
     def __init__(
-        self, backends: Mapping[str, Planner], queue: JobQueue, inputs: InputFiles
+        self,
+        backends: Mapping[str, Planner],
+        queue: JobQueue,
+        inputs: InputFiles,
+        offsite: OffsitePolicy,
     ) -> None:
         """Build the intake.
 
@@ -90,10 +101,12 @@ class Intake:
             backends: By name.
             queue: Before their workers.
             inputs: Files that something may be made from.
+            offsite: Whose prompts may leave the site.
         """
         self._backends = backends
         self._queue = queue
         self._inputs = inputs
+        self._offsite = offsite
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -107,13 +120,15 @@ class Intake:
             InvalidArgumentError: EMPTY_PROMPT, PROMPT_TOO_LONG, MEDIA_TYPE_UNSPECIFIED,
                 EXECUTION_MISSING, PARAMETER_OUT_OF_RANGE, or what the backend finds.
             NotFoundError: BACKEND_NOT_FOUND, MODEL_NOT_FOUND or MEDIA_NOT_FOUND.
-            FailedPreconditionError: NO_WORKER or WORKER_LACKS.
+            FailedPreconditionError: NO_WORKER, WORKER_LACKS or OFFSITE_NOT_ALLOWED.
             QueueFullError: Too many wait.
         """
         _check(order)
         backend = self._backends.get(order.backend)
         if backend is None:
             raise BackendNotFoundError(order.backend)
+        if backend.leaves_site:
+            self._offsite.check(f"{order.backend}/{order.request.model}", order.safety_level)
         await self._inputs.check(order.request.parameters.input_media, caller)
         plan = backend.plan(order.request)
         may_prioritise = caller.role in _MAY_PRIORITISE

@@ -25,6 +25,7 @@ from servicekit.errors import ServiceError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
+    from generation_service.offsite import OffsitePolicy
     from generation_service.text.interface import TextBackend, TextRequest
     from generation_service.text.models_file import RoleModels
 
@@ -42,6 +43,8 @@ class ResolvedRole:
         leaves_site: Whether texts leave the site with the first model.
         profile: The profile in force.
         follows_instructions: Whether the first model answers messages.
+        guard: Of which kind the first model is, as a guard; empty: it is none.
+        server_template: Whether the guard is asked by chat instead of with raw prompts.
     """
 
     model: str
@@ -50,13 +53,19 @@ class ResolvedRole:
     leaves_site: bool
     profile: str
     follows_instructions: bool
+    guard: str = ""
+    server_template: bool = False
 
 
 class TextGenerator:
     """Answers requests by role. Open it with `open_text_generator`."""
 
     def __init__(
-        self, profile: str, roles: Mapping[str, RoleModels], backends: Mapping[str, TextBackend]
+        self,
+        profile: str,
+        roles: Mapping[str, RoleModels],
+        backends: Mapping[str, TextBackend],
+        offsite: OffsitePolicy,
     ) -> None:
         """Take a profile and the backends of its models.
 
@@ -64,10 +73,12 @@ class TextGenerator:
             profile: Its name.
             roles: Its models by role.
             backends: By name; closed with the generator.
+            offsite: Whose texts may leave the site.
         """
         self._profile = profile
         self._roles = roles
         self._backends = backends
+        self._offsite = offsite
 
     def resolve(self, role: str) -> ResolvedRole:
         """Tell which model a role means now.
@@ -87,6 +98,8 @@ class TextGenerator:
             leaves_site=backend.leaves_site,
             profile=self._profile,
             follows_instructions=backend.follows_instructions,
+            guard=models.guard.kind if models.guard else "",
+            server_template=bool(models.guard and models.guard.server_template),
         )
 
     async def generate(self, request: TextRequest) -> AsyncGenerator[TextDelta | TextResult, None]:
@@ -103,6 +116,8 @@ class TextGenerator:
                 or PARAMETER_OUT_OF_RANGE.
             RoleNotFoundError: The profile has no model for the role.
             ModelNotFoundError: There is no backend for the model that the request names.
+            OffsiteNotAllowedError: The first model is outside the site, where this text must not
+                go, and no other model answered.
             ServiceError: The first model's error, when no model answered: see `TextBackend`.
         """
         check_request(request)
@@ -150,4 +165,7 @@ class TextGenerator:
     def _ask(
         self, model: str, request: TextRequest
     ) -> AsyncGenerator[TextDelta | TextResult, None]:
-        return self._backend(model).generate(model.partition("/")[2], request)
+        backend = self._backend(model)
+        if backend.leaves_site:
+            self._offsite.check(model, request.safety_level)
+        return backend.generate(model.partition("/")[2], request)

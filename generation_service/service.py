@@ -12,6 +12,7 @@ from generation_service.inputs import InputFiles
 from generation_service.intake import Intake
 from generation_service.media.opening import open_library
 from generation_service.media.settings import media_options
+from generation_service.offsite import read_offsite_levels
 from generation_service.queue.journal import JobJournal
 from generation_service.queue.local import LocalJobQueue
 from generation_service.servicer import GenerationServicer
@@ -83,7 +84,7 @@ async def add_generation(
     queue = LocalJobQueue(pool, LibraryKeeper(library), journal, limits)
     await owned.enter_async_context(queue)
     owned.before_stop(queue.stop_watching)
-    intake = Intake(backends, queue, inputs)
+    intake = Intake(backends, queue, inputs, read_offsite_levels(settings.offsite_levels))
     servicer = GenerationServicer(text, intake, queue, pool, library)
     generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
     return [SERVICE_NAME]
@@ -103,6 +104,7 @@ def _seed() -> int:
 def _text_options(settings: GenerationSettings) -> TextOptions:
     return TextOptions(
         models_file=settings.models_file,
+        offsite=read_offsite_levels(settings.offsite_levels),
         profile=settings.models_profile,
         data_dir=settings.data_dir,
         ollama_url=settings.ollama_url,

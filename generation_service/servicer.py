@@ -12,7 +12,7 @@ from generation_service.job_converters import job_event, workflow_order
 from generation_service.job_servicer import JobServicer
 from servicekit.context import bind_execution_id
 from servicekit.errors import InvalidArgumentError
-from servicekit.principals import current_principal
+from servicekit.principals import Role, current_principal
 from stellwerk.generation.v1 import generation_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -163,7 +163,10 @@ class GenerationServicer(JobServicer):
         context: grpc.aio.ServicerContext[pb.DeleteMediaRequest, pb.DeleteMediaResponse],
     ) -> pb.DeleteMediaResponse:
         """Forget files, and erase those that nobody else refers to."""
-        erased = await self._library.erase(converters.erased_name(request), current_principal())
+        principal = current_principal()
+        if request.execution_id and principal.role in (Role.ADMIN, Role.SERVICE):
+            await self._queue.erase(request.execution_id)  # what still runs makes nothing more
+        erased = await self._library.erase(converters.erased_name(request), principal)
         return pb.DeleteMediaResponse(
             removed_reference_count=erased.references, erased_file_count=erased.files
         )
@@ -187,6 +190,7 @@ def _order(request: pb.GenerateMediaRequest) -> Order:
         idempotency_key=request.idempotency_key,
         priority=request.priority,
         previews=request.previews,
+        safety_level=converters.LEVELS.get(request.safety_level, ""),
     )
 
 

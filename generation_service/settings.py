@@ -42,6 +42,11 @@ class GenerationSettings(WorkerSettings, ImageServiceSettings, MediaSettings):
     openai_api_key: SecretStr | None = Field(
         None, description="Its key. Unset: from the variable that the models file names."
     )
+    offsite_levels: str = Field(
+        "adult,off",
+        description="Safety levels whose texts may go to models outside the site, "
+        "`youth,adult,off`; the others use models on the site or fail. Empty: none may.",
+    )
     embedded_preload: bool = Field(
         True, description="Load the embedded language model at the start, in the background."
     )

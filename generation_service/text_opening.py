@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from generation_service.offsite import OffsitePolicy
 from generation_service.roles import TextGenerator
 from generation_service.text.embedded.backend import EmbeddedBackend
 from generation_service.text.embedded.library import Library
@@ -14,17 +15,20 @@ from generation_service.text.embedded.process import ModelProcess
 from generation_service.text.embedded.prompts import PromptWriter
 from generation_service.text.embedded.weights import MODEL_NAME, own_weights, shipped_weights
 from generation_service.text.http_backend import HttpTextBackend, make_client
+from generation_service.text.interface import PromptForm
 from generation_service.text.models_file import (
     ModelsFileError,
     RoleModels,
     checked_url,
     read_models_file,
 )
-from generation_service.text.ollama import OllamaDialect
-from generation_service.text.openai import OpenAIDialect
+from generation_service.text.ollama import OllamaDialect, OllamaRawDialect
+from generation_service.text.ollama_preload import preload
+from generation_service.text.openai import OpenAIDialect, OpenAIRawDialect
+from generation_service.text.openai_moderation import OpenAIModerationDialect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pydantic import SecretStr
@@ -32,6 +36,13 @@ if TYPE_CHECKING:
     from generation_service.text.http_backend import Dialect
     from generation_service.text.interface import TextBackend
     from generation_service.text.models_file import Provider
+
+
+OLLAMA_FORMS: dict[PromptForm, Callable[[], Dialect]] = {PromptForm.RAW: OllamaRawDialect}
+OPENAI_FORMS: dict[PromptForm, Callable[[], Dialect]] = {
+    PromptForm.RAW: OpenAIRawDialect,
+    PromptForm.MODERATION: OpenAIModerationDialect,
+}
 
 
 @dataclass(frozen=True)
@@ -48,12 +59,14 @@ class TextOptions:
         embedded_preload: Load the embedded model at start-up, in the background, instead of with
             the first request (GENERATION_EMBEDDED_PRELOAD).
         embedded_model_path: Another GGUF than the shipped one (GENERATION_EMBEDDED_MODEL_PATH).
+        offsite: Whose texts may leave the site (GENERATION_OFFSITE_LEVELS).
         environment: Where the variables that the file names as keys are looked up.
     """
 
     models_file: Path
     profile: str
     data_dir: Path
+    offsite: OffsitePolicy = OffsitePolicy(())  # noqa: RUF009 - it never changes
     ollama_url: str = ""
     openai_base_url: str = ""
     openai_api_key: SecretStr | None = None
@@ -87,12 +100,17 @@ async def open_text_generator(options: TextOptions) -> TextGenerator:
     roles: dict[str, RoleModels] = {
         role: _with_own_weights(models, own_name) for role, models in file.profiles[profile].items()
     }
-    wanted = {m.partition("/")[0] for r in roles.values() for m in (r.model, *r.fallbacks)}
+    wanted = [m for r in roles.values() for m in (r.model, *r.fallbacks)]
     backends: dict[str, TextBackend] = {
-        name: _open_backend(name, provider, options, own_name, preload=name in wanted)
+        name: _open_backend(name, provider, options, own_name, _models_of(name, wanted))
         for name, provider in file.providers.items()
     }
-    return TextGenerator(profile, roles, backends)
+    return TextGenerator(profile, roles, backends, options.offsite)
+
+
+def _models_of(provider: str, models: list[str]) -> list[str]:
+    """The models of one provider, without its name."""
+    return [m.partition("/")[2] for m in models if m.startswith(f"{provider}/")]
 
 
 def _url_faults(options: TextOptions) -> Iterator[str]:
@@ -117,11 +135,12 @@ def _with_own_weights(models: RoleModels, name: str) -> RoleModels:
         fallbacks=tuple(
             embedded if model.startswith("embedded/") else model for model in models.fallbacks
         ),
+        guard=models.guard,
     )
 
 
 def _open_backend(
-    name: str, provider: Provider, options: TextOptions, own_name: str, *, preload: bool
+    name: str, provider: Provider, options: TextOptions, own_name: str, wanted: list[str]
 ) -> TextBackend:
     """Build one backend from the file, with what the settings say instead."""
     limits = provider.limits
@@ -132,14 +151,25 @@ def _open_backend(
             else partial(shipped_weights, options.data_dir / "models")
         )
         process = ModelProcess(find, limits)
-        process.open(start=options.embedded_preload and preload)
+        process.open(start=options.embedded_preload and bool(wanted))
         return EmbeddedBackend(process, PromptWriter(Library.load()), own_name, limits)
     override = options.ollama_url if name == "ollama" else options.openai_base_url
     client = make_client(
         override or provider.base_url or "", limits, api_key=_key(name, provider, options)
     )
     dialect: Dialect = OllamaDialect() if name == "ollama" else OpenAIDialect()
-    return HttpTextBackend(dialect, client, limits, leaves_site=provider.leaves_site)
+    backend = HttpTextBackend(
+        dialect,
+        client,
+        limits,
+        leaves_site=provider.leaves_site,
+        terms=provider.models,
+        forms=OLLAMA_FORMS if name == "ollama" else OPENAI_FORMS,
+    )
+    if provider.preload_gib is not None and wanted:
+        memory_bytes = provider.preload_gib * 2**30
+        backend.warm_up(preload(client, wanted, memory_bytes, limits.first_token_seconds))
+    return backend
 
 
 def _key(name: str, provider: Provider, options: TextOptions) -> str:

@@ -49,12 +49,13 @@ class Safety(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TextRequest:
-    """One call of a language model, as the plan says it."""
+    """One call of a language model, as the plan says it; the level says where it may go."""
 
     role: str
     messages: tuple[tuple[str, str], ...]
     parameters: Mapping[str, object]
     execution_id: str
+    level: SafetyLevel
     model: str = ""
     text: str = ""
     context: str = ""
@@ -87,9 +88,13 @@ class TextAnswer:
     finish_reason: str = ""
     backend_job_id: str = ""
     switches: tuple[tuple[str, str, str], ...] = ()
+    cost: float | None = None
+    cost_currency: str = ""
 
     def metadata(self) -> dict[str, object]:
         """Everything that was passed to the model and came back beside the text."""
+        paid = self.cost is not None
+        cost = {"cost": {"amount": self.cost, "currency": self.cost_currency}} if paid else {}
         return {
             "messages": [{"role": role, "content": content} for role, content in self.messages],
             **self.parameters,
@@ -97,6 +102,7 @@ class TextAnswer:
                 "prompt_tokens": self.prompt_tokens,
                 "completion_tokens": self.completion_tokens,
             },
+            **cost,
             "first_token_seconds": self.first_token_seconds,
             "finish_reason": self.finish_reason,
         }
@@ -107,6 +113,7 @@ class MediaRequest:
     """One output to render.
 
     Attributes:
+        level: Says where the prompt may go.
         workflow: The graph that makes it; None: its backend needs none.
         loras: Put into the workflow, in order.
         input_media: The run's pictures that it is made from, in order.
@@ -114,6 +121,7 @@ class MediaRequest:
     """
 
     execution_id: str
+    level: SafetyLevel
     loop_iteration: int
     output_config: str
     backend: str

@@ -8,9 +8,10 @@ GPU writes on for nobody.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,15 +25,19 @@ from generation_service.text.interface import (
     ModelNotFoundError,
     ModelTimeoutError,
     ModelUnavailableError,
+    PromptForm,
+    PromptFormNotOfferedError,
     TextDelta,
     TextResult,
 )
 from generation_service.text.limits import AnswerClock, ModelSlots, ProviderLimits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 
+    from generation_service.text.costs import Cost
     from generation_service.text.interface import TextRequest
+    from generation_service.text.models_file import ModelTerms
     from servicekit.errors import ServiceError
 
 log = structlog.get_logger()
@@ -53,6 +58,7 @@ class Piece:
         prompt_token_count: Tokens read; None: not told here.
         completion_token_count: Tokens written; None: not told here.
         backend_job_id: The server's id of the request; empty: not told here.
+        cost: What the answer cost; None: not told here.
     """
 
     text: str = ""
@@ -62,6 +68,7 @@ class Piece:
     prompt_token_count: int | None = None
     completion_token_count: int | None = None
     backend_job_id: str = ""
+    cost: Cost | None = None
 
 
 class Stream(Protocol):
@@ -70,6 +77,9 @@ class Stream(Protocol):
     @property
     def path(self) -> str:
         """The path to post to."""
+
+    def missing_hint(self, model: str) -> str:
+        """Tell in one sentence how a model that is not there comes there; empty: nobody knows."""
 
     def read(self, line: bytes) -> Piece | None:
         """Read one line; None for lines without meaning.
@@ -155,7 +165,7 @@ async def stream_pieces(
         response = await clock.wait(client.send(request, stream=True))
         async with aclosing(response):
             if response.status_code != httpx.codes.OK:
-                raise _status_error(response, model)
+                raise _status_error(response, model, stream)
             async with aclosing(_lines(response, clock)) as lines:
                 async for line in lines:
                     piece = stream.read(line)
@@ -183,6 +193,8 @@ class HttpTextBackend:
         limits: ProviderLimits,
         *,
         leaves_site: bool,
+        terms: Mapping[str, ModelTerms] | None = None,
+        forms: Mapping[PromptForm, Callable[[], Dialect]] | None = None,
     ) -> None:
         """Take what it works with.
 
@@ -191,13 +203,23 @@ class HttpTextBackend:
             client: The pool of the server; closed with the backend.
             limits: Of each of its models.
             leaves_site: Whether texts leave the site.
+            terms: What holds for single models, by name.
+            forms: How to speak for prompts in other forms than a chat, anew for each request.
         """
+        terms = terms or {}
         self.name = dialect.name
         self.leaves_site = leaves_site
-        self._dialect = dialect
+        self._forms = {PromptForm.CHAT: lambda: dialect, **(forms or {})}
         self._client = client
         self._limits = limits
-        self._slots = ModelSlots(limits)
+        self._prices = {model: term.price for model, term in terms.items() if term.price}
+        places = {model: term.concurrent for model, term in terms.items() if term.concurrent}
+        self._slots = ModelSlots(limits, places)
+        self._warming: asyncio.Task[object] | None = None
+
+    def warm_up(self, work: Coroutine[object, object, object]) -> None:
+        """Do something in the background that makes first answers faster; once."""
+        self._warming = asyncio.create_task(work)
 
     async def generate(
         self, model: str, request: TextRequest
@@ -205,10 +227,13 @@ class HttpTextBackend:
         """Ask a model: deltas, then one result. See `TextBackend.generate`."""
         started = perf_counter()
         full_name = f"{self.name}/{model}"
-        body = self._dialect.body(model, request)
+        if request.form not in self._forms:
+            raise PromptFormNotOfferedError(full_name)
+        dialect = self._forms[request.form]()
+        body = dialect.body(model, request)
         async with self._slots.place(model):
             clock = AnswerClock(self._limits, started)
-            pieces = stream_pieces(self._client, self._dialect, full_name, body, clock)
+            pieces = stream_pieces(self._client, dialect, full_name, body, clock)
             heard: list[Piece] = []
             size = 0
             async with aclosing(pieces):
@@ -219,32 +244,40 @@ class HttpTextBackend:
                         raise ModelAnswerInvalidError("The model's answer is too long.")
                     if piece.text:
                         yield TextDelta(piece.text)
-        yield self._result(full_name, request, heard, clock)
+        result = self._result(model, request, heard, clock)
+        yield replace(result, parameters=dialect.applied(request))
 
     def _result(
-        self, full_name: str, request: TextRequest, heard: list[Piece], clock: AnswerClock
+        self, model: str, request: TextRequest, heard: list[Piece], clock: AnswerClock
     ) -> TextResult:
         text = "".join(piece.text for piece in heard).strip()
         if not text:
             raise ModelAnswerInvalidError("The model's answer is empty.")
         told = [p.prompt_token_count for p in heard if p.prompt_token_count is not None]
         written = [p.completion_token_count for p in heard if p.completion_token_count is not None]
+        read_count, written_count = (each[-1] if each else None for each in (told, written))
+        price = self._prices.get(model)
         return TextResult(
             text=text,
             messages=request.messages,
-            parameters=self._dialect.applied(request),
-            model=full_name,
+            parameters={},
+            model=f"{self.name}/{model}",
             backend=self.name,
-            prompt_token_count=told[-1] if told else None,
-            completion_token_count=written[-1] if written else None,
+            prompt_token_count=read_count,
+            completion_token_count=written_count,
             run_seconds=clock.run_seconds,
             first_token_seconds=clock.first_token_seconds,
             finish_reason=next((p.finish_reason for p in heard if p.finish_reason), "stop"),
             backend_job_id=next((p.backend_job_id for p in heard if p.backend_job_id), ""),
+            cost=next((p.cost for p in reversed(heard) if p.cost), None)
+            or (price.of(read_count, written_count) if price else None),
         )
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait([self._warming])
         await self._client.aclose()
 
 
@@ -283,12 +316,12 @@ def _translated_errors() -> Iterator[None]:
         raise ModelUnavailableError("The model's server broke off the connection.") from exc
 
 
-def _status_error(response: httpx.Response, model: str) -> ServiceError:
+def _status_error(response: httpx.Response, model: str, stream: Stream) -> ServiceError:
     """Read a status; the text beside it may quote the prompt and is left unread."""
     status = response.status_code
     log.warning("model_refused", model=model, http_status=status)
     if status == httpx.codes.NOT_FOUND:
-        return ModelNotFoundError(model)
+        return ModelNotFoundError(model, stream.missing_hint(model.partition("/")[2]))
     if status == httpx.codes.TOO_MANY_REQUESTS:
         return ModelBusyError("The model's server is busy.", _retry_after(response))
     if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.GATEWAY_TIMEOUT):

@@ -8,11 +8,13 @@ gRPC, HTTP or a particular engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from servicekit.errors import (
     DeadlineExceededError,
     InternalError,
+    InvalidArgumentError,
     NotFoundError,
     ResourceExhaustedError,
     UnavailableError,
@@ -21,8 +23,36 @@ from servicekit.errors import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
+    from generation_service.text.costs import Cost
+
 RETRY_SECONDS = 2.0
 """When to ask a busy or unreachable model again; a guess, since no backend tells."""
+
+
+class PromptForm(StrEnum):
+    """How the messages reach the model."""
+
+    CHAT = "chat"
+    """Put into the model's own chat template by its server."""
+
+    RAW = "raw"
+    """As they are: the caller has rendered the model's template."""
+
+    MODERATION = "moderation"
+    """To the server's moderation endpoint; the answer is its JSON."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small picture for a model that sees.
+
+    Attributes:
+        mime_type: Such as `image/jpeg`.
+        data: Its bytes.
+    """
+
+    mime_type: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -32,10 +62,12 @@ class TextMessage:
     Attributes:
         role: `system`, `user` or `assistant`.
         content: The text, sent as it is.
+        pictures: What is shown with the text.
     """
 
     role: str
     content: str
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +121,8 @@ class TextRequest:
         parameters: How to answer.
         model: A model by name instead of the role's own, `<backend>/<model>`; empty: the role's.
         execution_id: The execution that it is for, for logs; empty: none.
+        safety_level: Its level, such as `kids`; empty: not told, so the strictest.
+        form: How the messages reach the model.
     """
 
     role: str
@@ -97,6 +131,8 @@ class TextRequest:
     parameters: TextParameters = field(default_factory=TextParameters)
     model: str = ""
     execution_id: str = ""
+    safety_level: str = ""
+    form: PromptForm = PromptForm.CHAT
 
 
 @dataclass(frozen=True)
@@ -145,6 +181,7 @@ class TextResult:
             `composed` where the answer was put together without the model.
         backend_job_id: The backend's own id of the request; empty: none.
         switches: Models that were asked before and could not answer.
+        cost: What it cost; None: nothing, or nobody told.
     """
 
     text: str
@@ -159,6 +196,7 @@ class TextResult:
     finish_reason: str
     backend_job_id: str = ""
     switches: tuple[BackendSwitch, ...] = ()
+    cost: Cost | None = None
 
 
 class TextBackend(Protocol):
@@ -191,6 +229,7 @@ class TextBackend(Protocol):
             ModelBusyError: Too many are waiting already.
             ModelTimeoutError: A phase took too long.
             ModelAnswerInvalidError: Nonsense or nothing came back.
+            PromptFormNotOfferedError: The backend cannot ask in this form.
         """
 
     async def close(self) -> None:
@@ -212,11 +251,10 @@ class RoleNotFoundError(NotFoundError):
 class ModelNotFoundError(NotFoundError):
     """No backend, or not this one, has a model of this name."""
 
-    def __init__(self, model: str) -> None:
-        """Name the model, `<backend>/<model>`."""
-        super().__init__(
-            "MODEL_NOT_FOUND", f"There is no model {model!r}.", resource=("model", model)
-        )
+    def __init__(self, model: str, hint: str = "") -> None:
+        """Name the model, `<backend>/<model>`, and how it comes there, in one sentence."""
+        message = f"There is no model {model!r}. {hint}".rstrip()
+        super().__init__("MODEL_NOT_FOUND", message, resource=("model", model))
 
 
 class ModelUnavailableError(UnavailableError):
@@ -249,3 +287,15 @@ class ModelAnswerInvalidError(InternalError):
     def __init__(self, message: str) -> None:
         """Say in one sentence what is wrong, without a word of the answer."""
         super().__init__("MODEL_ANSWER_INVALID", message)
+
+
+class PromptFormNotOfferedError(InvalidArgumentError):
+    """The model's backend cannot be asked in this form."""
+
+    def __init__(self, model: str) -> None:
+        """Name the model, `<backend>/<model>`."""
+        super().__init__(
+            "PROMPT_FORM_NOT_OFFERED",
+            f"The model {model!r} cannot be asked in this form.",
+            field="prompt_form",
+        )

@@ -18,13 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from generation_service.text.interface import ModelBusyError, ModelTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Mapping
 
 T = TypeVar("T")
 
 
 class ProviderLimits(BaseModel):
-    """Limits of one provider, the same for each of its models."""
+    """Limits of one provider, for each of its models."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,11 +49,12 @@ class ProviderLimits(BaseModel):
 class ModelSlots:
     """Places at the models of one provider, with a bounded line before each model."""
 
-    def __init__(self, limits: ProviderLimits) -> None:
-        """Take the limits; models get their places when first asked."""
+    def __init__(self, limits: ProviderLimits, places: Mapping[str, int] | None = None) -> None:
+        """Take the limits, and the places of models that have others than the provider says."""
         self._limits = limits
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(limits.concurrent)
+            lambda: asyncio.Semaphore(limits.concurrent),
+            {model: asyncio.Semaphore(number) for model, number in (places or {}).items()},
         )
         self._waiting: defaultdict[str, int] = defaultdict(int)
 

@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
+from generation_service.text.costs import Price
 from generation_service.text.limits import ProviderLimits
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ Role = Literal[
     "image_analysis",
 ]
 """What models are needed for; a profile may leave roles out."""
+
+GuardKind = Literal["llama-guard-3", "llama-guard-4", "qwen3guard", "judge", "openai-moderation"]
+"""How a guard's model is asked and its answer read; safety_service/guards has one reader each."""
+
+GUARD_ROLES = ("text_guard", "image_guard")
 
 ProviderName = Literal["embedded", "ollama", "openai"]
 """The backends that this build has."""
@@ -72,6 +78,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class ModelTerms(_Strict):
+    """What holds for one model of a provider."""
+
+    concurrent: int | None = Field(
+        None, ge=1, le=256, description="Requests at once. Unset: the provider's limit."
+    )
+    price: Price | None = Field(
+        None, description="Asked by the provider; where its server tells the cost, that counts."
+    )
+
+
 class Provider(_Strict):
     """Where models live and what may be asked of them."""
 
@@ -87,12 +104,32 @@ class Provider(_Strict):
     limits: ProviderLimits = Field(
         default_factory=ProviderLimits, description="For each of its models."
     )
+    models: dict[str, ModelTerms] = Field(
+        default_factory=dict, description="What holds for single models, by name."
+    )
+    preload_gib: float | None = Field(
+        None,
+        gt=0,
+        description="Memory of Ollama's GPUs. With it the profile's models are loaded at the "
+        "start, as long as they fit together. Unset: with their first request.",
+    )
 
 
 ModelName = Annotated[
     str, StringConstraints(pattern=r"^(embedded|ollama|openai)/\S+$", max_length=200)
 ]
 """`<provider>/<model>`; the model's own name may contain slashes."""
+
+
+class Guard(_Strict):
+    """What whoever asks a guard must know of its model."""
+
+    kind: GuardKind = Field(description="Whose template it has, and how its answers read.")
+    server_template: bool = Field(
+        False,
+        description="Let the model's server apply the template. Only for servers that take no raw "
+        "prompts and are known to have the model's own.",
+    )
 
 
 class RoleModels(_Strict):
@@ -102,6 +139,7 @@ class RoleModels(_Strict):
     fallbacks: tuple[ModelName, ...] = Field(
         (), max_length=4, description="Asked in turn when the ones before cannot answer."
     )
+    guard: Guard | None = Field(None, description="Of the guards' roles, and only of these.")
 
 
 class ModelsFile(_Strict):
@@ -122,11 +160,28 @@ class ModelsFile(_Strict):
             provider = self.providers.get(name)
             if provider and name != "embedded" and provider.base_url is None:
                 yield f"providers.{name}.base_url: missing."
+            if provider and name != "ollama" and provider.preload_gib is not None:
+                yield f"providers.{name}.preload_gib: only Ollama loads models ahead."
         for profile, roles in self.profiles.items():
             for role, models in roles.items():
+                yield from _guard_faults(f"profiles.{profile}.{role}", role, models)
                 for model in (models.model, *models.fallbacks):
                     if model.partition("/")[0] not in self.providers:
                         yield f"profiles.{profile}.{role}: {model!r} names no provider of the file."
+
+
+def _guard_faults(where: str, role: str, models: RoleModels) -> Iterator[str]:
+    """A guard's answer can only be read by who knows its model, so there is one and no other."""
+    if role not in GUARD_ROLES:
+        if models.guard is not None:
+            yield f"{where}.guard: only {' and '.join(GUARD_ROLES)} have one."
+        return
+    if models.guard is None:
+        yield f"{where}.guard: missing; say of which kind the model is."
+    if models.fallbacks:
+        yield f"{where}.fallbacks: a guard has none, since another model answers otherwise."
+    if models.model.startswith("embedded/"):
+        yield f"{where}.model: the embedded model is no guard."
 
 
 def read_models_file(path: Path) -> ModelsFile:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,7 +14,7 @@ from generation_service.text.interface import ModelAnswerInvalidError, ModelUnav
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from generation_service.text.interface import TextParameters, TextRequest
+    from generation_service.text.interface import TextMessage, TextParameters, TextRequest
 
 
 class OllamaDialect:
@@ -22,17 +23,17 @@ class OllamaDialect:
     name = "ollama"
     path = "/api/chat"
 
+    def missing_hint(self, model: str) -> str:
+        """Ollama has what was pulled."""
+        return f"Fetch it where Ollama runs: ollama pull {model}"
+
     def body(self, model: str, request: TextRequest) -> bytes:
         """Write the request; what is unset is left to the model's own file."""
         content: dict[str, object] = {
             "model": model,
-            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
-            "stream": True,
+            "messages": [_message(message) for message in request.messages],
+            **_settings(request.parameters),
         }
-        if options := _options(request.parameters):
-            content["options"] = options
-        if request.parameters.keep_alive_seconds is not None:
-            content["keep_alive"] = _keep_alive(request.parameters.keep_alive_seconds)
         return json.dumps(content, ensure_ascii=False).encode()
 
     def applied(self, request: TextRequest) -> Mapping[str, object]:
@@ -57,11 +58,38 @@ class OllamaDialect:
         return Piece(
             text=chunk.message.content if chunk.message else "",
             thinking=bool(chunk.message and chunk.message.thinking),
-            done=chunk.done,
-            finish_reason=chunk.done_reason or "",
-            prompt_token_count=chunk.prompt_eval_count,
-            completion_token_count=chunk.eval_count,
+            **_counts(chunk),
         )
+
+
+class OllamaRawDialect(OllamaDialect):
+    """Speaks `/api/generate` with `raw`: the prompt reaches the model without any template."""
+
+    path = "/api/generate"
+
+    def body(self, model: str, request: TextRequest) -> bytes:
+        """Write the request; its only message is the prompt."""
+        content = {
+            "model": model,
+            "prompt": request.messages[0].content,
+            "raw": True,
+            **_settings(request.parameters),
+        }
+        return json.dumps(content, ensure_ascii=False).encode()
+
+    def read(self, line: bytes) -> Piece | None:
+        """Read one line of the answer: as in a chat, but for where the text is."""
+        if not line:
+            return None
+        try:
+            chunk = _RawChunk.model_validate_json(line)
+        except ValidationError as exc:
+            raise ModelAnswerInvalidError("Ollama's answer cannot be read.") from exc
+        if chunk.error is not None:
+            raise ModelUnavailableError("Ollama gave up on the answer.")
+        if chunk.response is None and not chunk.done:
+            raise ModelAnswerInvalidError("A line of Ollama's answer has no text.")
+        return Piece(text=chunk.response or "", **_counts(chunk))
 
 
 class _Message(BaseModel):
@@ -71,15 +99,56 @@ class _Message(BaseModel):
     thinking: str | None = None
 
 
-class _Chunk(BaseModel):
+class _Line(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    message: _Message | None = None
     done: bool = False
     done_reason: str | None = None
     prompt_eval_count: int | None = None
     eval_count: int | None = None
     error: str | None = None
+
+
+class _Chunk(_Line):
+    message: _Message | None = None
+
+
+class _RawChunk(_Line):
+    response: str | None = None
+
+
+class _Counts(TypedDict):
+    done: bool
+    finish_reason: str
+    prompt_token_count: int | None
+    completion_token_count: int | None
+
+
+def _counts(line: _Line) -> _Counts:
+    """What every line may tell, by the names of a piece."""
+    return {
+        "done": line.done,
+        "finish_reason": line.done_reason or "",
+        "prompt_token_count": line.prompt_eval_count,
+        "completion_token_count": line.eval_count,
+    }
+
+
+def _message(message: TextMessage) -> dict[str, object]:
+    content: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.pictures:
+        content["images"] = [base64.b64encode(p.data).decode() for p in message.pictures]
+    return content
+
+
+def _settings(parameters: TextParameters) -> dict[str, object]:
+    """How to answer, at its places in the request."""
+    settings: dict[str, object] = {"stream": True}
+    if options := _options(parameters):
+        settings["options"] = options
+    if parameters.keep_alive_seconds is not None:
+        settings["keep_alive"] = _keep_alive(parameters.keep_alive_seconds)
+    return settings
 
 
 def _options(parameters: TextParameters) -> dict[str, object]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from generation_service.text.costs import Cost
 from generation_service.text.http_backend import Piece
 from generation_service.text.interface import (
     ModelAnswerInvalidError,
@@ -17,7 +19,12 @@ from generation_service.text.interface import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from generation_service.text.interface import TextParameters, TextRequest
+    from generation_service.text.interface import (
+        Picture,
+        TextMessage,
+        TextParameters,
+        TextRequest,
+    )
 
 _END = b"[DONE]"
 _TOO_MANY = 429
@@ -29,11 +36,15 @@ class OpenAIDialect:
     name = "openai"
     path = "chat/completions"
 
+    def missing_hint(self, model: str) -> str:
+        """What there is differs from server to server."""
+        return "The server's own list of models has the right name."
+
     def body(self, model: str, request: TextRequest) -> bytes:
         """Write the request; what is unset is left to the server."""
         content: dict[str, object] = {
             "model": model,
-            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            "messages": [_message(message) for message in request.messages],
             "stream": True,
             "stream_options": {"include_usage": True},
             **_options(request.parameters),
@@ -61,6 +72,23 @@ class OpenAIDialect:
         return _piece(chunk)
 
 
+class OpenAIRawDialect(OpenAIDialect):
+    """Speaks `/completions`: the prompt reaches the model without any template."""
+
+    path = "completions"
+
+    def body(self, model: str, request: TextRequest) -> bytes:
+        """Write the request; its only message is the prompt."""
+        content: dict[str, object] = {
+            "model": model,
+            "prompt": request.messages[0].content,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **_options(request.parameters),
+        }
+        return json.dumps(content, ensure_ascii=False).encode()
+
+
 class _Delta(BaseModel):
     model_config = ConfigDict(strict=True)
 
@@ -73,12 +101,15 @@ class _Choice(BaseModel):
     model_config = ConfigDict(strict=True)
 
     delta: _Delta = Field(default_factory=_Delta)
+    text: str | None = None  # of a completion, which has no delta
     finish_reason: str | None = None
 
 
 class _Usage(BaseModel):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cost: float | None = None
+    """OpenRouter's addition: what was charged, in US dollars."""
 
 
 class _Error(BaseModel):
@@ -90,6 +121,22 @@ class _Chunk(BaseModel):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: _Error | None = None
+
+
+def picture_url(picture: Picture) -> str:
+    """A picture as an address that holds it."""
+    return f"data:{picture.mime_type};base64,{base64.b64encode(picture.data).decode()}"
+
+
+def _message(message: TextMessage) -> dict[str, object]:
+    if not message.pictures:
+        return {"role": message.role, "content": message.content}
+    parts: list[dict[str, object]] = [{"type": "text", "text": message.content}]
+    parts += [
+        {"type": "image_url", "image_url": {"url": picture_url(picture)}}
+        for picture in message.pictures
+    ]
+    return {"role": message.role, "content": parts}
 
 
 def _options(parameters: TextParameters) -> dict[str, object]:
@@ -127,10 +174,11 @@ def _piece(chunk: _Chunk) -> Piece:
     choice = chunk.choices[0] if chunk.choices else _Choice()
     usage = chunk.usage or _Usage()
     return Piece(
-        text=choice.delta.content or "",
+        text=choice.delta.content or choice.text or "",
         thinking=bool(choice.delta.reasoning or choice.delta.reasoning_content),
         finish_reason=choice.finish_reason or "",
         prompt_token_count=usage.prompt_tokens,
         completion_token_count=usage.completion_tokens,
         backend_job_id=chunk.id or "",
+        cost=None if usage.cost is None else Cost(usage.cost, "USD"),
     )

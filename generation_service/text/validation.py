@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from generation_service.text.interface import PromptForm
 from servicekit.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 
 MAX_TEXT_CHARS = 100_000
 """Code points of all messages together."""
+
+MAX_PICTURES = 2
+MAX_PICTURE_BYTES = 1024 * 1024
+PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 MAX_STOPS = 16
 MAX_STOP_CHARS = 200
@@ -57,6 +62,25 @@ def _message_faults(request: TextRequest) -> list[Fault]:
         for field, size in texts
         if size > MAX_TEXT_CHARS
     ]
+    return faults + _form_faults(request)
+
+
+def _form_faults(request: TextRequest) -> list[Fault]:
+    """What only holds for some forms: raw prompts are one text, pictures are for who can see."""
+    faults: list[Fault] = []
+    if request.form is not PromptForm.CHAT and len(request.messages) > 1:
+        text = "A raw prompt, or what is moderated, is one message."
+        faults.append(("TOO_MANY_MESSAGES", "messages", text))
+    pictures = [picture for message in request.messages for picture in message.pictures]
+    if pictures and request.form is PromptForm.RAW:
+        text = "A raw prompt has no place for pictures."
+        faults.append(("PICTURES_INVALID", "messages", text))
+    elif len(pictures) > MAX_PICTURES or any(
+        picture.mime_type not in PICTURE_TYPES or not 0 < len(picture.data) <= MAX_PICTURE_BYTES
+        for picture in pictures
+    ):
+        text = f"At most {MAX_PICTURES} pictures, JPEG, PNG or WebP, of 1 MiB each."
+        faults.append(("PICTURES_INVALID", "messages", text))
     return faults
 
 

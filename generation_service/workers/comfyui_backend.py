@@ -39,6 +39,7 @@ class ComfyUIBackend:
 
     name = "comfyui"
     photographic = True
+    leaves_site = False
 
     def __init__(
         self, *, make_seed: Callable[[], int], allowed_classes: frozenset[str] | None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import ports
 from orchestrator.converters.words import (
+    LEVELS,
     MEDIA_TYPES,
     duration,
     media_from_proto,
@@ -39,6 +40,7 @@ def text_request_to_proto(request: ports.TextRequest) -> generation_pb2.Generate
         ),
         parameters=generation_pb2.TextParameters(keep_alive_duration=keep_alive, **given),
         execution_id=request.execution_id,
+        safety_level=LEVELS[request.level],
     )
 
 
@@ -65,6 +67,8 @@ def text_event_from_proto(
         finish_reason=result.finish_reason,
         backend_job_id=result.backend_job_id,
         switches=tuple((each.from_model, each.to_model, each.reason) for each in result.switches),
+        cost=result.cost.amount if counted("cost") else None,
+        cost_currency=result.cost.currency_code,
     )
 
 
@@ -98,6 +102,7 @@ def media_request_to_proto(request: ports.MediaRequest) -> generation_pb2.Genera
         ) from exc
     return generation_pb2.GenerateMediaRequest(
         execution_id=request.execution_id,
+        safety_level=LEVELS[request.level],
         loop_iteration=request.loop_iteration,
         output_config=request.output_config,
         backend=request.backend,

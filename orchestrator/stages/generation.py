@@ -49,6 +49,7 @@ async def _render(
 ) -> tuple[list[JobOutput], JobFinished]:
     request = MediaRequest(
         execution_id=run.execution_id,
+        level=run.level,
         loop_iteration=output.loop_iteration,
         output_config=output.id,
         backend=output.backend,

@@ -239,6 +239,7 @@ class Run:
             messages=tuple((message.role, message.content) for message in chunk.messages(values)),
             parameters=_parameters(chunk),
             execution_id=self.execution_id,
+            level=self.level,
             text=text,
             context=values.get("CONTEXT", ""),
             source_language=source_language,

@@ -16,6 +16,8 @@ class FakeOpenAI(TextServer):
 
     path = "/v1/chat/completions"
     content_type = "text/event-stream"
+    cost: float | None = None
+    """What it says that an answer cost, as OpenRouter does; None: it says nothing."""
 
     @property
     def base_url(self) -> str:
@@ -39,6 +41,8 @@ class FakeOpenAI(TextServer):
             "completion_tokens": completion_tokens,
             "total_tokens": prompt_tokens + completion_tokens,
         }
+        if self.cost is not None:
+            usage["usage"]["cost"] = self.cost
         return [self.line(finish), self.line(usage), b"data: [DONE]\n\n"]
 
     def inner_error(self) -> Json:

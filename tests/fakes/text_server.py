@@ -93,7 +93,7 @@ class TextServer:
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=16 * 1024 * 1024)
-        app.router.add_post(self.path, self._handle)
+        app.add_routes(self.routes())
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -105,6 +105,10 @@ class TextServer:
     async def __aexit__(self, *_: object) -> None:
         assert self._runner is not None
         await self._runner.cleanup()
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the server listens to."""
+        return [web.post(self.path, self._handle)]
 
     def line(self, content: Json) -> bytes:
         """Write one piece of a stream in the server's format."""

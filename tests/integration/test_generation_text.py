@@ -12,11 +12,13 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from generation_service.offsite import read_offsite_levels
 from generation_service.service import add_generation
 from generation_service.settings import GenerationSettings
 from generation_service.text.models_file import ModelsFileError
 from generation_service.text_opening import TextOptions, open_text_generator
 from servicekit.errors import Code, RemoteError, remote_error
+from stellwerk.common.v1.types_pb2 import SAFETY_LEVEL_ADULT, SAFETY_LEVEL_KIDS
 from stellwerk.generation.v1 import generation_service_pb2 as pb
 from stellwerk.generation.v1 import generation_service_pb2_grpc
 from tests.fakes.ollama import FakeOllama
@@ -127,10 +129,17 @@ async def test_the_cloud_gets_its_key_and_roles_tell_that_texts_leave(tmp_path: 
     key = SecretStr("sk-test")
     async with (
         FakeOpenAI("An answer.") as server,
-        front_door(tmp_path, "cloud", openai_base_url=server.base_url, openai_api_key=key) as stub,
+        front_door(
+            tmp_path,
+            "cloud",
+            openai_base_url=server.base_url,
+            openai_api_key=key,
+            offsite=read_offsite_levels("adult"),
+        ) as stub,
     ):
         role = await stub.ResolveRole(pb.ResolveRoleRequest(role="interception"))
-        _, result = await answered(stub, asking("Hallo"))
+        adult = asking("Hallo", safety_level=SAFETY_LEVEL_ADULT)
+        _, result = await answered(stub, adult)
     assert server.requests[0].headers["authorization"] == "Bearer sk-test"
     assert role.leaves_site
     assert role.follows_instructions
@@ -270,3 +279,23 @@ async def test_a_seed_is_chosen_and_told(data_dir: Path) -> None:
     async with front_door(data_dir, "embedded") as stub:
         _, result = await answered(stub, request)
     assert b'"seed": ' in result.parameters_json
+
+
+async def test_texts_of_children_stay_on_the_site(data_dir: Path) -> None:
+    """A model outside is not asked, unless the level was named; the stand-in is told."""
+    async with FakeOpenAI("An answer.") as server:
+        outside = {"openai_base_url": server.base_url}
+        kids = asking("Ein Hund im Schnee", safety_level=SAFETY_LEVEL_KIDS)
+        adult_only = read_offsite_levels("adult,off")
+        async with front_door(data_dir, "cloud", offsite=adult_only, **outside) as stub:
+            for request in (kids, asking("Ein Hund im Schnee")):
+                _, result = await answered(stub, request)
+                [switch] = result.switches
+                assert (result.backend, switch.reason) == ("embedded", "OFFSITE_NOT_ALLOWED")
+            error = await refused(stub, asking("Hund", role="summary"))
+            assert (error.code, error.reason) == (Code.FAILED_PRECONDITION, "OFFSITE_NOT_ALLOWED")
+            assert not server.requests
+        allowed = read_offsite_levels("kids")
+        async with front_door(data_dir, "cloud", offsite=allowed, **outside) as stub:
+            _, result = await answered(stub, kids)
+            assert result.backend == "openai"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stellwerk.common.v1.types_pb2 import SAFETY_LEVEL_ADULT, SAFETY_LEVEL_KIDS
 from stellwerk.generation.v1 import generation_service_pb2 as pb
 from tests.fakes.openai_images import FakeImageService, ImageFault
 from tests.integration.generation import Echo, Stub, generation, order, refused, run
@@ -14,6 +15,8 @@ from tests.integration.generation import Echo, Stub, generation, order, refused,
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from stellwerk.common.v1.types_pb2 import SafetyLevel
 
 MODEL = "images/gpt-image-1"
 
@@ -33,9 +36,14 @@ async def stub(tmp_path: Path, service: FakeImageService) -> AsyncIterator[Stub]
         yield stub
 
 
-def wish(**extra: object) -> pb.GenerateMediaRequest:
-    parameters = pb.MediaParameters(extra_json=json.dumps(extra).encode())
-    return order("A whale", backend="openai_images", model=MODEL, parameters=parameters)
+def wish(level: SafetyLevel.ValueType = SAFETY_LEVEL_ADULT, **extra: object) -> pb.GenerateMediaRequest:
+    return order(
+        "A whale",
+        backend="openai_images",
+        model=MODEL,
+        parameters=pb.MediaParameters(extra_json=json.dumps(extra).encode()),
+        safety_level=level,
+    )
 
 
 async def test_picture_is_made_and_kept_withheld(stub: Stub, service: FakeImageService) -> None:
@@ -66,3 +74,10 @@ async def test_without_a_service_the_backend_is_not_there(tmp_path: Path) -> Non
     async with generation(tmp_path, Echo()) as stub:
         call = stub.GenerateMedia(wish())
         assert (await refused(anext(aiter(call)))).reason == "BACKEND_NOT_FOUND"
+
+
+async def test_wishes_of_children_stay_on_the_site(stub: Stub, service: FakeImageService) -> None:
+    """A prompt at level kids is refused before it reaches the service outside."""
+    call = stub.GenerateMedia(wish(SAFETY_LEVEL_KIDS))
+    assert (await refused(anext(aiter(call)))).reason == "OFFSITE_NOT_ALLOWED"
+    assert not service.requests

@@ -26,6 +26,7 @@ class EmbeddedBackend:
 
     name = "embedded"
     photographic = False
+    leaves_site = False
 
     def __init__(self, pool: RenderPool, *, make_seed: Callable[[], int]) -> None:
         """Build the backend.

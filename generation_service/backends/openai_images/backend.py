@@ -66,6 +66,7 @@ class OpenAIImagesBackend:
 
     name = "openai_images"
     photographic = True
+    leaves_site = True
 
     def __init__(self, options: ImageServiceOptions, *, resolve: Resolve = resolve_host) -> None:
         """Open the pools.

@@ -33,6 +33,8 @@ from generation_service.text.interface import (
     ModelNotFoundError,
     ModelTimeoutError,
     ModelUnavailableError,
+    PromptForm,
+    PromptFormNotOfferedError,
     TextDelta,
     TextMessage,
     TextResult,
@@ -119,6 +121,8 @@ class EmbeddedBackend:
         """Ask the model: deltas, then one result. See `TextBackend.generate`."""
         if model != self._model:
             raise ModelNotFoundError(f"{self.name}/{model}")
+        if request.form is not PromptForm.CHAT:
+            raise PromptFormNotOfferedError(f"{self.name}/{model}")
         started = perf_counter()
         wished = request.parameters.seed
         seed = random.getrandbits(32) if wished is None else wished

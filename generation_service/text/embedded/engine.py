@@ -25,6 +25,10 @@ class CompletionStream:
 
     path = "/completion"
 
+    def missing_hint(self, model: str) -> str:
+        """The child serves the one model that it was started with."""
+        return ""
+
     def read(self, line: bytes) -> Piece | None:
         """Read one line of the stream."""
         if not line.startswith(b"data:"):

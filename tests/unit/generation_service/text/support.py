@@ -23,9 +23,10 @@ from servicekit.errors import ServiceError
 from tests.fakes.openai import FakeOpenAI
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from generation_service.text.http_backend import Dialect
+    from generation_service.text.models_file import ModelTerms
     from tests.fakes.ollama import FakeOllama
 
     Events = AsyncGenerator[TextDelta | TextResult, None]
@@ -52,12 +53,16 @@ def request(
 
 
 def backend_for(
-    server: FakeOllama | FakeOpenAI, limits: ProviderLimits = QUICK, key: str = ""
+    server: FakeOllama | FakeOpenAI,
+    limits: ProviderLimits = QUICK,
+    key: str = "",
+    terms: Mapping[str, ModelTerms] | None = None,
 ) -> HttpTextBackend:
     """The backend that speaks to a fake server."""
     dialect: Dialect = OpenAIDialect() if isinstance(server, FakeOpenAI) else OllamaDialect()
     url = server.base_url if isinstance(server, FakeOpenAI) else server.url
-    return HttpTextBackend(dialect, make_client(url, limits, api_key=key), limits, leaves_site=True)
+    client = make_client(url, limits, api_key=key)
+    return HttpTextBackend(dialect, client, limits, leaves_site=True, terms=terms)
 
 
 async def answer_of(events: Events) -> tuple[str, TextResult]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from generation_service.text.costs import Cost, Price
 from generation_service.text.http_backend import HttpTextBackend, make_client
 from generation_service.text.limits import ProviderLimits
+from generation_service.text.models_file import ModelTerms
 from generation_service.text.ollama import OllamaDialect
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.openai import FakeOpenAI
@@ -227,3 +229,49 @@ async def test_neither_addresses_nor_texts_are_logged(
     assert server.url not in everything
     assert "geheime Idee" not in everything
     assert json.dumps("geheime Idee") not in everything
+
+
+async def test_an_answer_tells_what_it_cost() -> None:
+    """By the price in the models file, unless the server says what it charged."""
+    price = Price(per_million_prompt_tokens=2, per_million_completion_tokens=10, currency="EUR")
+    terms = {"paid": ModelTerms(price=price)}
+    async with FakeOpenAI("one two three four") as server:
+        backend = backend_for(server, terms=terms)
+        _, free = await answer_of(backend.generate("free", request("a b c")))
+        _, counted = await answer_of(backend.generate("paid", request("a b c")))
+        server.cost = 0.25
+        _, told = await answer_of(backend.generate("paid", request("a b c")))
+        await backend.close()
+    assert free.cost is None
+    assert counted.cost is not None
+    assert counted.cost.amount == pytest.approx(46e-6)
+    assert counted.cost.currency == "EUR"
+    assert told.cost == Cost(0.25, "USD")
+
+
+async def test_a_model_may_have_fewer_places_than_its_provider() -> None:
+    """With one place the second request waits for the end of the first."""
+    limits = ProviderLimits(concurrent=8)
+    async with FakeOllama("one two three") as server:
+        server.token_delay_seconds = 0.02
+        backend = backend_for(server, limits, terms={"narrow": ModelTerms(concurrent=1)})
+        seen: list[str] = []
+
+        async def ask(name: str) -> None:
+            async with aclosing(backend.generate("narrow", request(name))) as events:
+                async for _ in events:
+                    seen.append(name)
+
+        await asyncio.gather(ask("first"), ask("second"))
+        await backend.close()
+    assert seen == sorted(seen)
+    assert len(set(seen)) == 2
+
+
+async def test_a_model_that_ollama_lacks_is_named_with_the_command_that_fetches_it() -> None:
+    """The message says what to type."""
+    async with FakeOllama(models=["other"]) as server:
+        backend = backend_for(server)
+        error = await error_of(backend.generate("gemma3:4b", request()))
+        await backend.close()
+    assert "ollama pull gemma3:4b" in error.message

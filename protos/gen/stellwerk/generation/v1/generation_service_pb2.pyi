@@ -22,6 +22,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _PromptForm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PromptFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PromptForm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROMPT_FORM_UNSPECIFIED: _PromptForm.ValueType  # 0
+    """As a chat."""
+    PROMPT_FORM_CHAT: _PromptForm.ValueType  # 1
+    """As a chat: the server puts them into the model's own template."""
+    PROMPT_FORM_RAW: _PromptForm.ValueType  # 2
+    """One message, sent as it is: the caller has rendered the model's template.
+    The mark of a text's beginning is left to the server.
+    """
+    PROMPT_FORM_MODERATION: _PromptForm.ValueType  # 3
+    """One message to the server's moderation endpoint; the answer is its JSON."""
+
+class PromptForm(_PromptForm, metaclass=_PromptFormEnumTypeWrapper):
+    """PromptForm is how messages reach a model."""
+
+PROMPT_FORM_UNSPECIFIED: PromptForm.ValueType  # 0
+"""As a chat."""
+PROMPT_FORM_CHAT: PromptForm.ValueType  # 1
+"""As a chat: the server puts them into the model's own template."""
+PROMPT_FORM_RAW: PromptForm.ValueType  # 2
+"""One message, sent as it is: the caller has rendered the model's template.
+The mark of a text's beginning is left to the server.
+"""
+PROMPT_FORM_MODERATION: PromptForm.ValueType  # 3
+"""One message to the server's moderation endpoint; the answer is its JSON."""
+Global___PromptForm: _TypeAlias = PromptForm  # noqa: Y015
+
 class _JobState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -144,6 +176,8 @@ class ResolveRoleResponse(_message.Message):
     LEAVES_SITE_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     FOLLOWS_INSTRUCTIONS_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
+    SERVER_TEMPLATE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model asked first, as `<backend>/<model>`."""
     backend: _builtins.str
@@ -155,6 +189,14 @@ class ResolveRoleResponse(_message.Message):
     follows_instructions: _builtins.bool
     """Whether the model follows instructions. False: it completes texts, and the
     service uses its own few-shot template for the role.
+    """
+    guard: _builtins.str
+    """Of which kind the model is, as a guard: `llama-guard-3`, `llama-guard-4`,
+    `qwen3guard`, `judge` or `openai-moderation`. Empty: it is none.
+    """
+    server_template: _builtins.bool
+    """The guard is asked by chat, and its server applies the model's template,
+    instead of with raw prompts.
     """
     @_builtins.property
     def fallback_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -169,10 +211,12 @@ class ResolveRoleResponse(_message.Message):
         leaves_site: _builtins.bool = ...,
         profile: _builtins.str = ...,
         follows_instructions: _builtins.bool = ...,
+        guard: _builtins.str = ...,
+        server_template: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "fallback_models", b"fallback_models", "follows_instructions", b"follows_instructions", "leaves_site", b"leaves_site", "model", b"model", "profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "fallback_models", b"fallback_models", "follows_instructions", b"follows_instructions", "guard", b"guard", "leaves_site", b"leaves_site", "model", b"model", "profile", b"profile", "server_template", b"server_template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -190,6 +234,8 @@ class GenerateTextRequest(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    SAFETY_LEVEL_FIELD_NUMBER: _builtins.int
+    PROMPT_FORM_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """The role whose model is asked. Required."""
     model: _builtins.str
@@ -198,6 +244,12 @@ class GenerateTextRequest(_message.Message):
     """
     execution_id: _builtins.str
     """The execution that this is for. Empty: none."""
+    safety_level: _types_pb2.SafetyLevel.ValueType
+    """Its level: says whether the text may leave the site. Unspecified: treated
+    as the strictest.
+    """
+    prompt_form: Global___PromptForm.ValueType
+    """How the messages reach the model. Unspecified: as a chat."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextMessage]:
         """What the model is told, rendered by the caller; sent byte for byte to a
@@ -223,10 +275,12 @@ class GenerateTextRequest(_message.Message):
         task: Global___TextTask | None = ...,
         parameters: Global___TextParameters | None = ...,
         execution_id: _builtins.str = ...,
+        safety_level: _types_pb2.SafetyLevel.ValueType = ...,
+        prompt_form: Global___PromptForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "messages", b"messages", "model", b"model", "parameters", b"parameters", "role", b"role", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "messages", b"messages", "model", b"model", "parameters", b"parameters", "prompt_form", b"prompt_form", "role", b"role", "safety_level", b"safety_level", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -240,23 +294,57 @@ class TextMessage(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """`system`, `user` or `assistant`."""
     content: _builtins.str
     """The text, up to 100 000 code points in all messages together."""
+    @_builtins.property
+    def pictures(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextPicture]:
+        """What is shown with the text to a model that sees, at most 2 in all
+        messages together. Not in raw prompts.
+        """
+
     def __init__(
         self,
         *,
         role: _builtins.str = ...,
         content: _builtins.str = ...,
+        pictures: _abc.Iterable[Global___TextPicture] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "pictures", b"pictures", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TextMessage: _TypeAlias = TextMessage  # noqa: Y015
+
+@_typing.final
+class TextPicture(_message.Message):
+    """TextPicture is a small picture that a model is shown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIME_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    mime_type: _builtins.str
+    """`image/jpeg`, `image/png` or `image/webp`."""
+    data: _builtins.bytes
+    """Its bytes, at most 1 MiB."""
+    def __init__(
+        self,
+        *,
+        mime_type: _builtins.str = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "mime_type", b"mime_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextPicture: _TypeAlias = TextPicture  # noqa: Y015
 
 @_typing.final
 class TextTask(_message.Message):
@@ -435,6 +523,7 @@ class TextResult(_message.Message):
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     BACKEND_JOB_ID_FIELD_NUMBER: _builtins.int
     SWITCHES_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The answer, trimmed."""
     parameters_json: _builtins.bytes
@@ -467,6 +556,10 @@ class TextResult(_message.Message):
     def switches(self) -> _containers.RepeatedCompositeFieldContainer[Global___BackendSwitch]:
         """Models that were asked before and could not answer."""
 
+    @_builtins.property
+    def cost(self) -> Global___Cost:
+        """What the answer cost. Unset: nothing, or nobody told."""
+
     def __init__(
         self,
         *,
@@ -482,10 +575,11 @@ class TextResult(_message.Message):
         finish_reason: _builtins.str = ...,
         backend_job_id: _builtins.str = ...,
         switches: _abc.Iterable[Global___BackendSwitch] | None = ...,
+        cost: Global___Cost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_completion_token_count", b"_completion_token_count", "_prompt_token_count", b"_prompt_token_count", "completion_token_count", b"completion_token_count", "first_token_duration", b"first_token_duration", "prompt_token_count", b"prompt_token_count", "run_duration", b"run_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completion_token_count", b"_completion_token_count", "_prompt_token_count", b"_prompt_token_count", "completion_token_count", b"completion_token_count", "cost", b"cost", "first_token_duration", b"first_token_duration", "prompt_token_count", b"prompt_token_count", "run_duration", b"run_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completion_token_count", b"_completion_token_count", "_prompt_token_count", b"_prompt_token_count", "backend", b"backend", "backend_job_id", b"backend_job_id", "completion_token_count", b"completion_token_count", "finish_reason", b"finish_reason", "first_token_duration", b"first_token_duration", "messages", b"messages", "model", b"model", "parameters_json", b"parameters_json", "prompt_token_count", b"prompt_token_count", "run_duration", b"run_duration", "switches", b"switches", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completion_token_count", b"_completion_token_count", "_prompt_token_count", b"_prompt_token_count", "backend", b"backend", "backend_job_id", b"backend_job_id", "completion_token_count", b"completion_token_count", "cost", b"cost", "finish_reason", b"finish_reason", "first_token_duration", b"first_token_duration", "messages", b"messages", "model", b"model", "parameters_json", b"parameters_json", "prompt_token_count", b"prompt_token_count", "run_duration", b"run_duration", "switches", b"switches", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completion_token_count: _TypeAlias = _typing.Literal["completion_token_count"]  # noqa: Y015
     _WhichOneofArgType__completion_token_count: _TypeAlias = _typing.Literal["_completion_token_count", b"_completion_token_count"]  # noqa: Y015
@@ -497,6 +591,32 @@ class TextResult(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__prompt_token_count) -> _WhichOneofReturnType__prompt_token_count | None: ...
 
 Global___TextResult: _TypeAlias = TextResult  # noqa: Y015
+
+@_typing.final
+class Cost(_message.Message):
+    """Cost is an amount of money."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    amount: _builtins.float
+    """In units of the currency."""
+    currency_code: _builtins.str
+    """ISO 4217 code, such as `USD`."""
+    def __init__(
+        self,
+        *,
+        amount: _builtins.float = ...,
+        currency_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cost: _TypeAlias = Cost  # noqa: Y015
 
 @_typing.final
 class BackendSwitch(_message.Message):
@@ -548,6 +668,7 @@ class GenerateMediaRequest(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     WORKFLOW_FIELD_NUMBER: _builtins.int
     PREVIEWS_FIELD_NUMBER: _builtins.int
+    SAFETY_LEVEL_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """The execution that it belongs to. Required."""
     loop_iteration: _builtins.int
@@ -580,6 +701,10 @@ class GenerateMediaRequest(_message.Message):
     """Whether progress shall bring pictures of what is not yet done. They have
     been checked by nobody: never for children.
     """
+    safety_level: _types_pb2.SafetyLevel.ValueType
+    """The execution's level: says whether the prompt may leave the site.
+    Unspecified: treated as the strictest.
+    """
     @_builtins.property
     def parameters(self) -> Global___MediaParameters:
         """How to make it."""
@@ -605,10 +730,11 @@ class GenerateMediaRequest(_message.Message):
         item_id: _builtins.str = ...,
         workflow: Global___Workflow | None = ...,
         previews: _builtins.bool = ...,
+        safety_level: _types_pb2.SafetyLevel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "workflow", b"workflow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "detach", b"detach", "execution_id", b"execution_id", "idempotency_key", b"idempotency_key", "item_id", b"item_id", "loop_iteration", b"loop_iteration", "media_type", b"media_type", "model", b"model", "output_config", b"output_config", "parameters", b"parameters", "previews", b"previews", "priority", b"priority", "prompt", b"prompt", "workflow", b"workflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "detach", b"detach", "execution_id", b"execution_id", "idempotency_key", b"idempotency_key", "item_id", b"item_id", "loop_iteration", b"loop_iteration", "media_type", b"media_type", "model", b"model", "output_config", b"output_config", "parameters", b"parameters", "previews", b"previews", "priority", b"priority", "prompt", b"prompt", "safety_level", b"safety_level", "workflow", b"workflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

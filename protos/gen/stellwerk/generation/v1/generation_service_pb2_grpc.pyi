@@ -48,8 +48,11 @@ class GenerationServiceStub:
     result. A caller that leaves closes the stream to the model.
 
     INVALID_ARGUMENT, reason NO_MESSAGES, ROLE_MISSING, MESSAGE_ROLE_INVALID,
-    TEXT_TOO_LONG or PARAMETER_OUT_OF_RANGE, naming the field. Do not retry.
+    TEXT_TOO_LONG, PARAMETER_OUT_OF_RANGE, TOO_MANY_MESSAGES, PICTURES_INVALID
+    or PROMPT_FORM_NOT_OFFERED, naming the field. Do not retry.
     NOT_FOUND, reason ROLE_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
+    FAILED_PRECONDITION, reason OFFSITE_NOT_ALLOWED: the model is outside the
+    site, where texts of this safety level must not go. Do not retry.
     UNAVAILABLE, reason MODEL_UNAVAILABLE, RetryInfo: no model of the role
     answered. Not repeated by itself, since a model call costs.
     DEADLINE_EXCEEDED, reason MODEL_TIMEOUT: a phase took too long.
@@ -66,7 +69,8 @@ class GenerationServiceStub:
     MEDIA_NOT_FOUND (input media), naming the field. Do not retry.
     NOT_FOUND, reason BACKEND_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
     FAILED_PRECONDITION, reason NO_WORKER: no worker of the backend is known;
-    WORKER_LACKS: none has the nodes or models that the workflow needs.
+    WORKER_LACKS: none has the nodes or models that the workflow needs;
+    OFFSITE_NOT_ALLOWED: prompts of this safety level must not leave the site.
     RESOURCE_EXHAUSTED, reason QUEUE_FULL, RetryInfo.
     UNAVAILABLE, reason DRAINING, RetryInfo: the service stops. The job is
     kept; watch it after the restart, or send the same key again.
@@ -198,8 +202,11 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     result. A caller that leaves closes the stream to the model.
 
     INVALID_ARGUMENT, reason NO_MESSAGES, ROLE_MISSING, MESSAGE_ROLE_INVALID,
-    TEXT_TOO_LONG or PARAMETER_OUT_OF_RANGE, naming the field. Do not retry.
+    TEXT_TOO_LONG, PARAMETER_OUT_OF_RANGE, TOO_MANY_MESSAGES, PICTURES_INVALID
+    or PROMPT_FORM_NOT_OFFERED, naming the field. Do not retry.
     NOT_FOUND, reason ROLE_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
+    FAILED_PRECONDITION, reason OFFSITE_NOT_ALLOWED: the model is outside the
+    site, where texts of this safety level must not go. Do not retry.
     UNAVAILABLE, reason MODEL_UNAVAILABLE, RetryInfo: no model of the role
     answered. Not repeated by itself, since a model call costs.
     DEADLINE_EXCEEDED, reason MODEL_TIMEOUT: a phase took too long.
@@ -216,7 +223,8 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     MEDIA_NOT_FOUND (input media), naming the field. Do not retry.
     NOT_FOUND, reason BACKEND_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
     FAILED_PRECONDITION, reason NO_WORKER: no worker of the backend is known;
-    WORKER_LACKS: none has the nodes or models that the workflow needs.
+    WORKER_LACKS: none has the nodes or models that the workflow needs;
+    OFFSITE_NOT_ALLOWED: prompts of this safety level must not leave the site.
     RESOURCE_EXHAUSTED, reason QUEUE_FULL, RetryInfo.
     UNAVAILABLE, reason DRAINING, RetryInfo: the service stops. The job is
     kept; watch it after the restart, or send the same key again.
@@ -357,8 +365,11 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         result. A caller that leaves closes the stream to the model.
 
         INVALID_ARGUMENT, reason NO_MESSAGES, ROLE_MISSING, MESSAGE_ROLE_INVALID,
-        TEXT_TOO_LONG or PARAMETER_OUT_OF_RANGE, naming the field. Do not retry.
+        TEXT_TOO_LONG, PARAMETER_OUT_OF_RANGE, TOO_MANY_MESSAGES, PICTURES_INVALID
+        or PROMPT_FORM_NOT_OFFERED, naming the field. Do not retry.
         NOT_FOUND, reason ROLE_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
+        FAILED_PRECONDITION, reason OFFSITE_NOT_ALLOWED: the model is outside the
+        site, where texts of this safety level must not go. Do not retry.
         UNAVAILABLE, reason MODEL_UNAVAILABLE, RetryInfo: no model of the role
         answered. Not repeated by itself, since a model call costs.
         DEADLINE_EXCEEDED, reason MODEL_TIMEOUT: a phase took too long.
@@ -381,7 +392,8 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         MEDIA_NOT_FOUND (input media), naming the field. Do not retry.
         NOT_FOUND, reason BACKEND_NOT_FOUND or MODEL_NOT_FOUND. Do not retry.
         FAILED_PRECONDITION, reason NO_WORKER: no worker of the backend is known;
-        WORKER_LACKS: none has the nodes or models that the workflow needs.
+        WORKER_LACKS: none has the nodes or models that the workflow needs;
+        OFFSITE_NOT_ALLOWED: prompts of this safety level must not leave the site.
         RESOURCE_EXHAUSTED, reason QUEUE_FULL, RetryInfo.
         UNAVAILABLE, reason DRAINING, RetryInfo: the service stops. The job is
         kept; watch it after the restart, or send the same key again.
