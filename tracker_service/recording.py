@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from servicekit.errors import FailedPreconditionError
 from tracker_service.items import ExecutionItem, Refusal, RefusedItem
 from tracker_service.lifecycle import execution_not_found
+from tracker_service.metadata import read_metadata, text_of
 from tracker_service.store.interface import BatchOutcome, Claim
+from tracker_service.taxonomy import TERMINAL_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -146,7 +148,7 @@ class _Taking:
             try:
                 if execution is None:
                     execution = self._begin(item)
-                if execution.erased_time_us is not None:
+                if self._is_erased(execution, item):
                     self.erased_count += 1
                 else:
                     self._new.append(self._take(execution, item))
@@ -167,6 +169,29 @@ class _Taking:
             raise Refusal("EXECUTION_NOT_FOUND", "Begin an execution with its `pipeline_start`.")
         return self._book.create(item.execution_id, item.occur_time_us, self._now_us)
 
+    def _is_erased(self, execution: Execution, item: ExecutionItem) -> bool:
+        """Tell whether nobody keeps an item, and have the eraser see to what it tells of."""
+        if execution.erased_time_us is not None:
+            if _leaves_traces(item):
+                self._book.erase_rest(execution, self._now_us)
+            return True
+        if item.item_type != "pipeline_start" or not self._comes_after_erasure(execution, item):
+            return False
+        if not execution.item_count:
+            execution.erase(self._now_us)  # nothing of it is stored: what follows is dropped
+        self._book.touch(execution)
+        self._book.erase_rest(execution, self._now_us)
+        return True
+
+    def _comes_after_erasure(self, execution: Execution, start: ExecutionItem) -> bool:
+        """Tell whether an execution that is heard of now began before its person was erased."""
+        writer = self._batch.writer
+        if execution.bound or start.sequence_number != 1:
+            return False
+        user_id = text_of(read_metadata(start.metadata_json), "user_id") if writer.trusted else ""
+        user_id = user_id or writer.user_id
+        return bool(user_id) and self._book.was_erased(user_id, start.occur_time_us)
+
     def _take(self, execution: Execution, item: ExecutionItem) -> NewItem:
         if execution.take(item, self._batch.writer):
             item = replace(item, late=True)
@@ -176,6 +201,12 @@ class _Taking:
 def _by_number(entry: tuple[int, ExecutionItem]) -> tuple[int, int]:
     item = entry[1]
     return item.epoch, item.sequence_number
+
+
+def _leaves_traces(item: ExecutionItem) -> bool:
+    """Tell whether an item says that files or jobs were made, perhaps after an erasure."""
+    made = item.media is not None or bool(item.backend_job_id)
+    return made or item.item_type in TERMINAL_STATES
 
 
 def claim_execution(book: Book, request: ClaimRequest, now_us: int) -> Claim:
