@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -20,6 +21,8 @@ from stellwerk_client.recorder.frames import HEARTBEAT, ITEM, PLAN, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from stellwerk_client.recorder.details import ItemDetails, Media
 
 MAX_TEXT_BYTES = 1024 * 1024
 """Most bytes of an item's content, of its metadata and of a plan."""
@@ -39,30 +42,6 @@ MEDIA_TYPES = {
 _NANOS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
-
-
-class Media(Protocol):
-    """A reference to a stored file; `stellwerk.common.v1.MediaRef` is one."""
-
-    @property
-    def uri(self) -> str:
-        """Key in the media store."""
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the bytes, 64 hexadecimal digits."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Size in bytes."""
-
-    @property
-    def mime_type(self) -> str:
-        """MIME type."""
-
-    @property
-    def filename(self) -> str:
-        """A name for people; empty when there is none."""
 
 
 def metadata_bytes(metadata: Mapping[str, Any] | None) -> bytes:
@@ -106,29 +85,29 @@ def _stand_in(encoded: bytes) -> bytes:
     )
 
 
-def nanoseconds_of(time: datetime) -> int:
+def nanoseconds_of(moment: datetime) -> int:
     """Return an aware time as nanoseconds since 1970 UTC, exact to the microsecond."""
-    since = time - _EPOCH
+    since = moment - _EPOCH
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
 
 
 def encode_item(
-    content: str | None,
-    media: Media | None,
-    metadata: Mapping[str, Any] | None,
-    nanoseconds: int,
-    run_seconds: float | None,
-    fields: dict[str, Any],
+    execution_id: str,
+    epoch: int,
+    sequence_number: int,
+    stage: int,
+    item_type: str,
+    details: ItemDetails,
 ) -> bytes:
     """Return an item as a field of a request.
 
     Args:
-        content: Its text; None = it has none.
-        media: Its file; None = it has none.
-        metadata: A JSON object.
-        nanoseconds: When it happened, since 1970 UTC.
-        run_seconds: Time of the work behind it, in seconds; None = not measured.
-        fields: The other fields by their names in the contract; None = unset.
+        execution_id: The execution.
+        epoch: The claim that writes.
+        sequence_number: Order in the execution.
+        stage: 0 to 5.
+        item_type: One of the taxonomy.
+        details: The rest, `item_id` included; used up by this.
 
     Returns:
         Tag, length and message.
@@ -136,30 +115,49 @@ def encode_item(
     Raises:
         Exception: A value has the wrong type or is out of range, whatever protobuf makes of it.
     """
+    media_type, metadata = details.pop("media_type", ""), details.pop("metadata", None)
+    media, run_seconds = details.pop("media", None), details.pop("run_seconds", None)
+    occur_time = details.pop("occur_time", None)
+    # What is left are fields of the contract by their names in it.
+    fields: Any = details
+    fields["execution_id"], fields["epoch"] = execution_id, epoch
+    fields["sequence_number"], fields["stage"] = sequence_number, stage
+    fields["item_type"] = item_type
     try:
-        item = execution_pb2.ExecutionItem(content=content, **fields)
+        item = execution_pb2.ExecutionItem(**fields)
     except UnicodeEncodeError:
-        item = execution_pb2.ExecutionItem(
-            content=content and _whole_characters(content),
-            **{key: _whole_characters(value) for key, value in fields.items()},
-        )
+        whole = {key: _whole_characters(value) for key, value in fields.items()}
+        item = execution_pb2.ExecutionItem(**whole)
+    content = details.get("content")
     if content is not None and len(content) > MAX_TEXT_BYTES // 4:
         item.content = _cut(item.content)
+    item.media_type = MEDIA_TYPES.get(media_type, types_pb2.MEDIA_TYPE_UNSPECIFIED)
     item.metadata_json = metadata_bytes(metadata)
-    seconds, rest = divmod(nanoseconds, _NANOS)
-    time = item.occur_time
-    time.seconds = seconds
-    time.nanos = rest - rest % 1_000  # the record keeps microseconds
+    _set_time(item, time.time_ns() if occur_time is None else nanoseconds_of(occur_time))
     if run_seconds is not None:
-        item.run_duration.seconds, fraction = divmod(int(run_seconds * _NANOS), _NANOS)
-        item.run_duration.nanos = fraction
+        _set_duration(item, int(run_seconds * _NANOS))
     if media is not None:
-        item.media.uri = media.uri
-        item.media.sha256 = media.sha256
-        item.media.size_bytes = media.size_bytes
-        item.media.mime_type = media.mime_type
-        item.media.filename = media.filename
+        _set_media(item, media)
     return field(ITEM, item.SerializeToString())
+
+
+def _set_time(item: execution_pb2.ExecutionItem, nanoseconds: int) -> None:
+    occurred = item.occur_time
+    occurred.seconds, rest = divmod(nanoseconds, _NANOS)
+    occurred.nanos = rest - rest % 1_000  # the record keeps microseconds
+
+
+def _set_duration(item: execution_pb2.ExecutionItem, nanoseconds: int) -> None:
+    duration = item.run_duration
+    duration.seconds, duration.nanos = divmod(nanoseconds, _NANOS)
+
+
+def _set_media(item: execution_pb2.ExecutionItem, media: Media) -> None:
+    item.media.uri = media.uri
+    item.media.sha256 = media.sha256
+    item.media.size_bytes = media.size_bytes
+    item.media.mime_type = media.mime_type
+    item.media.filename = media.filename
 
 
 def _whole_characters(value: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from stellwerk_client.recorder.frames import HEADER
@@ -27,8 +28,7 @@ _CHUNK_BYTES = 256 * 1024
 _READMISSION_SHARE = 0.9
 """A spool that was full takes items again when it is below this share of its quota."""
 _SETTLED_ROTATION_BYTES = 256 * 1024
-_SETTLED_ROTATION_SECONDS = 10.0
-"""A segment of which all is settled is left when it has this size or age, to free the disk."""
+"""A segment of which all is settled is left at once when it has this size, to free the disk."""
 
 
 class Intake:
@@ -75,32 +75,32 @@ class Intake:
     def take(self, frame: bytes, item_count: int = 1) -> bool:
         """Keep `frame`, which holds an item or none; False when there is no room for it."""
         with self._lock:
-            if self._keep(frame):
+            if not self.closed and (self._write(frame) or self._remember(frame)):
                 self.taken += item_count
                 return True
             self.dropped += item_count
             return False
 
-    def _keep(self, frame: bytes) -> bool:
-        if self.closed:
+    def _write(self, frame: bytes) -> bool:
+        segment = self._segment
+        if self.aside:
             return False
-        if not self.aside:
-            segment = self._segment
-            if self._other_bytes + segment.size_bytes + len(frame) > self._limits.quota_bytes:
-                self._divert("quota")
-            else:
-                started = time.perf_counter()
-                written = segment.append(frame)
-                slow = time.perf_counter() - started > self._limits.stall_seconds
-                if not written:
-                    self._divert("failed")
-                elif slow and self._slow:
-                    # The second in a row: a single one is more often a busy CPU, and memory is
-                    # a worse place for an item than a disk that is well.
-                    self._divert("stalled")
-                self._slow = slow
-                if written:
-                    return True
+        if self._other_bytes + segment.size_bytes + len(frame) > self._limits.quota_bytes:
+            self._divert("quota")
+            return False
+        started = perf_counter()
+        written = segment.append(frame)
+        slow = perf_counter() - started > self._limits.stall_seconds
+        if not written:
+            self._divert("failed")
+        elif slow and self._slow:
+            # The second in a row: a single one is more often a busy CPU, and memory is a worse
+            # place for an item than a disk that is well.
+            self._divert("stalled")
+        self._slow = slow
+        return written
+
+    def _remember(self, frame: bytes) -> bool:
         if self._memory_bytes + len(frame) > self._limits.memory_bytes:
             return False
         self._memory.append(frame)
@@ -152,17 +152,25 @@ class Intake:
         with self._lock:
             if not self.aside:
                 self._other_bytes = stored - self._segment.size_bytes
-        if self.aside or self._wants_rotation(time.monotonic()):
+        if self.aside or self._wants_rotation(time.monotonic() - self._rotated):
             self._change_segment(stored)
 
-    def _wants_rotation(self, now: float) -> bool:
+    def _wants_rotation(self, age_seconds: float) -> bool:
+        """Tell whether the segment is full, or keeps what the tracker has had long enough.
+
+        What a person wrote must not stay here after the tracker has erased it.
+        """
         segment = self._segment
         if segment.size_bytes >= self._limits.segment_bytes:
             return True
-        return 0 < segment.size_bytes == segment.settled_bytes and (
-            segment.size_bytes >= _SETTLED_ROTATION_BYTES
-            or now - self._rotated > _SETTLED_ROTATION_SECONDS
-        )
+        if 0 < segment.size_bytes == segment.settled_bytes:
+            return (
+                segment.size_bytes >= _SETTLED_ROTATION_BYTES
+                or age_seconds > self._limits.settled_seconds
+            )
+        # Under steady load a little is always on its way: then age alone decides. In an outage
+        # nothing is settled, and many small segments would help nobody.
+        return segment.settled_bytes > 0 and age_seconds > self._limits.max_settled_seconds
 
     def _change_segment(self, stored_bytes: int) -> None:
         """Move to a new segment: first what waits in memory, in order, then all that comes."""
@@ -182,12 +190,12 @@ class Intake:
         if now < self._next_try or (self.aside and full):
             return None
         self._next_try = now + self._limits.disk_retry_seconds
-        started = time.perf_counter()
+        started = perf_counter()
         try:
             segment = self._spool.new_segment()
         except OSError:
             return None
-        if self.aside and time.perf_counter() - started > self._limits.stall_seconds:
+        if self.aside and perf_counter() - started > self._limits.stall_seconds:
             segment.remove()
             return None
         return segment
@@ -213,14 +221,14 @@ class Intake:
             while self._memory and size < _CHUNK_BYTES:
                 chunk.append(self._memory.popleft())
                 size += len(chunk[-1])
-        started = time.perf_counter()
+        started = perf_counter()
         written = segment.append(b"".join(chunk))
         with self._lock:
             if written:
                 self._memory_bytes -= size
             else:
                 self._memory.extendleft(reversed(chunk))
-        return written and time.perf_counter() - started <= self._limits.stall_seconds
+        return written and perf_counter() - started <= self._limits.stall_seconds
 
     def close(self, unsettled: list[bytes]) -> None:
         """Take nothing more; what is in memory goes to the disk if that lets us.

@@ -15,6 +15,9 @@ class Limits:
         quota_bytes: Most bytes of its spool, adopted folders included.
         memory_bytes: Most bytes kept in memory while the disk fails.
         segment_bytes: A segment of this size is left for the next one.
+        settled_seconds: A segment of which all is acked is removed when it is this old.
+        max_settled_seconds: A segment of which some is acked is left for the next one when it is
+            this old, so that it can be removed soon.
         stall_seconds: Two writes in a row that take longer mean that the disk is stalled.
         disk_retry_seconds: Wait before a failed disk is tried again.
         sync_seconds: How often the spool is synced; a killed machine loses as much.
@@ -32,6 +35,8 @@ class Limits:
     quota_bytes: int = 256 * MIB
     memory_bytes: int = 16 * MIB
     segment_bytes: int = 4 * MIB
+    settled_seconds: float = 1.0
+    max_settled_seconds: float = 10.0
     stall_seconds: float = 0.005
     disk_retry_seconds: float = 0.25
     sync_seconds: float = 0.05

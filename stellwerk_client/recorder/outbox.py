@@ -13,7 +13,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -23,6 +23,7 @@ from stellwerk_client.recorder.frames import (
     item_count,
     varint,
 )
+from stellwerk_client.recorder.segment import READ_BYTES
 
 if TYPE_CHECKING:
     from stellwerk.tracker.v1 import tracker_service_pb2
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _MEMORY_BATCH_BYTES = 1024 * 1024
+_FULL_BYTES = READ_BYTES // 2
 _MAX_HEARTBEATS = 4_096
 _FAILURES_BEFORE_BLAME = 3
 """Streams in a row that may end with a doubtful status before the batch itself is suspected."""
@@ -76,6 +78,18 @@ class Batch:
     payloads: list[bytes]
     segment: Segment | None
     suspect_since: int | None = None
+
+
+class Request(NamedTuple):
+    """A request as it goes to the tracker.
+
+    Attributes:
+        data: Serialized.
+        full: Whether it is as large as requests get, or sent again, so that more waits behind it.
+    """
+
+    data: bytes
+    full: bool
 
 
 class Outbox:
@@ -121,12 +135,12 @@ class Outbox:
             self._link += 1
             return self._link
 
-    def next_request(self, link: int) -> bytes | None:
+    def next_request(self, link: int) -> Request | None:
         """Return the next request of a stream; None when there is none now."""
         with self._lock:
-            limit = 1 if self._careful else self._limits.batches_in_flight
-            if link != self._link or len(self._in_flight) >= limit:
+            if link != self._link or not self._has_room():
                 return None
+            again = bool(self._resend)
             batch = self._next_batch()
             extra = [] if self._careful else self._take_heartbeats()
             if batch is None:
@@ -135,7 +149,13 @@ class Outbox:
                 batch = Batch([], None)
             number = next(self._numbers)
             self._in_flight[number] = (batch, time.monotonic())
-            return b"".join((*batch.payloads, *extra, bytes((BATCH_NUMBER,)), varint(number)))
+            data = b"".join((*batch.payloads, *extra, bytes((BATCH_NUMBER,)), varint(number)))
+        full = len(batch.payloads) >= self._limits.batch_items or len(data) > _FULL_BYTES
+        return Request(data, full or again)
+
+    def _has_room(self) -> bool:
+        limit = 1 if self._careful else self._limits.batches_in_flight
+        return len(self._in_flight) < limit
 
     def _next_batch(self) -> Batch | None:
         if self._resend:
@@ -155,18 +175,20 @@ class Outbox:
             return self._parked.popleft()
         return None
 
-    def take_ack(self, response: tracker_service_pb2.RecordItemsResponse) -> None:
-        """Settle the batch that `response` answers."""
+    def take_ack(self, response: tracker_service_pb2.RecordItemsResponse) -> bool:
+        """Settle the batch that `response` answers; tell whether others waited for its room."""
         with self._lock:
+            waited = not self._has_room()
             entry = self._in_flight.pop(response.batch_number, None)
             if entry is None:
-                return
+                return False
             self._failures = 0
             batch, _ = entry
             self._settle(batch, len(response.refused))
             self._acks += bool(batch.payloads)
         for refused in response.refused:
             log.warning("item_refused", item_id=refused.item_id, reason=refused.reason)
+        return waited
 
     def _settle(self, batch: Batch, refused_count: int) -> None:
         self.tally.refused += refused_count

@@ -11,12 +11,12 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 import structlog
 import uuid_utils
 
-from stellwerk_client.recorder import encoding
+from stellwerk_client.recorder.encoding import encode_heartbeat, encode_item, encode_plan
 from stellwerk_client.recorder.frames import frame
 from stellwerk_client.recorder.gaps import Gaps
 from stellwerk_client.recorder.intake import Intake
@@ -27,11 +27,10 @@ from stellwerk_client.recorder.spool import Spool
 from stellwerk_client.recorder.troubles import Troubles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Callable
     from pathlib import Path
 
-    from stellwerk_client.recorder.encoding import Media
+    from stellwerk_client.recorder.details import ItemDetails
 
 log = structlog.get_logger(__name__)
 
@@ -120,24 +119,9 @@ class Recorder:
         sequence_number: int,
         stage: int,
         item_type: str,
-        content: str | None = None,
-        media: Media | None = None,
-        media_type: str = "",
-        metadata: Mapping[str, Any] | None = None,
-        stage_iteration: int | None = None,
-        loop_iteration: int | None = None,
-        config_used: str = "",
-        model_used: str = "",
-        backend_used: str = "",
-        backend_job_id: str = "",
-        run_seconds: float | None = None,
-        item_id: str | None = None,
-        occur_time: datetime | None = None,
+        **details: Unpack[ItemDetails],
     ) -> str:
-        """Take one item; see `ExecutionItem` for the meaning of the fields.
-
-        The key `recorder` of the metadata is ours: it tells of items that were dropped before this
-        one (`gap`) and of an item that was kept in memory only for a while (`held_in_memory`).
+        """Take one item.
 
         Args:
             execution_id: The execution.
@@ -145,53 +129,29 @@ class Recorder:
             sequence_number: Order in the execution, from 1, without a gap.
             stage: 0 to 5.
             item_type: One of taxonomy 1.1.
-            content: The text; None = there is none. Cut at 1 MiB.
-            media: The file; None = there is none.
-            media_type: Medium of the content, as in the JSON form: `text`, `image`, …
-            metadata: A JSON object of up to 1 MiB.
-            stage_iteration: Pass of a loop, from 1.
-            loop_iteration: The output, from 1.
-            config_used: The config as resolved.
-            model_used: The model as resolved.
-            backend_used: The backend as resolved.
-            backend_job_id: The backend's own id of the job.
-            run_seconds: Time of the work behind the item, in seconds.
-            item_id: An id chosen before; None = a new UUIDv7.
-            occur_time: When it happened, aware; None = now.
+            details: Whatever else there is to say, see `ItemDetails`.
 
         Returns:
             The id of the item, whether there was room for it or not.
         """
-        identifier = item_id or str(uuid_utils.uuid7())
-        fields = {
-            "item_id": identifier,
-            "execution_id": execution_id,
-            "epoch": epoch,
-            "sequence_number": sequence_number,
-            "stage": stage,
-            "stage_iteration": stage_iteration,
-            "loop_iteration": loop_iteration,
-            "media_type": encoding.MEDIA_TYPES.get(media_type, 0),
-            "item_type": item_type,
-            "config_used": config_used,
-            "model_used": model_used,
-            "backend_used": backend_used,
-            "backend_job_id": backend_job_id,
-        }
+        item_id = details["item_id"] = details.get("item_id") or str(uuid_utils.uuid7())
+        intake, gaps = self._intake, self._gaps
         try:
-            if self._gaps.any or self._intake.aside:
-                metadata = self._gaps.annotate(metadata, execution_id, in_memory=self._intake.aside)
-            time_ns = time.time_ns() if occur_time is None else encoding.nanoseconds_of(occur_time)
-            payload = encoding.encode_item(content, media, metadata, time_ns, run_seconds, fields)
-            taken = self._intake.take(frame(payload))
+            if gaps.any or intake.aside:
+                details["metadata"] = gaps.annotate(
+                    details.get("metadata"), execution_id, in_memory=intake.aside
+                )
+            taken = intake.take(
+                frame(encode_item(execution_id, epoch, sequence_number, stage, item_type, details))
+            )
         except Exception as exc:  # a pipeline never fails because of its record
             self._troubles.unreadable(item_type, exc)
             taken = False
         if not taken:
-            self._gaps.add(execution_id, sequence_number)
-        elif self._gaps.any:
-            self._gaps.told(execution_id)
-        return identifier
+            gaps.add(execution_id, sequence_number)
+        elif gaps.any:
+            gaps.told(execution_id)
+        return item_id
 
     def record_plan(self, digest: str, plan_json: bytes) -> None:
         """Take a plan that items refer to; one that was taken before is not sent again.
@@ -205,7 +165,7 @@ class Recorder:
                 self._plans.move_to_end(digest)
                 return
             # One that finds no room is taken with the next execution that needs it.
-            if self._take_frame("plan", lambda: encoding.encode_plan(digest, plan_json)):
+            if self._take_frame("plan", lambda: encode_plan(digest, plan_json)):
                 self._plans[digest] = None
                 if len(self._plans) > _KNOWN_PLANS:
                     self._plans.popitem(last=False)
@@ -237,7 +197,7 @@ class Recorder:
         """
 
         def encode() -> bytes:
-            return encoding.encode_heartbeat(
+            return encode_heartbeat(
                 execution_id, epoch, last_sequence_number, owner_address, released
             )
 

@@ -63,17 +63,16 @@ class SpoolFolder:
             lock = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(lock).st_nlink:  # else it was emptied and removed in the meantime
-                return cls(path, lock)
-        except BlockingIOError:
-            pass
-        except OSError:
-            os.close(lock)
-            raise
-        os.close(lock)
-        return None
+        with contextlib.ExitStack() as unless_ours:
+            unless_ours.callback(os.close, lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None  # its process lives
+            if not os.fstat(lock).st_nlink:
+                return None  # it was emptied and removed in the meantime
+            unless_ours.pop_all()
+        return cls(path, lock)
 
     def segment_paths(self) -> list[Path]:
         """Return the segments, oldest first."""

@@ -5,31 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 import threading
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from stellwerk_client.recorder import Limits, Recorder
 from tests.fakes.tracker import FakeTracker, serving_tracker
+from tests.integration.recording import (
+    NOWHERE,
+    QUICK,
+    folders,
+    line_of,
+    numbers,
+    process,
+    record,
+    recording,
+    settled,
+    spool_files,
+)
 from tests.support import eventually, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-ROOT = Path(__file__).resolve().parents[2]
-QUICK = Limits(
-    ack_seconds=0.5,
-    min_backoff_seconds=0.01,
-    max_backoff_seconds=0.05,
-    linger_seconds=0.01,
-    round_seconds=0.02,
-)
-NOWHERE = "127.0.0.1:1"
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -49,76 +48,6 @@ async def address(tracker: FakeTracker) -> AsyncIterator[str]:
 def spool(tmp_path: Path) -> Path:
     """A folder for spools."""
     return tmp_path / "spool"
-
-
-@contextmanager
-def recording(spool: Path, address: str, limits: Limits = QUICK) -> Iterator[Recorder]:
-    """Run a recorder that gives up at once in the end."""
-    recorder = Recorder(spool, address, limits=limits)
-    try:
-        yield recorder
-    finally:
-        recorder.close(0)
-
-
-def record(
-    recorder: Recorder, first: int, last: int, item_type: str = "warning", execution_id: str = "e"
-) -> list[str]:
-    """Record the numbers from `first` to `last`; returns the ids."""
-    return [
-        recorder.record(
-            execution_id=execution_id,
-            epoch=1,
-            sequence_number=number,
-            stage=1,
-            item_type=item_type,
-            content="Eine Blume auf der Wiese",
-            metadata={"seed": 2**64 - number},
-        )
-        for number in range(first, last + 1)
-    ]
-
-
-def numbers(first: int, last: int) -> list[int]:
-    """The numbers from `first` to `last`."""
-    return list(range(first, last + 1))
-
-
-def spool_files(spool: Path) -> list[Path]:
-    """All files below the spool's folder."""
-    return [path for path in spool.rglob("*") if path.is_file()]
-
-
-def folders(spool: Path) -> list[Path]:
-    """The folders of all recorders."""
-    return list(spool.iterdir())
-
-
-async def settled(recorder: Recorder) -> None:
-    """Wait until the tracker has answered everything."""
-    await eventually(lambda: recorder.stats().pending == 0)
-
-
-@contextmanager
-def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a module of the fakes; killed in the end."""
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-m", f"tests.fakes.{module}", *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as child:
-        try:
-            yield child
-        finally:
-            child.send_signal(signal.SIGCONT)
-            child.kill()
-
-
-async def line_of(child: subprocess.Popen[str], begin: str) -> str:
-    """Return the next line of a process that begins with `begin`."""
-    assert child.stdout is not None
-    while line := await asyncio.to_thread(child.stdout.readline):
-        if line.startswith(begin):
-            return line.strip()
-    raise AssertionError(f"the process ended before it said {begin!r}")
 
 
 class TestSending:

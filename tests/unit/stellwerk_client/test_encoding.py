@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +18,9 @@ from stellwerk_client.recorder.encoding import (
     nanoseconds_of,
 )
 
+if TYPE_CHECKING:
+    from stellwerk_client.recorder.details import ItemDetails
+
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -29,13 +32,8 @@ JSON = st.recursive(
 )
 
 
-def encoded(
-    content: str | None = None,
-    metadata: dict[str, Any] | None = None,
-    run_seconds: float | None = None,
-    **fields: Any,
-) -> execution_pb2.ExecutionItem:
-    data = encode_item(content, None, metadata, 1_790_000_000_123_456_789, run_seconds, fields)
+def encoded(**details: Unpack[ItemDetails]) -> execution_pb2.ExecutionItem:
+    data = encode_item("e", 1, 1, 1, "warning", details)
     (item,) = tracker_service_pb2.RecordItemsRequest.FromString(data).items
     return item
 
@@ -84,14 +82,16 @@ def test_content_over_the_limit_is_cut_at_a_character() -> None:
 
 def test_half_characters_do_not_stop_an_item() -> None:
     """A text with a lone surrogate is recorded with a question mark in its place."""
-    item = encoded(content="a\udc00b", item_type="warning", model_used="m\ud800")
+    item = encoded(content="a\udc00b", model_used="m\ud800")
     assert (item.content, item.item_type, item.model_used) == ("a?b", "warning", "m?")
 
 
 def test_times_and_durations_are_exact_to_the_microsecond() -> None:
     """The producer's clock is kept in microseconds, a duration in seconds and nanoseconds."""
-    item = encoded(run_seconds=61.25, media_type=types_pb2.MEDIA_TYPE_TEXT)
+    moment = datetime.fromtimestamp(1_790_000_000, UTC) + timedelta(microseconds=123_456)
+    item = encoded(run_seconds=61.25, media_type="text", occur_time=moment)
     assert (item.occur_time.seconds, item.occur_time.nanos) == (1_790_000_000, 123_456_000)
+    assert item.media_type == types_pb2.MEDIA_TYPE_TEXT
     assert item.run_duration.ToTimedelta() == timedelta(seconds=61.25)
     assert not encoded().HasField("run_duration")
     berlin = datetime(2026, 1, 1, 1, 0, 0, 7, tzinfo=timezone(timedelta(hours=1)))
