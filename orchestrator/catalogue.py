@@ -14,7 +14,8 @@ from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.configs.model import ConfigSet, LocalizedText
+    from orchestrator.configs.localized import LocalizedText
+    from orchestrator.configs.model import ConfigSet
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1_000

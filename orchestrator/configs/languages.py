@@ -5,7 +5,7 @@ A table of our own: names are needed in the two languages that templates are wri
 
 from __future__ import annotations
 
-from orchestrator.configs.model import FALLBACK_LANGUAGE
+from orchestrator.configs.localized import FALLBACK_LANGUAGE
 
 # Code to (name in English, name in German).
 _NAMES = {

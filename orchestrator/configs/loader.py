@@ -16,6 +16,7 @@ from orchestrator.configs.documents import Document, Kind, UnreadableFileError, 
 from orchestrator.configs.faults import ConfigError, Fault
 from orchestrator.configs.files import config_files
 from orchestrator.configs.folders import own_configs_dir, schema_dir
+from orchestrator.configs.library import Library
 from orchestrator.configs.model import (
     Chunk,
     ConfigSet,
@@ -23,7 +24,6 @@ from orchestrator.configs.model import (
     OutputConfig,
     Pipeline,
 )
-from orchestrator.configs.references import Library
 from orchestrator.configs.schemas import Schemas
 from orchestrator.configs.workflow import Workflow
 
@@ -137,6 +137,8 @@ class _Loader:
                     library.node_classes.update(names)
             case Kind.CHUNK:
                 yield from self._keep(document, Chunk, library.chunks)
+                if chunk := library.chunks.get(document.id):
+                    yield from semantics.chunk_faults(document, chunk)
             case Kind.WORKFLOW:
                 yield from self._workflow_faults(document)
             case Kind.INTERCEPTION:
@@ -174,6 +176,8 @@ class _Loader:
             case Kind.INTERCEPTION:
                 if config := library.interception.get(document.id):
                     yield from references.interception_faults(document, config, library)
+            case Kind.CHUNK:
+                yield from references.chunk_faults(document, library)
             case Kind.PIPELINE:
                 if pipeline := library.pipelines.get(document.id):
                     yield from references.pipeline_faults(document, pipeline, library)

@@ -3,6 +3,7 @@
 A `ConfigSet` is one generation: either everything in it was checked, or it does not exist. The
 words are those of the files, so that an author, the JSON Schemas and this module speak alike.
 """
+# ruff: noqa: TC001, TC003 - pydantic reads the annotations when the classes are made
 
 from __future__ import annotations
 
@@ -11,8 +12,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
+from orchestrator.configs.flows import (
+    ControlFlow,
+    OutputRequest,
+    chunk_ids,
+)
+from orchestrator.configs.localized import FALLBACK_LANGUAGE, Localized
 from orchestrator.configs.values import (
     Frozen,
     FrozenMap,
@@ -22,9 +29,7 @@ from orchestrator.configs.values import (
     canonical_json,
     digest_of,
 )
-from orchestrator.configs.workflow import Workflow  # noqa: TC001 - pydantic reads it
-
-FALLBACK_LANGUAGE = "en"
+from orchestrator.configs.workflow import Workflow
 
 # Chunks that the orchestrator itself asks for, whatever a pipeline says.
 TRANSLATION_CHUNK = "translation"
@@ -42,81 +47,11 @@ class MediaType(StrEnum):
     THREE_D = "3d"
 
 
-def _joined(text: object) -> object:
-    """Join a list of lines: JSON has no other way to write a long text readably."""
-    if isinstance(text, list) and all(isinstance(line, str) for line in text):
-        return "\n".join(text)
-    return text
-
-
-def _localized(value: object) -> object:
-    """Accept `"text"`, `["line", …]`, `{"de": …}` and what this model itself writes."""
-    if isinstance(value, str | list):
-        return {"texts": {FALLBACK_LANGUAGE: _joined(value)}}
-    if isinstance(value, Mapping) and "texts" not in value:
-        return {"texts": {language: _joined(text) for language, text in value.items()}}
-    return value
-
-
-class LocalizedText(FrozenModel):
-    """One text in several languages; English is always there.
-
-    Attributes:
-        texts: ISO 639-1 code to text.
-    """
-
-    texts: Annotated[Mapping[str, str], *Frozen]
-
-    def language_for(self, language: str) -> str:
-        """Return the code of the text that a speaker of `language` gets."""
-        return language if language in self.texts else FALLBACK_LANGUAGE
-
-    def text_for(self, language: str) -> str:
-        """Return the text in `language`, else in English."""
-        return self.texts[self.language_for(language)]
-
-
-Localized = Annotated[LocalizedText, BeforeValidator(_localized)]
-
-
 class InputRequirements(FrozenModel):
     """How many inputs a run needs, exactly."""
 
     texts: int = 1
     images: int = 0
-
-
-class SequenceFlow(FrozenModel):
-    """Chunks in order; each sees the previous one's output.
-
-    Attributes:
-        chunks: Ids of chunks; none passes the text through.
-    """
-
-    kind: Literal["sequence"] = "sequence"
-    chunks: tuple[str, ...] = ()
-
-
-class IterativeFlow(FrozenModel):
-    """The same chunks again and again; with languages it is the telephone game.
-
-    Attributes:
-        chunks: Ids of the chunks of one pass.
-        iterations: Count of passes, 1 to 50.
-        languages: One ISO 639-1 code per pass; "random" draws from `language_pool`; None: none.
-        language_pool: What "random" draws from.
-        final_language: Language of the last pass, whatever the others are; None: like the others.
-    """
-
-    kind: Literal["iterative"] = "iterative"
-    chunks: tuple[str, ...]
-    iterations: int
-    languages: tuple[str, ...] | Literal["random"] | None = None
-    language_pool: tuple[str, ...] = ()
-    final_language: str | None = None
-
-
-ControlFlow = Annotated[SequenceFlow | IterativeFlow, Field(discriminator="kind")]
 
 
 class Pipeline(FrozenModel):
@@ -126,6 +61,8 @@ class Pipeline(FrozenModel):
         defaults: Parameters of chunks and outputs where a config says nothing.
         without_context: Whether the chunks run although there is no rule to work by.
         optimize: Whether texts are fitted to the outputs that have an instruction for it.
+        output_requests: Outputs with prompts of their own, that a run has when its caller asks for
+            none; empty: as the config says.
     """
 
     id: str
@@ -135,6 +72,7 @@ class Pipeline(FrozenModel):
     defaults: ScalarMap = Field(default={}, validate_default=True)
     without_context: Literal["run", "pass_through"] = "run"
     optimize: bool = True
+    output_requests: tuple[OutputRequest, ...] = ()
 
 
 class ChunkParameters(FrozenModel):
@@ -173,6 +111,9 @@ class Chunk(FrozenModel):
         model: A model by name instead, as an exception.
         system: Template of the system message; None: there is none.
         template: Template of the user message.
+        values: Names that its answer, a JSON object, gives values to, such as `SUBJECT`: later
+            chunks use them as placeholders. Empty: the answer is a text.
+        text_value: Which of `values` becomes the text; None: the text stays as it was.
     """
 
     id: str
@@ -182,6 +123,8 @@ class Chunk(FrozenModel):
     model: str | None = None
     system: Localized | None = None
     template: Localized
+    values: tuple[str, ...] = ()
+    text_value: str | None = None
     parameters: ChunkParameters = ChunkParameters()
 
 
@@ -228,6 +171,8 @@ class OutputConfig(FrozenModel):
         backend: Backend of the generation service.
         model: Model or renderer of that backend; empty with a workflow, which names its own.
         workflow: Id of its workflow, for the backend `comfyui`.
+        chunk: Id of the chunk whose answer is the output, for the backend `text`: code for people
+            to run elsewhere.
         loras: Put into the workflow, in order.
         photographic: Whether results may look like photographs.
         prompt_languages: ISO 639-1 codes that the model understands; other texts are translated.
@@ -241,6 +186,7 @@ class OutputConfig(FrozenModel):
     backend: str
     model: str = ""
     workflow: str | None = None
+    chunk: str | None = None
     loras: tuple[Lora, ...] = ()
     photographic: bool = True
     prompt_languages: tuple[str, ...] = (FALLBACK_LANGUAGE,)
@@ -317,10 +263,17 @@ class ConfigSet(FrozenModel):
         """Return the ids of the outputs that a run has when its caller asks for none."""
         if config.output_configs:
             return config.output_configs
-        if config.default_output is None:
+        names = [request.output for request in self.requests_of(config)]
+        if config.default_output is not None:
+            names = [config.default_output]
+        found = (self.output_id(name) for name in names)
+        return tuple(id_ for id_ in found if id_ is not None)
+
+    def requests_of(self, config: InterceptionConfig) -> tuple[OutputRequest, ...]:
+        """Return the pipeline's own requests for outputs, where the config names no outputs."""
+        if config.output_configs or config.default_output is not None:
             return ()
-        found = self.output_id(config.default_output)
-        return (found,) if found else ()
+        return self.pipelines[config.pipeline].output_requests
 
     def resolved_interception(self, config_id: str) -> str:
         """Return a config with its pipeline, chunks and outputs as canonical JSON.
@@ -330,7 +283,7 @@ class ConfigSet(FrozenModel):
         """
         config = self.interception[config_id]
         pipeline = self.pipelines[config.pipeline]
-        wanted = {*pipeline.control_flow.chunks, TRANSLATION_CHUNK, OPTIMIZATION_CHUNK}
+        wanted = {*chunk_ids(pipeline.control_flow), TRANSLATION_CHUNK, OPTIMIZATION_CHUNK}
         parts = {
             "config": config.model_dump(mode="json"),
             "pipeline": pipeline.model_dump(mode="json"),
@@ -364,8 +317,12 @@ class ConfigSet(FrozenModel):
 
     def _resolved(self, output: OutputConfig) -> dict[str, object]:
         workflow = self.workflow_of(output)
-        found = workflow.model_dump(mode="json") if workflow else None
-        return {**output.model_dump(mode="json"), "workflow": found}
+        chunk = self.chunks[output.chunk] if output.chunk else None
+        return {
+            **output.model_dump(mode="json"),
+            "workflow": workflow.model_dump(mode="json") if workflow else None,
+            "chunk": chunk.model_dump(mode="json") if chunk else None,
+        }
 
     @cached_property
     def interception_digests(self) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from orchestrator.configs.flows import Condition
 from orchestrator.configs.model import ChunkParameters, InputRequirements, Lora, MediaType
 from orchestrator.configs.templates import render
 from orchestrator.configs.values import (
@@ -44,6 +45,8 @@ class PlannedChunk(FrozenModel):
         model: A model by name, where the chunk names one; None: whatever the role means.
         language: ISO 639-1 code of the language that the templates are written in; names of
             languages are put into them in this language (`languages.language_name`).
+        values: Names that its answer, a JSON object, gives values to; empty: it answers a text.
+        text_value: Which of them becomes the text; None: the text stays as it was.
     """
 
     id: str
@@ -52,6 +55,8 @@ class PlannedChunk(FrozenModel):
     language: str
     system: str | None
     template: str
+    values: tuple[str, ...] = ()
+    text_value: str | None = None
     parameters: ChunkParameters
 
     def messages(self, values: Mapping[str, str]) -> tuple[Message, ...]:
@@ -93,7 +98,63 @@ class PlannedIteration(FrozenModel):
     final_language: str | None
 
 
-PlannedFlow = Annotated[PlannedSequence | PlannedIteration, Field(discriminator="kind")]
+class PlannedBranch(FrozenModel):
+    """One of several ways at the same time; see `flows.Branch`."""
+
+    name: str
+    input_text: int | None
+    chunks: tuple[PlannedChunk, ...]
+
+
+class PlannedParallel(FrozenModel):
+    """Branches side by side after the chunks that come before; exactly one way of joining them.
+
+    Attributes:
+        join_chunk: The chunk that writes the text.
+        join_template: Template of the text.
+    """
+
+    kind: Literal["parallel"] = "parallel"
+    chunks: tuple[PlannedChunk, ...]
+    branches: tuple[PlannedBranch, ...]
+    join_chunk: PlannedChunk | None
+    join_template: str | None
+
+
+class PlannedCase(FrozenModel):
+    """A way that is taken when its condition is the first that holds."""
+
+    when: Condition
+    chunks: tuple[PlannedChunk, ...]
+
+
+class PlannedConditional(FrozenModel):
+    """The first case whose condition holds, after the chunks that come before."""
+
+    kind: Literal["conditional"] = "conditional"
+    chunks: tuple[PlannedChunk, ...]
+    cases: tuple[PlannedCase, ...]
+    otherwise: tuple[PlannedChunk, ...]
+
+
+PlannedFlow = Annotated[
+    PlannedSequence | PlannedIteration | PlannedParallel | PlannedConditional,
+    Field(discriminator="kind"),
+]
+
+
+def chunks_of(
+    flow: PlannedSequence | PlannedIteration | PlannedParallel | PlannedConditional,
+) -> list[PlannedChunk]:
+    """Return every chunk that a flow may run."""
+    chunks = list(flow.chunks)
+    if isinstance(flow, PlannedParallel):
+        chunks += [chunk for branch in flow.branches for chunk in branch.chunks]
+        chunks += [flow.join_chunk] if flow.join_chunk else []
+    elif isinstance(flow, PlannedConditional):
+        chunks += [chunk for case in flow.cases for chunk in case.chunks]
+        chunks += flow.otherwise
+    return chunks
 
 
 class PlannedOutput(FrozenModel):
@@ -106,6 +167,9 @@ class PlannedOutput(FrozenModel):
         workflow: The graph that makes it; None: its backend needs none.
         input_image_count: So many of the run's pictures are parameters, the first ones.
         loras: Put into the workflow, in order.
+        chunk: Its answer is the output, which then is a text; None: a backend makes the output.
+        prompt: Template of its text, where the pipeline asked for this output; None: the text of
+            phase 1.
         optimization: Phase 2 for it; None: the text of phase 1 is used. Its placeholder
             OPTIMIZATION_INSTRUCTION gets `optimization_instruction`.
         parameters: Merged: output's defaults, pipeline's, config's, caller's. No seed in it.
@@ -119,6 +183,8 @@ class PlannedOutput(FrozenModel):
     workflow: PlannedWorkflow | None = None
     input_image_count: int = 0
     loras: tuple[Lora, ...] = ()
+    chunk: PlannedChunk | None = None
+    prompt: str | None = None
     photographic: bool
     prompt_languages: tuple[str, ...]
     optimization: PlannedChunk | None
@@ -174,8 +240,9 @@ class Plan(FrozenModel):
     @property
     def roles(self) -> tuple[str, ...]:
         """Every role whose model the run may ask, sorted."""
-        chunks = [*self.flow.chunks, self.translation]
+        chunks = [*chunks_of(self.flow), self.translation]
         chunks += [output.optimization for output in self.outputs if output.optimization]
+        chunks += [output.chunk for output in self.outputs if output.chunk]
         return tuple(sorted({chunk.role for chunk in chunks}))
 
     def with_models(self, models: Mapping[str, str]) -> Plan:

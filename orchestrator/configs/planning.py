@@ -9,29 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.configs.hints import did_you_mean
-from orchestrator.configs.model import OPTIMIZATION_CHUNK, TRANSLATION_CHUNK, ChunkParameters
-from orchestrator.configs.parameters import CHUNK_PARAMETERS, complaint_about, decode_json_scalar
-from orchestrator.configs.plan import (
-    CallerText,
-    Plan,
-    PlannedChunk,
-    PlannedFlow,
-    PlannedIteration,
-    PlannedOutput,
-    PlannedSequence,
-)
+from orchestrator.configs.model import TRANSLATION_CHUNK
+from orchestrator.configs.parameters import complaint_about, decode_json_scalar
+from orchestrator.configs.plan import CallerText, Plan
+from orchestrator.configs.planner import Planner
 from servicekit.errors import InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.configs.model import (
-        Chunk,
-        ConfigSet,
-        InterceptionConfig,
-        OutputConfig,
-        Pipeline,
-    )
+    from orchestrator.configs.model import ConfigSet, InterceptionConfig, OutputConfig, Pipeline
     from orchestrator.configs.values import Scalar
 
 ContextSource = Literal["none", "config", "caller"]
@@ -88,7 +75,8 @@ def build_plan(configs: ConfigSet, request: PlanRequest, *, max_outputs: int = 8
     chosen = _chosen_outputs(configs, config, request, max_outputs)
     _check_pictures(configs, chosen, request)
     given = _given_parameters(chosen, request.parameters)
-    planner = _Planner(configs, config, pipeline, request.language)
+    planner = Planner(configs, config, pipeline, request.language)
+    asked_for = () if request.outputs else configs.requests_of(config)
     return Plan(
         configs_digest=configs.digest,
         config_id=config.id,
@@ -102,101 +90,12 @@ def build_plan(configs: ConfigSet, request: PlanRequest, *, max_outputs: int = 8
         translate_input=config.translate_input,
         flow=planner.flow(has_context=bool(context)),
         outputs=tuple(
-            planner.output(number, output, given) for number, output in enumerate(chosen, start=1)
+            planner.output(number, output, given, asked_for[number - 1] if asked_for else None)
+            for number, output in enumerate(chosen, start=1)
         ),
         translation=planner.chunk(configs.chunks[TRANSLATION_CHUNK]),
         caller_texts=_caller_texts(context, source, chosen, given),
     )
-
-
-@dataclass(frozen=True)
-class _Planner:
-    """Puts chunks and outputs into the caller's language and merges their parameters."""
-
-    configs: ConfigSet
-    config: InterceptionConfig
-    pipeline: Pipeline
-    language: str
-
-    @property
-    def _own_parameters(self) -> dict[str, Scalar]:
-        return {**self.pipeline.defaults, **self.config.parameters}
-
-    def chunk(self, chunk: Chunk, overrides: Mapping[str, Scalar] | None = None) -> PlannedChunk:
-        parameters = {**chunk.parameters.model_dump(), **(overrides or {})}
-        language = chunk.template.language_for(self.language)
-        return PlannedChunk(
-            id=chunk.id,
-            role=chunk.role,
-            model=chunk.model,
-            language=language,
-            system=chunk.system.text_for(language) if chunk.system else None,
-            template=chunk.template.text_for(language),
-            parameters=ChunkParameters.model_validate(parameters),
-        )
-
-    def flow(self, *, has_context: bool) -> PlannedFlow:
-        if not has_context and self.pipeline.without_context == "pass_through":
-            return PlannedSequence(chunks=())
-        flow = self.pipeline.control_flow
-        own = {k: v for k, v in self._own_parameters.items() if k in CHUNK_PARAMETERS}
-        chunks = tuple(self.chunk(self.configs.chunks[id_], own) for id_ in flow.chunks)
-        if flow.kind == "sequence":
-            return PlannedSequence(chunks=chunks)
-        languages, last = flow.languages, flow.final_language
-        if isinstance(languages, tuple) and last:
-            languages = (*languages[: flow.iterations - 1], last)
-        return PlannedIteration(
-            chunks=chunks,
-            iterations=flow.iterations,
-            languages=languages,
-            language_pool=flow.language_pool,
-            final_language=last,
-        )
-
-    def output(
-        self, number: int, output: OutputConfig, given: Mapping[str, Scalar]
-    ) -> PlannedOutput:
-        instruction = output.optimization_instruction if self.pipeline.optimize else None
-        optimization = self.chunk(self.configs.chunks[OPTIMIZATION_CHUNK]) if instruction else None
-        workflow = self.configs.workflow_of(output)
-        return PlannedOutput(
-            loop_iteration=number,
-            id=output.id,
-            media_type=output.media_type,
-            backend=output.backend,
-            model=output.model or output.workflow or "",
-            workflow=workflow.planned() if workflow else None,
-            input_image_count=self.configs.input_image_count(output),
-            loras=output.loras,
-            photographic=output.photographic,
-            prompt_languages=output.prompt_languages,
-            optimization=optimization,
-            optimization_instruction=(
-                instruction.text_for(optimization.language)
-                if instruction and optimization
-                else None
-            ),
-            parameters=self._output_parameters(number, output, given),
-        )
-
-    def _output_parameters(
-        self, number: int, output: OutputConfig, given: Mapping[str, Scalar]
-    ) -> dict[str, Scalar]:
-        merged: dict[str, Scalar] = {}
-        for name, spec in output.parameters.items():
-            own = self._own_parameters.get(name, spec.default)
-            value = given.get(name, own)
-            if value is None:
-                continue
-            if name not in given and (complaint := complaint_about(value, spec)):
-                raise InvalidArgumentError(
-                    "PARAMETER_OUT_OF_RANGE",
-                    f"The config's {name} does not fit this output. {complaint}",
-                    field=f"outputs[{number - 1}]",
-                )
-            merged[name] = value
-        return merged
 
 
 def _find_config(configs: ConfigSet, config_id: str) -> InterceptionConfig:

@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.configs.documents import Kind
 from orchestrator.configs.faults import Fault
+from orchestrator.configs.flow_checks import flow_faults
+from orchestrator.configs.flows import chunk_ids
 from orchestrator.configs.hints import did_you_mean, one_of
+from orchestrator.configs.library import dangling, names_in
 from orchestrator.configs.model import OPTIMIZATION_CHUNK, TRANSLATION_CHUNK, MediaType
 from orchestrator.configs.parameters import CHUNK_PARAMETERS, complaint_about
-from orchestrator.configs.templates import placeholders_in, secondary_text_number
+from orchestrator.configs.semantics import lines, unknown_placeholder
+from orchestrator.configs.templates import PLACEHOLDERS, may_be_own_name, placeholders_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from orchestrator.configs.documents import Document
-    from orchestrator.configs.model import Chunk, InterceptionConfig, OutputConfig, Pipeline
+    from orchestrator.configs.library import Library
+    from orchestrator.configs.model import InterceptionConfig, OutputConfig, Pipeline
     from orchestrator.configs.positions import Path
     from orchestrator.configs.values import Scalar
-    from orchestrator.configs.workflow import Workflow
-
-
-@dataclass
-class Library:
-    """All that was read.
-
-    Attributes:
-        ids: Every id that has a file, also a faulty one, so that one fault is not told twice.
-        default_outputs: Medium to output id.
-        node_classes: What workflows may use.
-    """
-
-    ids: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
-    interception: dict[str, InterceptionConfig] = field(default_factory=dict)
-    output: dict[str, OutputConfig] = field(default_factory=dict)
-    pipelines: dict[str, Pipeline] = field(default_factory=dict)
-    chunks: dict[str, Chunk] = field(default_factory=dict)
-    workflows: dict[str, Workflow] = field(default_factory=dict)
-    default_outputs: dict[str, str] = field(default_factory=dict)
-    node_classes: set[str] = field(default_factory=set)
 
 
 def needed_file_faults(library: Library) -> Iterator[Fault]:
@@ -54,31 +37,31 @@ def needed_file_faults(library: Library) -> Iterator[Fault]:
 
 
 def pipeline_faults(document: Document, pipeline: Pipeline, library: Library) -> Iterator[Fault]:
-    """Find chunks that are not there, or that want more texts than a run has."""
-    texts = pipeline.input_requirements.texts
-    for index, id_ in enumerate(pipeline.control_flow.chunks):
-        path: Path = ("control_flow", "chunks", index)
-        yield from _dangling(document, path, id_, Kind.CHUNK, library)
-        numbers = [secondary_text_number(name) or 1 for name in _names_in(library.chunks.get(id_))]
-        if numbers and max(numbers) > texts:
-            yield document.fault(
-                path,
-                f"{id_} uses INPUT_TEXT_{max(numbers)}, but a run has texts: {texts}.",
-                "Raise input_requirements.texts.",
-            )
+    """Find chunks and outputs that are not there, and names that nothing has given by then."""
+    yield from flow_faults(document, pipeline, library)
     known = CHUNK_PARAMETERS.keys() | _output_parameters(library.output.values())
     for name in pipeline.defaults:
         yield from _unknown_parameter(document, ("defaults", name), known)
     yield from _chunk_parameter_faults(document, ("defaults",), pipeline.defaults)
 
 
+def chunk_faults(document: Document, library: Library) -> Iterator[Fault]:
+    """Find placeholders that no chunk and no branch gives a value to."""
+    known = PLACEHOLDERS | library.own_names
+    for field_name in ("system", "template"):
+        for path, line in lines((field_name,), document.data.get(field_name)):
+            for name, _ in placeholders_in(line):
+                if may_be_own_name(name) and name not in known:
+                    yield unknown_placeholder(document, path, name, known)
+
+
 def interception_faults(
     document: Document, config: InterceptionConfig, library: Library
 ) -> Iterator[Fault]:
     """Find what an interception config names in vain."""
-    yield from _dangling(document, ("pipeline",), config.pipeline, Kind.PIPELINE, library)
+    yield from dangling(document, ("pipeline",), config.pipeline, Kind.PIPELINE, library)
     for index, id_ in enumerate(config.output_configs):
-        yield from _dangling(document, ("output_configs", index), id_, Kind.OUTPUT, library)
+        yield from dangling(document, ("output_configs", index), id_, Kind.OUTPUT, library)
     yield from _default_output_faults(document, config, library)
     yield from _missing_context(document, config, library)
     yield from _parameter_faults(document, config, library)
@@ -87,7 +70,7 @@ def interception_faults(
 def defaults_faults(document: Document, library: Library) -> Iterator[Fault]:
     """Find default outputs that are not there or make another medium."""
     for medium, id_ in library.default_outputs.items():
-        yield from _dangling(document, (medium,), id_, Kind.OUTPUT, library)
+        yield from dangling(document, (medium,), id_, Kind.OUTPUT, library)
         output = library.output.get(id_)
         if output is not None and output.media_type != medium:
             yield document.fault((medium,), f"{id_} makes {output.media_type}, not {medium}.")
@@ -104,10 +87,12 @@ _OUTPUT_TYPES = {
 
 
 def output_faults(document: Document, output: OutputConfig, library: Library) -> Iterator[Fault]:
-    """Find what does not fit between an output config and its workflow."""
+    """Find what does not fit between an output config and its workflow or chunk."""
+    if output.chunk is not None:
+        yield from dangling(document, ("chunk",), output.chunk, Kind.CHUNK, library)
     if output.workflow is None:
         return
-    yield from _dangling(document, ("workflow",), output.workflow, Kind.WORKFLOW, library)
+    yield from dangling(document, ("workflow",), output.workflow, Kind.WORKFLOW, library)
     workflow = library.workflows.get(output.workflow)
     if workflow is None:
         return
@@ -123,15 +108,6 @@ def output_faults(document: Document, output: OutputConfig, library: Library) ->
     if output.loras and workflow.lora_place is None:
         message = f"{workflow.id} has no place for LoRAs."
         yield document.fault(("loras",), message, "Give it a lora_place.")
-
-
-def _dangling(
-    document: Document, path: Path, id_: str, kind: Kind, library: Library
-) -> Iterator[Fault]:
-    known = library.ids[kind]
-    if id_ not in known:
-        hint = did_you_mean(id_, known) or one_of(known)
-        yield document.fault(path, f'There is no {kind.noun} "{id_}".', hint)
 
 
 def _default_output_faults(
@@ -157,8 +133,8 @@ def _missing_context(
     pipeline = library.pipelines.get(config.pipeline)
     if config.context is not None or pipeline is None or pipeline.without_context != "run":
         return
-    for id_ in pipeline.control_flow.chunks:
-        if "CONTEXT" in _names_in(library.chunks.get(id_)):
+    for id_ in chunk_ids(pipeline.control_flow):
+        if "CONTEXT" in names_in(library.chunks.get(id_)):
             yield document.fault(
                 ("context",),
                 f"Chunk {id_} needs a context, and this config has none.",
@@ -205,11 +181,3 @@ def _chunk_parameter_faults(
 
 def _output_parameters(outputs: Iterable[OutputConfig]) -> set[str]:
     return {name for output in outputs for name in output.parameters}
-
-
-def _names_in(chunk: Chunk | None) -> set[str]:
-    """Return the placeholders that a chunk uses, in any language."""
-    if chunk is None:
-        return set()
-    texts = [*chunk.template.texts.values(), *(chunk.system.texts.values() if chunk.system else ())]
-    return {name for text in texts for name, _ in placeholders_in(text)}

@@ -50,6 +50,7 @@ _LIMITS = {
     "maxLength": "It must have at most {} characters.",
     "minItems": "It must have at least {} entries.",
     "maxItems": "It must have at most {} entries.",
+    "minProperties": "It must have at least {} entries.",
     "maxProperties": "It must have at most {} entries.",
     "uniqueItems": "Its entries must differ.",
     "pattern": "It is not written as it should be.",
@@ -92,6 +93,8 @@ def _explain(document: Document, error: ValidationError) -> Iterator[Fault]:
         yield from _unknown_keys(document, path, error, rule)
     elif error.validator == "required":
         yield from _missing_keys(document, path, error, rule)
+    elif error.validator == "dependentRequired":
+        yield from _missing_companions(document, path, error)
     elif error.validator == "not":
         hint = rule.get("description", "")
         yield document.fault(path, "It does not belong here.", hint, at_key=True)
@@ -133,6 +136,16 @@ def _missing_keys(
             if name == "en" and "properties" not in rule:
                 hint = "An English text is always needed: others fall back to it."
             yield document.fault((*path, name), message, hint)
+
+
+def _missing_companions(document: Document, path: Path, error: ValidationError) -> Iterator[Fault]:
+    instance: Any = error.instance
+    wanted: Any = error.validator_value
+    for name, companions in wanted.items():
+        for companion in companions:
+            if name in instance and companion not in instance:
+                message = f'With "{name}", the key "{companion}" is needed too.'
+                yield document.fault((*path, name), message, at_key=True)
 
 
 def _message(error: ValidationError) -> str:

@@ -6,18 +6,24 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.configs.documents import Kind
+from orchestrator.configs.flows import IterativeFlow
 from orchestrator.configs.hints import did_you_mean, one_of
 from orchestrator.configs.languages import code_for_name, is_language
-from orchestrator.configs.model import IterativeFlow, MediaType
+from orchestrator.configs.model import MediaType
 from orchestrator.configs.parameters import complaint_about
-from orchestrator.configs.templates import PLACEHOLDERS, is_known_placeholder, placeholders_in
+from orchestrator.configs.templates import (
+    PLACEHOLDERS,
+    is_known_placeholder,
+    may_be_own_name,
+    placeholders_in,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from orchestrator.configs.documents import Document
     from orchestrator.configs.faults import Fault
-    from orchestrator.configs.model import OutputConfig, ParameterSpec, Pipeline
+    from orchestrator.configs.model import Chunk, OutputConfig, ParameterSpec, Pipeline
     from orchestrator.configs.positions import Path
 
 # Where texts in several languages may stand, by kind.
@@ -43,10 +49,10 @@ def text_faults(document: Document) -> Iterator[Fault]:
             for language in value:
                 yield from language_faults(document, (name, language), language, at_key=True)
         if name in _TEMPLATES:
-            for path, line in _lines((name,), value):
+            for path, line in lines((name,), value):
                 yield from _placeholder_faults(document, path, line)
         elif name in _NO_TEMPLATES:
-            for path, line in _lines((name,), value):
+            for path, line in lines((name,), value):
                 for found, _ in placeholders_in(line):
                     yield document.fault(
                         path,
@@ -122,11 +128,34 @@ def _spec_faults(document: Document, path: Path, spec: ParameterSpec) -> Iterato
         yield document.fault((*path, "default"), f"The default does not fit. {complaint}")
 
 
+def unknown_placeholder(document: Document, path: Path, name: str, known: Collection[str]) -> Fault:
+    """Make the fault about a name that nothing has."""
+    hint = did_you_mean(name, known) or one_of(known)
+    return document.fault(path, f"There is no placeholder {{{{{name}}}}}.", hint)
+
+
+def chunk_faults(document: Document, chunk: Chunk) -> Iterator[Fault]:
+    """Find names that a chunk cannot give to values."""
+    for index, name in enumerate(chunk.values):
+        yield from own_name_faults(document, ("values", index), name)
+    if chunk.text_value is not None and chunk.text_value not in chunk.values:
+        hint = did_you_mean(chunk.text_value, chunk.values) or one_of(chunk.values)
+        yield document.fault(("text_value",), f'"{chunk.text_value}" is none of the values.', hint)
+
+
+def own_name_faults(document: Document, path: Path, name: str) -> Iterator[Fault]:
+    """Find a name that means something already."""
+    if not may_be_own_name(name):
+        yield document.fault(
+            path, f'"{name}" has a meaning already.', "Choose another name for it."
+        )
+
+
 def _placeholder_faults(document: Document, path: Path, text: str) -> Iterator[Fault]:
     for name, _ in placeholders_in(text):
-        if not is_known_placeholder(name):
-            hint = did_you_mean(name, PLACEHOLDERS) or one_of(PLACEHOLDERS)
-            yield document.fault(path, f"There is no placeholder {{{{{name}}}}}.", hint)
+        # A name of one's own is held against what all chunks together give.
+        if not is_known_placeholder(name) and not may_be_own_name(name):
+            yield unknown_placeholder(document, path, name, PLACEHOLDERS)
     if unclosed := _UNCLOSED.search(text):
         yield document.fault(
             path,
@@ -135,7 +164,7 @@ def _placeholder_faults(document: Document, path: Path, text: str) -> Iterator[F
         )
 
 
-def _lines(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
+def lines(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
     """Yield every piece of text in a localized value with its path."""
     if isinstance(value, str):
         yield path, value
@@ -144,4 +173,4 @@ def _lines(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
             yield (*path, index), line
     elif isinstance(value, dict):
         for language, text in value.items():
-            yield from _lines((*path, language), text)
+            yield from lines((*path, language), text)

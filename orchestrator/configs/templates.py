@@ -28,6 +28,7 @@ PLACEHOLDERS = frozenset(
 )
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}\n]*?)\s*\}\}")
 _SECONDARY_TEXT = re.compile(r"INPUT_TEXT_([2-9])")
+_OWN_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 
 
 def placeholders_in(template: str) -> Iterator[tuple[str, int]]:
@@ -45,6 +46,11 @@ def secondary_text_number(name: str) -> int | None:
 def is_known_placeholder(name: str) -> bool:
     """Return whether a template may use this name."""
     return name in PLACEHOLDERS or secondary_text_number(name) is not None
+
+
+def may_be_own_name(name: str) -> bool:
+    """Return whether a chunk or a branch may give this name to what it finds out."""
+    return _OWN_NAME.fullmatch(name) is not None and not is_known_placeholder(name)
 
 
 def render(template: str, values: Mapping[str, str]) -> str:

@@ -74,8 +74,6 @@ PLANTED: list[tuple[str, dict[str, Any], str, str, str]] = [
      "pass_through"),
     ("pipelines/once.json", {"control_flow": {"kind": "sequence", "chunks": ["rewrit"]}},
      "control_flow.chunks[0]", 'no chunk "rewrit"', "Did you mean rewrite?"),
-    ("pipelines/once.json", {"control_flow": {"kind": "parallel", "chunks": []}},
-     "control_flow.kind", '"parallel" is not possible', "later version"),
     ("pipelines/once.json", {"control_flow": {"kind": "sequense", "chunks": []}},
      "control_flow.kind", '"sequense"', "Did you mean sequence?"),
     ("pipelines/once.json", {"control_flow": {"kind": "sequence", "chunks": [], "iterations": 2}},
