@@ -201,11 +201,23 @@ class MediaLedger:
         return bool(await self._do(lambda: self._base.execute(query, (sha256,)).fetchone()))
 
     async def remove_execution(self, execution_id: str) -> Removal:
-        """Forget that an execution made or holds anything."""
-        return await self._remove(
+        """Forget that an execution made or holds anything, or that its person uploaded it.
+
+        Nothing of it is left in the file's log.
+        """
+        removal = await self._remove(
+            (
+                "upload",
+                "EXISTS (SELECT 1 FROM reference WHERE execution_id = ? "
+                "AND reference.sha256 = upload.sha256 AND reference.user_id = upload.user_id "
+                "AND reference.session_id = upload.session_id)",
+                (execution_id,),
+            ),
             ("making", "execution_id = ?", (execution_id,)),
             ("reference", "execution_id = ?", (execution_id,)),
         )
+        await self._do(lambda: self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        return removal
 
     async def remove_item(self, execution_id: str, item_id: str) -> Removal:
         """Forget what one item stands for, and that its execution made it for this item alone."""

@@ -59,7 +59,9 @@ PRAGMA user_version = 2;
 
 def prepare(base: sqlite3.Connection) -> None:
     """Make the tables, or bring older ones up to date; all or nothing."""
-    base.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+    base.executescript(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
+    )
     (version,) = base.execute("PRAGMA user_version").fetchone()
     if version < 2:
         base.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_VERSION_2} COMMIT;")

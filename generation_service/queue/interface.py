@@ -127,6 +127,19 @@ class JobQueue(Protocol):
             JobNotFoundError: Unknown, or not the caller's.
         """
 
+    async def erase(self, execution_id: str) -> None:
+        """End the jobs of an execution and forget them, also on the disk.
+
+        Nobody can ask for them afterwards. Erasing again is fine.
+
+        Args:
+            execution_id: Whose jobs they are.
+
+        Raises:
+            JournalError: The disk is full, and the like.
+            QueueClosedError: The service stops; erase again.
+        """
+
     def get(self, job_id: str, caller: Principal) -> JobView:
         """Tell how a job stands.
 

@@ -203,6 +203,14 @@ class JobJournal:
         """Forget a job that cannot be read any more."""
         await self._write("DELETE FROM job WHERE job_id = ?", (job_id,))
 
+    async def erase(self, execution_id: str) -> None:
+        """Forget the jobs of an execution that have ended, and what the file's log held of them.
+
+        Args:
+            execution_id: Whose jobs they were.
+        """
+        await self._do(lambda: self._erase(execution_id))
+
     async def worker_notes(self) -> list[WorkerNote]:
         """What was said about workers."""
 
@@ -239,6 +247,14 @@ class JobJournal:
             (self._remembered,),
         )
         self._base.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def _erase(self, execution_id: str) -> None:
+        self._base.execute(
+            "DELETE FROM job WHERE end_time IS NOT NULL AND job ->> 'execution_id' = ?",
+            (execution_id,),
+        )
+        # Deleted rows are overwritten (`secure_delete`), but the log still has their old pages.
+        self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     async def _do(self, work: Callable[[], T]) -> T:
         try:

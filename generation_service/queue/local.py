@@ -163,6 +163,19 @@ class LocalJobQueue:
         self._dispatcher.conclude(entry, CANCELLED)
         return entry.state
 
+    async def erase(self, execution_id: str) -> None:
+        """See `JobQueue.erase`."""
+        entries = [entry for entry in self._book if entry.job.execution_id == execution_id]
+        for entry in entries:
+            self._dispatcher.conclude(entry, CANCELLED)
+        for entry in entries:
+            while not entry.ends:
+                if self._closing.is_set():
+                    raise QueueClosedError
+                await entry.changed.wait()
+            self._book.strike(entry)
+        await self._journal.erase(execution_id)
+
     def get(self, job_id: str, caller: Principal) -> JobView:
         """See `JobQueue.get`."""
         return self._book.find_for(job_id, caller).view()

@@ -120,6 +120,21 @@ async def test_an_erased_execution_leaves_nothing(stub: Stub, tmp_path: Path) ->
     assert await stub.DeleteMedia(request, metadata=ADMIN) == pb.DeleteMediaResponse()
 
 
+async def test_an_erased_execution_takes_its_uploads_along(stub: Stub, tmp_path: Path) -> None:
+    """What its person uploaded for it is gone, too, and the ledger knows nobody any more."""
+    media = await upload(stub, plain_png())
+    release = pb.ReleaseMediaRequest(execution_id="e1", item_id="i1", sha256=media.sha256)
+    await stub.ReleaseMedia(release, metadata=acting("s1"))
+    answer = await stub.DeleteMedia(pb.DeleteMediaRequest(execution_id="e1"), metadata=ADMIN)
+    assert (answer.removed_reference_count, answer.erased_file_count) == (2, 1)
+    assert not any(b"user-s1" in data for data in ledger_files(tmp_path))
+
+
+def ledger_files(folder: Path) -> list[bytes]:
+    """The bytes of the ledger and of its log."""
+    return [file.read_bytes() for file in folder.glob("media.sqlite3*")]
+
+
 async def test_half_a_name_erases_nothing(stub: Stub) -> None:
     """An item without its id is not taken for the whole execution."""
     await picture(stub)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from generation_service.queue.interface import JobFilter, QueueLimits
+from generation_service.queue.interface import JobFilter, JobNotFoundError, QueueLimits
 from generation_service.queue.jobs import Finished, JobState, Output
 from generation_service.queue.journal import JobJournal
 from servicekit.principals import Role
@@ -207,3 +207,32 @@ async def test_a_killed_service_ends_all_jobs_after_its_restart(path: Path) -> N
     assert {end.state for end in ends} == {JobState.DONE}
     assert len(bench.begun) == 20
     assert not bench.present
+
+
+async def test_erased_jobs_leave_no_byte(path: Path) -> None:
+    """Jobs of an erased execution end, are unknown, and no prompt or person is in file or log."""
+    bench = Bench()
+    async with queueing(bench, QueueLimits(remembered=10), path=path) as queue:
+        running = await queue.submit(job("zoe", "Zitronenfalter", execution_id="e1"))
+        waiting = await queue.submit(job("zoe", "Zitronenfalter", execution_id="e1"))
+        kept = await queue.submit(job("max", "Gartenhaus", execution_id="e2"))
+        await eventually(lambda: bench.prompts == ["Zitronenfalter"])
+        assert holders(path, "Zitronenfalter", "zoe")
+        await queue.erase("e1")
+        await queue.erase("e1")
+        listed = queue.list_jobs(person(role=Role.ADMIN), JobFilter(), before="", limit=9)
+        assert [view.job.job_id for view in listed] == [kept]
+        for job_id in (running, waiting):
+            with pytest.raises(JobNotFoundError):
+                queue.get(job_id, person(role=Role.ADMIN))
+        assert not holders(path, "Zitronenfalter", "zoe")
+        assert holders(path, "Gartenhaus")
+        bench.permits.release()
+        assert (await outcome(queue, kept)).state is JobState.DONE
+    assert not holders(path, "Zitronenfalter", "zoe")
+
+
+def holders(path: Path, *texts: str) -> list[str]:
+    """The files of a journal that hold one of some texts."""
+    files = list(path.parent.glob(f"{path.name}*"))
+    return [one.name for one in files for text in texts if text.encode() in one.read_bytes()]

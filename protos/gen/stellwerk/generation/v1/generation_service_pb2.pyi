@@ -2489,7 +2489,9 @@ class DeleteMediaRequest(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     UPLOAD_SHA256_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
-    """All files that an execution made or holds."""
+    """All files that an execution made or holds, also those that its principal
+    uploaded for it, and all its jobs.
+    """
     upload_sha256: _builtins.str
     """What the principal uploaded in this session, by its hash."""
     @_builtins.property

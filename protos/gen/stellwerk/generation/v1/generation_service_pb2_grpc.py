@@ -373,7 +373,8 @@ class GenerationServiceServicer(object):
     def DeleteMedia(self, request, context):
         """DeleteMedia forgets the files of an execution, of one item, or an upload
         of the principal, and erases those that nobody else refers to, with their
-        thumbnails and marked copies. Safe to repeat.
+        thumbnails and marked copies. Jobs of an erased execution end and are
+        forgotten, too. Safe to repeat.
 
         INVALID_ARGUMENT, reason REFERENCE_MISSING.
         PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by

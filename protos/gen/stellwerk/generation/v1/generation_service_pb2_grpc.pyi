@@ -173,7 +173,8 @@ class GenerationServiceStub:
     DeleteMedia: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteMediaRequest, _generation_service_pb2.DeleteMediaResponse]
     """DeleteMedia forgets the files of an execution, of one item, or an upload
     of the principal, and erases those that nobody else refers to, with their
-    thumbnails and marked copies. Safe to repeat.
+    thumbnails and marked copies. Jobs of an erased execution end and are
+    forgotten, too. Safe to repeat.
 
     INVALID_ARGUMENT, reason REFERENCE_MISSING.
     PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
@@ -327,7 +328,8 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     DeleteMedia: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteMediaRequest, _generation_service_pb2.DeleteMediaResponse]  # type: ignore[assignment]
     """DeleteMedia forgets the files of an execution, of one item, or an upload
     of the principal, and erases those that nobody else refers to, with their
-    thumbnails and marked copies. Safe to repeat.
+    thumbnails and marked copies. Jobs of an erased execution end and are
+    forgotten, too. Safe to repeat.
 
     INVALID_ARGUMENT, reason REFERENCE_MISSING.
     PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
@@ -604,7 +606,8 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_generation_service_pb2.DeleteMediaResponse, _abc.Awaitable[_generation_service_pb2.DeleteMediaResponse]]:
         """DeleteMedia forgets the files of an execution, of one item, or an upload
         of the principal, and erases those that nobody else refers to, with their
-        thumbnails and marked copies. Safe to repeat.
+        thumbnails and marked copies. Jobs of an erased execution end and are
+        forgotten, too. Safe to repeat.
 
         INVALID_ARGUMENT, reason REFERENCE_MISSING.
         PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
