@@ -7,7 +7,7 @@ whom a record belongs, and the store applies the answer in every query.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from servicekit.principals import Role
@@ -50,10 +50,10 @@ class Audience:
         if not self.everything and item.item_type == "pipeline_error":
             facts = read_metadata(item.metadata_json)
             if facts.pop("stack_trace", None) is not None:
-                item = replace(item, metadata_json=json.dumps(facts, ensure_ascii=False))
+                item = item._replace(metadata_json=json.dumps(facts, ensure_ascii=False))
         if self.sees_withheld or not is_withheld(item.metadata_json):
             return item
-        return replace(item, content=None, media=None)
+        return item._replace(content=None, media=None)
 
 
 EVERYTHING = Audience(everything=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from pydantic_core import to_json
+import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,36 +90,12 @@ def seal_of(key: bytes, item: ExecutionItem) -> bytes:
     Raises:
         ValueError: A text holds half of a surrogate pair.
     """
-    media = item.media
+    try:
+        form = orjson.dumps((FORM, *item), default=tuple)  # media are a tuple of their own
+    except orjson.JSONEncodeError as exc:
+        raise ValueError(f"An item cannot be sealed: {exc}.") from exc
     keyed = _keyed(key).copy()
-    keyed.update(
-        to_json(
-            (
-                FORM,
-                item.item_id,
-                item.execution_id,
-                item.epoch,
-                item.sequence_number,
-                item.occur_time_us,
-                item.stage,
-                item.stage_iteration,
-                item.loop_iteration,
-                item.media_type,
-                item.item_type,
-                item.content,
-                None
-                if media is None
-                else (media.uri, media.sha256, media.size_bytes, media.mime_type, media.filename),
-                item.config_used,
-                item.model_used,
-                item.backend_used,
-                item.backend_job_id,
-                item.run_duration_us,
-                item.metadata_json,
-                item.late,
-            )
-        )
-    )
+    keyed.update(form)
     return keyed.digest()
 
 

@@ -62,6 +62,8 @@ def read_item(message: execution_pb2.ExecutionItem) -> ExecutionItem:
         raise Refusal("MEDIA_TYPE_INVALID", "`media_type` is none that this tracker knows.")
     metadata = message.metadata_json
     check_metadata(metadata)
+    config, model, backend, job = _read_names(message)
+    has = message.HasField
     return ExecutionItem(
         message.item_id,
         message.execution_id,
@@ -69,19 +71,27 @@ def read_item(message: execution_pb2.ExecutionItem) -> ExecutionItem:
         message.sequence_number,
         _time_us(message.occur_time),
         message.stage,
-        message.stage_iteration if message.HasField("stage_iteration") else None,
-        message.loop_iteration if message.HasField("loop_iteration") else None,
+        message.stage_iteration if has("stage_iteration") else None,
+        message.loop_iteration if has("loop_iteration") else None,
         media_type,
         message.item_type,
-        storable(message.content) if message.HasField("content") else None,
-        _read_media(message.media) if message.HasField("media") else None,
-        storable(message.config_used),
-        storable(message.model_used),
-        storable(message.backend_used),
-        storable(message.backend_job_id),
-        duration_us(message.run_duration) if message.HasField("run_duration") else None,
+        storable(message.content) if has("content") else None,
+        _read_media(message.media) if has("media") else None,
+        config,
+        model,
+        backend,
+        job,
+        duration_us(message.run_duration) if has("run_duration") else None,
         metadata.decode(),
     )
+
+
+def _read_names(message: execution_pb2.ExecutionItem) -> tuple[str, str, str, str]:
+    config, model, backend = message.config_used, message.model_used, message.backend_used
+    job = message.backend_job_id
+    if "\0" in config + model + backend + job:  # looked for once, since nearly none has it
+        return storable(config), storable(model), storable(backend), storable(job)
+    return config, model, backend, job
 
 
 def _read_media(message: types_pb2.MediaRef) -> MediaRef:

@@ -7,14 +7,13 @@ is stored and compared; they become dates only where people or files read them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 MEDIA_TYPES: Final = ("text", "image", "audio", "music", "video", "3d", "metadata")
 """JSON values of the media types; an item may also have none."""
 
 
-@dataclass(frozen=True, slots=True)
-class MediaRef:
+class MediaRef(NamedTuple):
     """A file that belongs to an item; the bytes are elsewhere.
 
     Attributes:
@@ -32,9 +31,10 @@ class MediaRef:
     filename: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionItem:
+class ExecutionItem(NamedTuple):
     """One event of an execution. Empty text means "none", as on the wire.
+
+    A tuple, because tens of thousands a second are made on their way in and out of a store.
 
     Attributes:
         item_id: UUID made by the producer; repeats of it are dropped.
@@ -79,8 +79,7 @@ class ExecutionItem:
     late: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StoredItem:
+class StoredItem(NamedTuple):
     """An item with its place.
 
     Attributes:

@@ -17,13 +17,14 @@ from tracker_service.intake import MAX_SEQUENCE_NUMBER
 from tracker_service.items import Refusal
 from tracker_service.metadata import read_metadata, text_of
 from tracker_service.records import (
+    INPUT_TEXT,
     MAX_USER_INPUT,
     ExecutionState,
     is_delivered_output,
     is_input_text,
     stated_outputs,
 )
-from tracker_service.taxonomy import TAXONOMY_VERSION, TERMINAL_STATES, VERDICTS
+from tracker_service.taxonomy import DELIVERED_OUTPUTS, TAXONOMY_VERSION, TERMINAL_STATES, VERDICTS
 
 if TYPE_CHECKING:
     from tracker_service.access import Writer
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 
 SAFETY_LEVELS: Final = frozenset({"kids", "youth", "adult", "off"})
+_TELLING: Final = frozenset(
+    {"interception_iteration", INPUT_TEXT, *TERMINAL_STATES, *VERDICTS, *DELIVERED_OUTPUTS}
+)
+"""The items that change more of an execution than its counts; most do not."""
 _ERROR_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
@@ -164,20 +169,22 @@ class Execution:
         """
         number, epoch = item.sequence_number, item.epoch
         is_start = item.item_type == "pipeline_start" and epoch == 1 and number == 1
-        self._check_writer(item, writer, is_start=is_start)
-        late = self._check_number(item)
+        if not writer.trusted:
+            self._check_writer(item, writer, is_start=is_start)
+        late = self._check_number(number, epoch, item.item_type)
         if is_start:
             self._bind(read_metadata(item.metadata_json), writer)
         if self.item_count == 0 or item.occur_time_us < self.start_time_us:
             self.start_time_us = item.occur_time_us
-        self.numbers.setdefault(epoch, set()).add(number)
+        if epoch not in self.numbers:
+            self.numbers[epoch] = set()
+        self.numbers[epoch].add(number)
         self.item_count += 1
         self.revision += 1
         if not late:
             self.numbered_count += 1
-            if item.item_type not in TERMINAL_STATES:
-                self.last_stage = max(self.last_stage, item.stage)
-            self.highest_number = max(self.highest_number, number)
+            if number > self.highest_number:
+                self.highest_number = number
             self._summarise(item)
             self.complete = int(
                 self.terminal_number is not None and self.numbered_count == self.highest_number
@@ -198,8 +205,6 @@ class Execution:
         return seal
 
     def _check_writer(self, item: ExecutionItem, writer: Writer, *, is_start: bool) -> None:
-        if writer.trusted:
-            return
         if self.bound:
             own = self.user_id == writer.user_id and self.session_id == writer.session_id
         else:
@@ -214,9 +219,8 @@ class Execution:
         if not own:
             raise Refusal("EXECUTION_NOT_FOUND", "There is no such execution, or it is not yours.")
 
-    def _check_number(self, item: ExecutionItem) -> bool:
-        """Return whether the item is late."""
-        number, epoch = item.sequence_number, item.epoch
+    def _check_number(self, number: int, epoch: int, item_type: str) -> bool:
+        """Return whether an item is late."""
         if epoch > self.epoch:
             raise Refusal("EPOCH_UNKNOWN", "Nobody has claimed this epoch; claim it first.")
         if number < self.claims[epoch - 1]:
@@ -227,7 +231,7 @@ class Execution:
             # Below the next claim's first number it fills a gap; from there on it is outside.
             return number >= self.claims[epoch]
         ended_at = self.terminal_number
-        if ended_at is not None and (number > ended_at or item.item_type in TERMINAL_STATES):
+        if ended_at is not None and (number > ended_at or item_type in TERMINAL_STATES):
             raise Refusal("EXECUTION_CLOSED", "The execution has its terminal item already.")
         return False
 
@@ -251,6 +255,10 @@ class Execution:
 
     def _summarise(self, item: ExecutionItem) -> None:
         item_type = item.item_type
+        if item.stage > self.last_stage and item_type not in TERMINAL_STATES:
+            self.last_stage = item.stage
+        if item_type not in _TELLING:
+            return
         self.iteration_count += item_type == "interception_iteration"
         if is_input_text(item) and item.content is not None:
             first = self.user_input_number

@@ -6,7 +6,6 @@ to it is committed, or lost, as a whole.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from servicekit.errors import FailedPreconditionError
@@ -194,7 +193,7 @@ class _Taking:
 
     def _take(self, execution: Execution, item: ExecutionItem) -> NewItem:
         if execution.take(item, self._batch.writer):
-            item = replace(item, late=True)
+            item = item._replace(late=True)
         return NewItem(execution, execution.item_count, item, execution.seal(item))
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MAX_USER_INPUT: Final = 200
 """Code points of the first input text that a summary shows."""
 
+INPUT_TEXT: Final = "user_input_text"
+"""The type of the items that hold texts which the person gave."""
+
 MAX_MISSING: Final = 1000
 """Missing numbers that a record names at most."""
 
@@ -113,7 +116,7 @@ def input_texts(items: Iterable[ExecutionItem]) -> list[str]:
 
 def is_input_text(item: ExecutionItem) -> bool:
     """Tell whether `item` is a text that the person gave."""
-    return item.item_type == "user_input_text"
+    return item.item_type == INPUT_TEXT
 
 
 def is_delivered_output(item: ExecutionItem) -> bool:

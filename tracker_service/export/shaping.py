@@ -97,8 +97,7 @@ class Shaper:
             metadata_json = _mapped(
                 metadata_json, lambda key, text: text if key in _CODES else None
             )
-        return replace(
-            item,
+        return item._replace(
             content=None if shape.drop_text else item.content,
             media=None if shape.drop_media or item.media is None else _nameless(item.media),
             metadata_json=metadata_json,
@@ -107,7 +106,7 @@ class Shaper:
 
 def _nameless(media: MediaRef) -> MediaRef:
     """A file's name is a text that a person gave."""
-    return replace(media, filename="")
+    return media._replace(filename="")
 
 
 def _mapped(metadata_json: str, change: Callable[[str, str], str | None]) -> str:

@@ -6,7 +6,7 @@ from items, so what is missing is added, marked as added, and what is there stay
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tracker_service.export.json_form import canonical_metadata
@@ -81,7 +81,7 @@ def completed(draft: Draft) -> ForeignRecord:
     items = _with_end(draft, _with_start(draft, draft.items))
     numbers = [item.sequence_number for item in items]
     if len(set(numbers)) < len(numbers) or min(numbers) < 1 or numbers != sorted(numbers):
-        items = [replace(item, sequence_number=index) for index, item in enumerate(items, 1)]
+        items = [item._replace(sequence_number=index) for index, item in enumerate(items, 1)]
     return ForeignRecord(
         source=draft.source,
         summary=_summary(draft, items),
@@ -100,11 +100,11 @@ def _with_start(draft: Draft, items: list[ExecutionItem]) -> list[ExecutionItem]
         missing = {name: fact for name, fact in facts.items() if not known.get(name)}
         if not missing:
             return items
-        return [replace(first, metadata_json=canonical_metadata(known | missing)), *items[1:]]
+        return [first._replace(metadata_json=canonical_metadata(known | missing)), *items[1:]]
     mode = draft.facts.get("execution_mode")
     start = added_item(draft, "pipeline_start", 0, first.occur_time_us, facts, mode=mode)
     # All move up by one, so that the start is number 1.
-    return [start, *(replace(one, sequence_number=n) for n, one in enumerate(items, 2))]
+    return [start, *(one._replace(sequence_number=n) for n, one in enumerate(items, 2))]
 
 
 def _with_end(draft: Draft, items: list[ExecutionItem]) -> list[ExecutionItem]:
@@ -116,7 +116,7 @@ def _with_end(draft: Draft, items: list[ExecutionItem]) -> list[ExecutionItem]:
     facts = {"error_type": draft.error} if draft.error else {}
     last = items[-1]
     end = added_item(draft, item_type, 5, last.occur_time_us, facts)
-    return [*items, replace(end, sequence_number=last.sequence_number + 1)]
+    return [*items, end._replace(sequence_number=last.sequence_number + 1)]
 
 
 def added_item(

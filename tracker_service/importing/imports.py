@@ -136,7 +136,7 @@ class Importer:
         report.media_count += 1
         if item.media.sha256 and media.sha256 != item.media.sha256:
             report.warn("MEDIA_CHANGED", name)
-        return replace(item, media=media)
+        return item._replace(media=media)
 
 
 def _next(found: Iterator[Found]) -> Found | None:

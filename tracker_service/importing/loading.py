@@ -220,8 +220,7 @@ def _is_same(first: ExecutionItem, second: ExecutionItem) -> bool:
     Nor do media, which an import may have to store in another form.
     """
     plain = [
-        replace(
-            item,
+        item._replace(
             metadata_json=canonical_metadata(read_finite_metadata(item.metadata_json)),
             media=None,
         )

@@ -6,7 +6,6 @@ being cut, and the file would grow as long as somebody reads; PostgreSQL could n
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from servicekit.errors import NotFoundError
@@ -136,7 +135,7 @@ class Reads:
         )
         stored = [rows.stored_item(execution_id, row) for row in found]
         return ItemsPage(
-            items=tuple(replace(one, item=audience.shown(one.item)) for one in stored),
+            items=tuple(one._replace(item=audience.shown(one.item)) for one in stored),
             state=ExecutionState(execution.state),
             terminal_position=execution.terminal_position,
             last_position=execution.item_count,

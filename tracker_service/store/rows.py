@@ -7,6 +7,7 @@ the migrations own the schema.
 from __future__ import annotations
 
 from dataclasses import fields
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,11 +17,47 @@ from tracker_service.lifecycle import Execution
 from tracker_service.records import ExecutionState, ExecutionSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tracker_service.recording import NewItem
+    from tracker_service.store.sql import SqlConnection
 
     Row = Sequence[Any]
+
+_CHUNKS: Final = (512, 64, 16, 4, 1)
+
+
+class ManyRows:
+    """A statement that inserts many rows at once.
+
+    Each statement hands the interpreter's lock back and forth; waiting for it costs far more than
+    a row does.
+    """
+
+    def __init__(self, beginning: str, width: int, end: str = "") -> None:
+        """Insert rows.
+
+        Args:
+            beginning: What stands before VALUES.
+            width: Values in a row.
+            end: What stands behind the rows.
+        """
+        row = f"({', '.join('?' * width)})"
+        self._width = width
+        self._statements = [
+            (count, f"{beginning} VALUES {', '.join([row] * count)} {end}") for count in _CHUNKS
+        ]
+
+    def run(self, connection: SqlConnection, rows: Iterable[Row]) -> None:
+        """Insert `rows` in their order."""
+        values = list(chain.from_iterable(rows))
+        begin = 0
+        for count, statement in self._statements:
+            size = count * self._width
+            while len(values) - begin >= size:
+                connection.execute(statement, values[begin : begin + size])
+                begin += size
+
 
 _NOT_COLUMNS: Final = ("claims", "numbers")
 EXECUTION_COLUMNS: Final = tuple(
@@ -33,26 +70,19 @@ _UPDATES: Final = ", ".join(
     f"{name} = excluded.{name}" for name in EXECUTION_COLUMNS if name not in ("key", "execution_id")
 )
 ON_KNOWN_EXECUTION: Final = f"ON CONFLICT (key) DO UPDATE SET {_UPDATES}"
-SAVE_EXECUTION: Final = (
-    f"INSERT INTO executions ({EXECUTION_LIST}) VALUES ({', '.join('?' * len(EXECUTION_COLUMNS))}) "
-    f"{ON_KNOWN_EXECUTION}"
-)
-
+_NO_MEDIA: Final = (None,) * len(MediaRef._fields)
 ITEM_COLUMNS: Final = (
     "item_id, epoch, sequence_number, occur_time_us, stage, stage_iteration, loop_iteration, "
     "media_type, item_type, content, media_uri, media_sha256, media_size_bytes, media_mime_type, "
     "media_filename, config_used, model_used, backend_used, backend_job_id, run_duration_us, "
     "metadata, late, seal"
 )
-_ITEM_ROW: Final = f"(?, ?, {', '.join('?' * len(ITEM_COLUMNS.split(', ')))})"
-ITEM_PARAMETERS: Final = _ITEM_ROW.count("?")
-INSERT_CHUNKS: Final = (64, 16, 4, 1)
-"""Rows per statement: few statements, since each one hands the interpreter lock back and forth."""
-INSERT_ITEMS: Final = {
-    count: f"INSERT INTO items (execution_key, position, {ITEM_COLUMNS}) VALUES "
-    + ", ".join([_ITEM_ROW] * count)
-    for count in INSERT_CHUNKS
-}
+SAVE_EXECUTIONS: Final = ManyRows(
+    f"INSERT INTO executions ({EXECUTION_LIST})", len(EXECUTION_COLUMNS), ON_KNOWN_EXECUTION
+)
+INSERT_ITEMS: Final = ManyRows(
+    f"INSERT INTO items (execution_key, position, {ITEM_COLUMNS})", 2 + ITEM_COLUMNS.count(",") + 1
+)
 SELECT_ITEM: Final = f"SELECT position, {ITEM_COLUMNS} FROM items WHERE execution_key = ?"
 
 MISSING: Final = """
@@ -68,49 +98,26 @@ MISSING: Final = """
 
 
 def item_values(new: NewItem) -> tuple[Any, ...]:
-    """Return the parameters of one row of `INSERT_ITEMS`."""
-    item = new.item
-    media = item.media
+    """Return the values of one row of `items`."""
+    execution, position, item, seal = new
+    # The columns have the order of the item's fields, so slices do for most of them.
     return (
-        new.execution.key,
-        new.position,
+        execution.key,
+        position,
         item.item_id,
-        item.epoch,
-        item.sequence_number,
-        item.occur_time_us,
-        item.stage,
-        item.stage_iteration,
-        item.loop_iteration,
-        item.media_type,
-        item.item_type,
-        item.content,
-        *(
-            (media.uri, media.sha256, media.size_bytes, media.mime_type, media.filename)
-            if media is not None
-            else (None, None, None, None, None)
-        ),
-        item.config_used,
-        item.model_used,
-        item.backend_used,
-        item.backend_job_id,
-        item.run_duration_us,
-        item.metadata_json,
+        *item[2:11],
+        *(item.media or _NO_MEDIA),
+        *item[12:18],
         int(item.late),
-        new.seal,
+        seal,
     )
 
 
 def stored_item(execution_id: str, row: Row) -> StoredItem:
     """Read a row of `SELECT_ITEM`."""
-    media = MediaRef(*row[11:16]) if row[11] is not None else None
-    values: tuple[Any, ...] = (
-        *(row[1], execution_id),
-        *row[2:11],
-        media,
-        *row[16:22],
-        bool(row[22]),
-    )
-    return StoredItem(ExecutionItem(*values), row[0])
+    media = None if row[11] is None else MediaRef._make(row[11:16])
+    values = (row[1], execution_id, *row[2:11], media, *row[16:22], bool(row[22]))
+    return StoredItem(ExecutionItem._make(values), row[0])
 
 
 def sealed_item(execution_id: str, row: Row) -> SealedItem:

@@ -171,8 +171,7 @@ class SqlBook(ABC):
 
     def save_executions(self, executions: Iterable[Execution]) -> None:
         """Write the rows of executions."""
-        values = [rows.execution_values(one) for one in executions]
-        self.connection.executemany(rows.SAVE_EXECUTION, values)
+        rows.SAVE_EXECUTIONS.run(self.connection, map(rows.execution_values, executions))
 
     def take_changes(self) -> Committed:
         """Return what the transaction changed, and begin to count anew."""

@@ -153,13 +153,4 @@ class SqliteBook(SqlBook):
 
     def add_items(self, added: Sequence[NewItem]) -> None:
         """Store items at their positions."""
-        values: list[object] = []
-        for new in added:
-            values += rows.item_values(new)
-        width = rows.ITEM_PARAMETERS
-        begin = 0
-        for count in rows.INSERT_CHUNKS:
-            while len(values) - begin >= count * width:
-                end = begin + count * width
-                self._connection.execute(rows.INSERT_ITEMS[count], values[begin:end])
-                begin = end
+        rows.INSERT_ITEMS.run(self._connection, map(rows.item_values, added))

@@ -116,7 +116,7 @@ def multi_output() -> ExecutionRecord:
         )
     end = {"total_duration_seconds": 9.5, "outputs_generated": 2, "stages_completed": [1, 2, 3, 4]}
     story.tell("pipeline_complete", 5, metadata=end)
-    late = replace(story.items[2], item_id=make_item("e", 1).item_id, late=True, epoch=1)
+    late = story.items[2]._replace(item_id=make_item("e", 1).item_id, late=True, epoch=1)
     record = record_of(story.items, state=ExecutionState.COMPLETED, policy_version="2026-01")
     return ExecutionRecord(replace(record.summary, item_count=14), (*record.items, late))
 
@@ -130,7 +130,7 @@ def blocked() -> ExecutionRecord:
     reason = {"blocked_reason": "violence", "blocked_term": "-x", "educational_message": "Lass uns"}
     story.tell("stage1_blocked", 1, content="+Das geht hier nicht.", metadata=reason)
     story.tell("pipeline_blocked", 5, metadata={"outputs_generated": 0})
-    items = [*story.items[:3], replace(story.items[3], sequence_number=5)]
+    items = [*story.items[:3], story.items[3]._replace(sequence_number=5)]
     return record_of(items, state=ExecutionState.BLOCKED, missing=(4,), complete=False)
 
 

@@ -42,7 +42,7 @@ def run_of(
     ]
     times = [at, at, at, at + seconds]
     return [
-        type(item)(**(_values(item) | {"occur_time_us": time * SECOND_US}))
+        item._replace(occur_time_us=time * SECOND_US)
         for item, time in zip(plain, times, strict=True)
     ]
 
@@ -216,7 +216,3 @@ class InsightContract(StoreTests):
             Counted("dada", "dada", 1),
         ]
         assert list(patterns.abandoned) == [Counted("cancelled", "2", 1)]
-
-
-def _values(item: Any) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__slots__}

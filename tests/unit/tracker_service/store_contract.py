@@ -271,9 +271,9 @@ class StoreContract(StoreTests):
     async def test_pages_are_stable_while_executions_arrive(self, store: Store) -> None:
         """Paging shows every execution once, newest first, whatever starts in the meantime."""
         for number in range(25):
-            start = make_item("x", 1, "pipeline_start")
-            fields = {"execution_id": f"e{number}", "occur_time_us": (number // 3) * SECOND_US}
-            await store.record(make_batch([type(start)(**_values(start) | fields)]))
+            start = make_item(f"e{number}", 1, "pipeline_start")
+            start = start._replace(occur_time_us=(number // 3) * SECOND_US)
+            await store.record(make_batch([start]))
         seen: list[str] = []
         after = None
         while True:
@@ -344,7 +344,3 @@ class StoreContract(StoreTests):
             found = (await store.record_of(execution_id, EVERYTHING)).record
             assert list(found.items) == run
             assert found.summary.complete
-
-
-def _values(item: Any) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__slots__}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from tests.unit.tracker_service.builders import make_item
 from tests.unit.tracker_service.export_records import IDEA, blocked, multi_output, record_of
@@ -23,7 +22,7 @@ def test_pseudonyms_leave_no_name_anywhere() -> None:
     """User, session and group are hashed in the summary and wherever metadata repeat them."""
     note = make_item("e", 2, metadata={"told": {"who": ["anna", "anna's friend"]}})
     start = multi_output().items[0]
-    record = record_of([replace(start, execution_id="e"), note])
+    record = record_of([start._replace(execution_id="e"), note])
     shaped = Shaper(Shape(pseudonymise=True), KEY).shaped(record)
     summary = shaped.summary
     assert summary.user_id.startswith("user-")

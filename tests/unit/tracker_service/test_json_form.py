@@ -118,7 +118,7 @@ def test_form_uses_the_published_key_names() -> None:
         run_duration_us=1_500_000,
         metadata={"seed": 2**64 - 1},
     )
-    form = json.loads(dump(make_record([item, replace(item, sequence_number=2, late=True)])))
+    form = json.loads(dump(make_record([item, item._replace(sequence_number=2, late=True)])))
     assert list(form) == [
         *("execution_id", "config_name", "user_input", "user_inputs", "safety_level", "user_id"),
         *("session_id", "group_id", "parent_execution_id", "start_time", "end_time", "status"),
