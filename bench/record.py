@@ -1,75 +1,46 @@
-"""What `record()` costs its caller, with the tracker alive, frozen and dead, beside a bare write.
+"""What `record()` costs its caller, beside OpenTelemetry's BatchSpanProcessor with the same facts.
 
-Usage: `python -m bench.record [--seconds N] [--rate N] [--json FILE]`. The tracker is a stand-in in
-a process of its own, so that what is measured is the recorder. "CPU" is the time of the whole
-process, its threads included, less that of the same loop without a recorder.
+Usage: `python -m bench.record [--seconds N] [--rate N] [--rounds N] [--json FILE]`. Each state of
+the server (alive, frozen by SIGSTOP, dead) is measured with both recorders in turn, each in a fresh
+process; figures are medians over the rounds. Time is from raw arguments to return. CPU is that of
+the whole process, its threads included, less that of the same loop without a recorder. A bare
+`write` of the same facts tells how quick the machine is at present.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
+import os
 import platform
-import shutil
-import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import orjson
+from opentelemetry.sdk.version import __version__ as opentelemetry_version
 
-from stellwerk_client.recorder import Recorder
+from bench._recorders import (
+    EXECUTION_ID,
+    ITEM,
+    METADATA,
+    ROOT,
+    STATES,
+    Subject,
+    percentile,
+    recording,
+    serving,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-ROOT = Path(__file__).resolve().parent.parent
-
-ITEM: dict[str, Any] = {
-    "execution_id": "0190f1c2-7a11-7000-8000-000000000001",
-    "epoch": 1,
-    "stage": 4,
-    "loop_iteration": 1,
-    "item_type": "output_image",
-    "media_type": "image",
-    "content": "Eine Blume auf der Wiese, gesehen durch ein Prisma aus Papier und Lärm. " * 5,
-    "config_used": "dada",
-    "model_used": "embedded/picture-a",
-    "backend_used": "embedded",
-    "run_seconds": 0.25,
-}
-METADATA: dict[str, Any] = {
-    "width": 512,
-    "height": 512,
-    "seed": 2**63 + 5,
-    "cfg_scale": 7.5,
-    "steps": 20,
-    "sampler": "euler",
-    "scheduler": "normal",
-    "negative_prompt": "blurry",
-    "loras": [],
-    "workflow_sha256": "ab" * 32,
-}
-
-
-@contextlib.contextmanager
-def stand_in(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the stand-in and yield its process and address."""
-    command = [sys.executable, "-m", "tests.fakes.tracker", str(folder / "journal")]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
-        try:
-            assert process.stdout is not None
-            address = next(line for line in process.stdout if line.startswith("serving "))
-            yield process, address.split()[1]
-        finally:
-            process.send_signal(signal.SIGCONT)
-            process.kill()
+Figures = dict[str, float]
 
 
 def paced(call: Callable[[int], object], rate: int, seconds: float) -> tuple[list[float], float]:
@@ -90,87 +61,103 @@ def paced(call: Callable[[int], object], rate: int, seconds: float) -> tuple[lis
     return costs, time.process_time() - cpu
 
 
-def percentile(values: list[float], share: float) -> float:
-    """Return the value below which `share` of `values` lie."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+def measure(subject: Subject, state: str, rate: int, seconds: float) -> Figures:
+    """Measure one recorder in one state of its server; call it in a process of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-record-", ignore_cleanup_errors=True) as name,
+        serving(subject, Path(name)) as server,
+        recording(subject, Path(name), server.address) as record,
+    ):
+        _, idle = paced(lambda _: None, rate, seconds)
+        paced(lambda number: record(EXECUTION_ID, number), rate, 1)
+        server.disturb(state)
+        first = rate + 1
+        costs, cpu = paced(lambda number: record(EXECUTION_ID, first + number), rate, seconds)
+    return summary(costs) | {"cpu_us": (cpu - idle) / len(costs) * 1e6}
 
 
-def bare(rate: int, seconds: float) -> dict[str, Any]:
+def measure_bare(rate: int, seconds: float) -> Figures:
     """Measure the least that anybody could do: JSON of the item, one write to a file."""
     with tempfile.TemporaryFile(buffering=0) as file:
+        costs, _ = paced(
+            lambda number: file.write(orjson.dumps({**ITEM, "number": number, **METADATA})),
+            rate,
+            seconds,
+        )
+    return summary(costs)
 
-        def write(number: int) -> None:
-            file.write(json.dumps({**ITEM, "sequence_number": number, **METADATA}).encode())
 
-        costs, _ = paced(write, rate, seconds)
-    return {"state": "bare write", **summary(costs)}
-
-
-def summary(costs: list[float]) -> dict[str, float]:
+def summary(costs: list[float]) -> Figures:
     """Return the percentiles of `costs`."""
-    return {
-        "p50_us": round(percentile(costs, 0.5), 1),
-        "p99_us": round(percentile(costs, 0.99), 1),
-        "max_us": round(max(costs), 1),
-    }
+    return {"p50_us": percentile(costs, 0.5), "p99_us": percentile(costs, 0.99)}
 
 
-def measure(state: str, rate: int, seconds: float, idle: float) -> dict[str, Any]:
-    """Measure one state of the tracker.
+def measure_apart(subject: Subject, state: str, options: argparse.Namespace) -> Figures:
+    """Measure in a fresh process, so that no thread of one recorder disturbs the other."""
+    limits = ["--rate", str(options.rate), "--seconds", str(options.seconds)]
+    command = [sys.executable, "-m", "bench.record", *limits, "--only", subject, state]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
-    Args:
-        state: `alive`, `frozen` or `dead`.
-        rate: Items a second.
-        seconds: For how long.
-        idle: CPU time of the same loop without a recorder, in seconds.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="bench-record-"))
-    with stand_in(folder) as (process, address), Recorder(folder / "spool", address) as recorder:
 
-        def record(number: int) -> None:
-            recorder.record(**ITEM, sequence_number=number, metadata=METADATA)
+def medians(rounds: list[Figures]) -> Figures:
+    """Return the median of each figure."""
+    return {name: round(statistics.median(one[name] for one in rounds), 1) for name in rounds[0]}
 
-        paced(record, rate, 1)
-        if state == "frozen":
-            process.send_signal(signal.SIGSTOP)
-        elif state == "dead":
-            process.kill()
-        costs, cpu = paced(record, rate, seconds)
-        stats = recorder.stats()
-    shutil.rmtree(folder)
-    return {
-        "state": state,
-        **summary(costs),
-        "cpu_us_per_item": round((cpu - idle) / len(costs) * 1e6, 1),
-        "acked": stats.acked,
-        "pending": stats.pending,
-        "dropped": stats.dropped,
-    }
+
+def compare(state: str, options: argparse.Namespace) -> dict[str, object]:
+    """Measure both recorders in turn and put them beside each other."""
+    subjects: tuple[Subject, ...] = ("ours", "opentelemetry")
+    rounds: dict[str, list[Figures]] = {subject: [] for subject in subjects}
+    for _ in range(options.rounds):
+        for subject in subjects:
+            rounds[subject].append(measure_apart(subject, state, options))
+    ours, theirs = (medians(rounds[subject]) for subject in subjects)
+    ratios = {name: round(ours[name] / theirs[name], 2) for name in ours}
+    return {"state": state, "ours": ours, "opentelemetry": theirs, "ratio": ratios}
+
+
+def print_table(bare: Figures, rows: list[dict[str, object]]) -> None:
+    """Print what was measured, in microseconds."""
+    print(f"bare write: p50 {bare['p50_us']:.1f} µs, p99 {bare['p99_us']:.1f} µs")
+    print(f"{'state':8} {'recorder':14} {'p50':>8} {'p99':>8} {'cpu/item':>9}")
+    for row in rows:
+        for subject in ("ours", "opentelemetry", "ratio"):
+            figures = row[subject]
+            assert isinstance(figures, dict)
+            p50, p99, cpu = figures.values()
+            print(f"{row['state']:8} {subject:14} {p50:8} {p99:8} {cpu:9}")
 
 
 def main() -> None:
-    """Measure all three and print a table."""
+    """Measure all three states and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rate", type=int, default=1_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", nargs=2, metavar=("RECORDER", "STATE"), help="one process's part")
     options = parser.parse_args()
-    _, idle = paced(lambda _: None, options.rate, options.seconds)
-    rows = [
-        measure(state, options.rate, options.seconds, idle) for state in ("alive", "frozen", "dead")
-    ]
-    print(" ".join(f"{name:>16}" for name in rows[0]))
-    for row in [bare(options.rate, options.seconds), *rows]:
-        print(" ".join(f"{value:>16}" for value in row.values()))
+    if options.only:
+        subject, state = options.only
+        figures = measure(subject, state, options.rate, options.seconds)
+        print(json.dumps(figures), flush=True)
+        os._exit(0)  # OpenTelemetry would wait for its dead server
+    bare = measure_bare(options.rate, options.seconds)
+    rows = [compare(state, options) for state in STATES]
+    print_table(bare, rows)
     if options.json:
         about = {
             "machine": platform.platform(),
             "python": platform.python_version(),
             "grpcio": grpc.__version__,
             "orjson": orjson.__version__,
+            "opentelemetry": opentelemetry_version,
             "rate": options.rate,
         }
-        options.json.write_text(json.dumps({"record": rows, "about": about}, indent=2))
+        result = {"record": rows, "bare_write": bare, "about": about}
+        options.json.write_text(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

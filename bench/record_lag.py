@@ -2,7 +2,9 @@
 
 Usage: `python -m bench.record_lag [--executions N] [--rounds N] [--json FILE]`. Each execution has
 15 items with short waits between them, as stages have; meanwhile a probe measures how late the
-loop wakes it. The states of the tracker are those of `bench.record`; "off" is no recording at all.
+loop wakes it. "off" is no recording at all, the others are the states of `bench.record`; what
+OpenTelemetry does to the same loop stands beside them. Each is measured in a fresh process, in
+turn, several times over; the figures are medians.
 """
 
 from __future__ import annotations
@@ -11,21 +13,27 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
-import signal
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench.record import ITEM, METADATA, percentile, stand_in
-from stellwerk_client.recorder import Recorder
+from bench._recorders import EXECUTION_ID, ROOT, STATES, percentile, recording, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from bench._recorders import Record, Subject
 
 ITEMS = 15
 PROBE_SECONDS = 0.002
+TURNS = 4
+CASES = ("off", *STATES, "opentelemetry")
+
+Figures = dict[str, float]
 
 
 async def probe(lags_ms: list[float]) -> None:
@@ -36,19 +44,19 @@ async def probe(lags_ms: list[float]) -> None:
         lags_ms.append((time.perf_counter() - started - PROBE_SECONDS) * 1_000)
 
 
-async def execution(record: Callable[[str, int], object], number: int, seed: int) -> None:
+async def execution(record: Record, number: int, seed: int) -> None:
     """Run one execution that only waits and records."""
     waits = random.Random(seed)
     for sequence_number in range(1, ITEMS + 1):
         await asyncio.sleep(waits.uniform(0.01, 0.06))
-        record(f"{ITEM['execution_id'][:-4]}{number:04d}", sequence_number)
+        record(f"{EXECUTION_ID[:-4]}{number:04d}", sequence_number)
 
 
-async def load(record: Callable[[str, int], object], executions: int, rounds: int) -> list[float]:
+async def load(record: Record, executions: int, turns: int) -> list[float]:
     """Run executions at once, several times over; returns the lags."""
     lags_ms: list[float] = []
     measuring = asyncio.create_task(probe(lags_ms))
-    for turn in range(rounds):
+    for turn in range(turns):
         seeds = range(turn * executions, (turn + 1) * executions)
         await asyncio.gather(*(execution(record, seed % 10_000, seed) for seed in seeds))
     measuring.cancel()
@@ -57,51 +65,61 @@ async def load(record: Callable[[str, int], object], executions: int, rounds: in
     return lags_ms
 
 
-def measure(state: str, executions: int, rounds: int) -> dict[str, Any]:
-    """Measure one state: `off`, `alive`, `frozen` or `dead`."""
-    with tempfile.TemporaryDirectory(prefix="bench-lag-") as name:
-        folder = Path(name)
-        with stand_in(folder) as (process, address), Recorder(folder / "s", address) as recorder:
-            rest = {key: value for key, value in ITEM.items() if key != "execution_id"}
-
-            def record(execution_id: str, sequence_number: int) -> None:
-                recorder.record(
-                    execution_id=execution_id,
-                    sequence_number=sequence_number,
-                    metadata=METADATA,
-                    **rest,
-                )
-
-            if state == "frozen":
-                process.send_signal(signal.SIGSTOP)
-            elif state == "dead":
-                process.kill()
-            work = (lambda _, __: None) if state == "off" else record
-            cpu = time.process_time()
-            lags_ms = asyncio.run(load(work, executions, rounds))
-            cpu = time.process_time() - cpu
-            dropped = recorder.stats().dropped
+def measure(case: str, executions: int) -> Figures:
+    """Measure one case; call it in a process of its own."""
+    subject: Subject = "opentelemetry" if case == "opentelemetry" else "ours"
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-lag-", ignore_cleanup_errors=True) as name,
+        serving(subject, Path(name)) as server,
+        recording(subject, Path(name), server.address) as record,
+    ):
+        server.disturb(case)
+        cpu = time.process_time()
+        lags_ms = asyncio.run(
+            load((lambda *_: None) if case == "off" else record, executions, TURNS)
+        )
+        cpu = time.process_time() - cpu
     return {
-        "state": state,
-        "lag_p50_ms": round(percentile(lags_ms, 0.5), 2),
-        "lag_p99_ms": round(percentile(lags_ms, 0.99), 2),
-        "cpu_us_per_item": round(cpu / (executions * rounds * ITEMS) * 1e6, 1),
-        "dropped": dropped,
+        "lag_p50_ms": percentile(lags_ms, 0.5),
+        "lag_p99_ms": percentile(lags_ms, 0.99),
+        "cpu_us_per_item": cpu / (executions * TURNS * ITEMS) * 1e6,
     }
 
 
+def measure_apart(case: str, executions: int) -> Figures:
+    """Measure in a fresh process."""
+    arguments = ["--executions", str(executions), "--only", case]
+    command = [sys.executable, "-m", "bench.record_lag", *arguments]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
 def main() -> None:
-    """Measure all states and print a table."""
+    """Measure all cases in turn and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--executions", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", choices=CASES, help="one process's part")
     options = parser.parse_args()
-    states = ("off", "alive", "frozen", "dead")
-    rows = [measure(state, options.executions, options.rounds) for state in states]
-    print(" ".join(f"{name:>16}" for name in rows[0]))
-    for row in rows:
-        print(" ".join(f"{value:>16}" for value in row.values()))
+    if options.only:
+        print(json.dumps(measure(options.only, options.executions)), flush=True)
+        os._exit(0)  # OpenTelemetry would wait for its server
+    rounds = [
+        {case: measure_apart(case, options.executions) for case in CASES}
+        for _ in range(options.rounds)
+    ]
+    rows = {
+        case: {
+            name: round(statistics.median(one[case][name] for one in rounds), 2)
+            for name in rounds[0][case]
+        }
+        for case in CASES
+    }
+    print(f"{'case':>14}", " ".join(f"{name:>16}" for name in rows["off"]))
+    for case, row in rows.items():
+        print(f"{case:>14}", " ".join(f"{value:>16}" for value in row.values()))
     if options.json:
         options.json.write_text(json.dumps({"record_lag": rows}, indent=2))
 
