@@ -166,7 +166,10 @@ class GenerationServicer(JobServicer):
         principal = current_principal()
         if request.execution_id and principal.role in (Role.ADMIN, Role.SERVICE):
             await self._queue.erase(request.execution_id)  # what still runs makes nothing more
-        erased = await self._library.erase(converters.erased_name(request), principal)
+        if request.user_id:
+            erased = await self._library.erase_person(request.user_id, principal)
+        else:
+            erased = await self._library.erase(converters.erased_name(request), principal)
         return pb.DeleteMediaResponse(
             removed_reference_count=erased.references, erased_file_count=erased.files
         )

@@ -58,6 +58,13 @@ class ErasedMedia(Protocol):
             UnavailableError: It does not answer now.
         """
 
+    async def erase_person(self, user_id: str) -> None:
+        """Remove what a person uploaded and nobody else refers to.
+
+        Raises:
+            UnavailableError: It does not answer now.
+        """
+
 
 class Eraser:
     """Erases what is asked for, one thing after the other."""
@@ -170,3 +177,5 @@ class Eraser:
                 await self._erasures.scrub()
             case TaskKind.MEDIA:
                 await self._media.erase(task.name)
+            case TaskKind.PERSON:
+                await self._media.erase_person(task.name)

@@ -83,6 +83,8 @@ class TaskKind(StrEnum):
     """What the database's own files still hold in freed pages and logs."""
     MEDIA = "media"
     """What an execution left in the media store and with the workers."""
+    PERSON = "person"
+    """What a person uploaded; asked for if they ever left anything in the media store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class ErasureTask:
         number: Its number; 0: not stored yet.
         receipt_id: The erasure it belongs to.
         kind: What remains.
-        name: The execution or session; empty for `SCRUB`.
+        name: The execution, session or person; empty for `SCRUB`.
         config_name: Folder of the execution's file.
     """
 
@@ -133,7 +135,7 @@ class Erasures(Protocol):
         """Return the next tasks of an erasure; those whose names tell most come first."""
 
     async def finish_task(self, task: ErasureTask) -> None:
-        """Strike a task off."""
+        """Strike a task off; the name of a person in it is followed by a task `SCRUB`."""
 
     async def finish(self, receipt_id: str) -> None:
         """Note that an erasure without tasks is done."""

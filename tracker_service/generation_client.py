@@ -51,7 +51,13 @@ class MediaEraser:
 
     async def erase(self, execution_id: str) -> None:
         """Remove what an execution made or held and nobody else refers to."""
-        request = generation.DeleteMediaRequest(execution_id=execution_id)
+        await self._delete(generation.DeleteMediaRequest(execution_id=execution_id))
+
+    async def erase_person(self, user_id: str) -> None:
+        """Remove what a person uploaded and nobody else refers to."""
+        await self._delete(generation.DeleteMediaRequest(user_id=user_id))
+
+    async def _delete(self, request: generation.DeleteMediaRequest) -> None:
         try:
             await self._stub.DeleteMedia(request, timeout=self._timeout_seconds)
         except grpc.RpcError as exc:

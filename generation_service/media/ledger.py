@@ -216,7 +216,7 @@ class MediaLedger:
             ("making", "execution_id = ?", (execution_id,)),
             ("reference", "execution_id = ?", (execution_id,)),
         )
-        await self._do(lambda: self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await self._cut_log()
         return removal
 
     async def remove_item(self, execution_id: str, item_id: str) -> Removal:
@@ -233,6 +233,12 @@ class MediaLedger:
             ),
             ("reference", "execution_id = ? AND item_id = ?", item),
         )
+
+    async def remove_person(self, user_id: str) -> Removal:
+        """Forget that a person uploaded anything; nothing of it is left in the file's log."""
+        removal = await self._remove(("upload", "user_id = ?", (user_id,)))
+        await self._cut_log()
+        return removal
 
     async def remove_upload(self, sha256: str, owner: Principal) -> Removal:
         """Forget that `owner` uploaded a file in this session."""
@@ -270,6 +276,10 @@ class MediaLedger:
         """Note that the bytes of a file are gone."""
         query = "DELETE FROM erasing WHERE sha256 = ?"
         await self._do(lambda: self._base.execute(query, (sha256,)))
+
+    async def _cut_log(self) -> None:
+        """Deleted rows are overwritten (`secure_delete`); the log still has their old pages."""
+        await self._do(lambda: self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     async def _remove(self, *parts: tuple[str, str, tuple[str, ...]]) -> Removal:
         """Delete rows of tables by conditions, and tell what they referred to."""

@@ -274,6 +274,20 @@ class MediaLibrary:
         files = await self._shelf.clear(removal, name.execution_id)
         return Erased(removal.count, files)
 
+    async def erase_person(self, user_id: str, caller: Principal) -> Erased:
+        """Forget everything that a person uploaded, in whatever session; see `erase`.
+
+        Raises:
+            PermissionDeniedError: People are erased by services and admins only.
+            StoreUnavailableError: What is forgotten is erased at the next start.
+        """
+        if caller.role not in _MAY_ERASE:
+            raise PermissionDeniedError(
+                "ERASURE_NOT_ALLOWED", "Only services and admins erase people."
+            )
+        removal = await self._ledger.remove_person(user_id)
+        return Erased(removal.count, await self._shelf.clear(removal))
+
     async def finish_erasing(self) -> int:
         """Erase what a crash left over; returns the number of files."""
         return await self._shelf.finish_clearing()

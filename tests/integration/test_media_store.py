@@ -130,6 +130,20 @@ async def test_an_erased_execution_takes_its_uploads_along(stub: Stub, tmp_path:
     assert not any(b"user-s1" in data for data in ledger_files(tmp_path))
 
 
+async def test_an_erased_person_takes_all_uploads_along(stub: Stub, tmp_path: Path) -> None:
+    """What they uploaded is gone, used or not; only services and admins may ask for that."""
+    await upload(stub, plain_png())
+    await upload(stub, plain_png(), "s2")
+    request = pb.DeleteMediaRequest(user_id="user-s1")
+    refusal = await refused(stub.DeleteMedia(request, metadata=acting("s1")))
+    assert refusal.reason == "ERASURE_NOT_ALLOWED"
+    answer = await stub.DeleteMedia(request, metadata=ADMIN)
+    assert (answer.removed_reference_count, answer.erased_file_count) == (1, 0)
+    assert not any(b"user-s1" in data for data in ledger_files(tmp_path))
+    request = pb.DeleteMediaRequest(user_id="user-s2")
+    assert (await stub.DeleteMedia(request, metadata=ADMIN)).erased_file_count == 1
+
+
 def ledger_files(folder: Path) -> list[bytes]:
     """The bytes of the ledger and of its log."""
     return [file.read_bytes() for file in folder.glob("media.sqlite3*")]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from servicekit.context import new_id
 from servicekit.errors import NotFoundError
-from tracker_service.chain import forget_keys
 from tracker_service.erasure import Erasure, ErasureTask, TaskKind, Wanted
 from tracker_service.taxonomy import RULES
 
@@ -125,9 +124,10 @@ class SqlErasures:
                 "UPDATE erasures SET wanted = '' WHERE receipt_id = ?", (erasure.receipt_id,)
             )
             _add_task(book.connection, ErasureTask(0, erasure.receipt_id, TaskKind.SCRUB, ""))
+            if erasure.wanted is not None and erasure.wanted.user_id:
+                _add_person_task(book.connection, erasure.receipt_id, erasure.wanted.user_id)
 
         await self._write(forget)
-        forget_keys()
 
     async def scrub(self) -> None:
         """See `Erasures.scrub`."""
@@ -146,11 +146,13 @@ class SqlErasures:
 
     async def finish_task(self, task: ErasureTask) -> None:
         """See `Erasures.finish_task`."""
-        await self._write(
-            lambda book: book.connection.execute(
-                "DELETE FROM erasure_tasks WHERE number = ?", (task.number,)
-            )
-        )
+
+        def finish(book: TransactionalBook) -> None:
+            book.connection.execute("DELETE FROM erasure_tasks WHERE number = ?", (task.number,))
+            if task.kind is TaskKind.PERSON:
+                _add_task(book.connection, ErasureTask(0, task.receipt_id, TaskKind.SCRUB, ""))
+
+        await self._write(finish)
 
     async def finish(self, receipt_id: str) -> None:
         """See `Erasures.finish`."""
@@ -218,6 +220,16 @@ def add_late_erasure(connection: SqlConnection, execution: Execution, now_us: in
     wanted = None if execution.erased_time_us is not None else Wanted(execution_ids=(name,))
     _add_erasure(connection, receipt_id, wanted, now_us)
     _add_task(connection, ErasureTask(0, receipt_id, TaskKind.MEDIA, name))
+
+
+def _add_person_task(connection: SqlConnection, receipt_id: str, user_id: str) -> None:
+    """Add a task for what a person uploaded, if anything of theirs is with the media store."""
+    used = connection.execute(
+        "SELECT 1 FROM erasure_tasks WHERE receipt_id = ? AND kind = ? LIMIT 1",
+        (receipt_id, TaskKind.MEDIA.value),
+    ).fetchone()
+    if used is not None:
+        _add_task(connection, ErasureTask(0, receipt_id, TaskKind.PERSON, user_id))
 
 
 def _add_erasure(

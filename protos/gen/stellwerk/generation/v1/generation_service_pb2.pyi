@@ -2488,12 +2488,17 @@ class DeleteMediaRequest(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
     UPLOAD_SHA256_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """All files that an execution made or holds, also those that its principal
     uploaded for it, and all its jobs.
     """
     upload_sha256: _builtins.str
     """What the principal uploaded in this session, by its hash."""
+    user_id: _builtins.str
+    """Everything that a person uploaded, in whatever session, by their
+    pseudonym. For services and admins.
+    """
     @_builtins.property
     def item(self) -> Global___ItemKey:
         """The file of one item."""
@@ -2504,12 +2509,13 @@ class DeleteMediaRequest(_message.Message):
         execution_id: _builtins.str = ...,
         item: Global___ItemKey | None = ...,
         upload_sha256: _builtins.str = ...,
+        user_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "item", b"item", "target", b"target", "upload_sha256", b"upload_sha256"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "item", b"item", "target", b"target", "upload_sha256", b"upload_sha256", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "item", b"item", "target", b"target", "upload_sha256", b"upload_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "item", b"item", "target", b"target", "upload_sha256", b"upload_sha256", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["execution_id", "item", "upload_sha256"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["execution_id", "item", "upload_sha256", "user_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 

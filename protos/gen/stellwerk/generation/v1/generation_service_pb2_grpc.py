@@ -371,14 +371,14 @@ class GenerationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteMedia(self, request, context):
-        """DeleteMedia forgets the files of an execution, of one item, or an upload
-        of the principal, and erases those that nobody else refers to, with their
+        """DeleteMedia forgets the files of an execution, of one item, an upload of
+        the principal, or all uploads of a person, and erases those that nobody else refers to, with their
         thumbnails and marked copies. Jobs of an erased execution end and are
         forgotten, too. Safe to repeat.
 
         INVALID_ARGUMENT, reason REFERENCE_MISSING.
-        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
-        services and admins only.
+        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions and people are
+        erased by services and admins only.
         UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo: forgotten, and
         erased at the next start at the latest.
         """

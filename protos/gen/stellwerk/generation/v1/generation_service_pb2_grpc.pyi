@@ -171,14 +171,14 @@ class GenerationServiceStub:
     ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
     """
     DeleteMedia: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteMediaRequest, _generation_service_pb2.DeleteMediaResponse]
-    """DeleteMedia forgets the files of an execution, of one item, or an upload
-    of the principal, and erases those that nobody else refers to, with their
+    """DeleteMedia forgets the files of an execution, of one item, an upload of
+    the principal, or all uploads of a person, and erases those that nobody else refers to, with their
     thumbnails and marked copies. Jobs of an erased execution end and are
     forgotten, too. Safe to repeat.
 
     INVALID_ARGUMENT, reason REFERENCE_MISSING.
-    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
-    services and admins only.
+    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions and people are
+    erased by services and admins only.
     UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo: forgotten, and
     erased at the next start at the latest.
     """
@@ -326,14 +326,14 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     ALREADY_EXISTS, reason ITEM_TAKEN: the item stands for another file.
     """
     DeleteMedia: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteMediaRequest, _generation_service_pb2.DeleteMediaResponse]  # type: ignore[assignment]
-    """DeleteMedia forgets the files of an execution, of one item, or an upload
-    of the principal, and erases those that nobody else refers to, with their
+    """DeleteMedia forgets the files of an execution, of one item, an upload of
+    the principal, or all uploads of a person, and erases those that nobody else refers to, with their
     thumbnails and marked copies. Jobs of an erased execution end and are
     forgotten, too. Safe to repeat.
 
     INVALID_ARGUMENT, reason REFERENCE_MISSING.
-    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
-    services and admins only.
+    PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions and people are
+    erased by services and admins only.
     UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo: forgotten, and
     erased at the next start at the latest.
     """
@@ -604,14 +604,14 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generation_service_pb2.DeleteMediaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.DeleteMediaResponse, _abc.Awaitable[_generation_service_pb2.DeleteMediaResponse]]:
-        """DeleteMedia forgets the files of an execution, of one item, or an upload
-        of the principal, and erases those that nobody else refers to, with their
+        """DeleteMedia forgets the files of an execution, of one item, an upload of
+        the principal, or all uploads of a person, and erases those that nobody else refers to, with their
         thumbnails and marked copies. Jobs of an erased execution end and are
         forgotten, too. Safe to repeat.
 
         INVALID_ARGUMENT, reason REFERENCE_MISSING.
-        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions are erased by
-        services and admins only.
+        PERMISSION_DENIED, reason ERASURE_NOT_ALLOWED: executions and people are
+        erased by services and admins only.
         UNAVAILABLE, reason MEDIA_STORE_UNAVAILABLE, RetryInfo: forgotten, and
         erased at the next start at the latest.
         """
