@@ -116,9 +116,7 @@ def _request(
         messages=[*told, said],
         prompt_form=_FORMS[prompt.form],
         safety_level=types_pb2.SafetyLevel.Value(f"SAFETY_LEVEL_{level.name}"),
-        parameters=generation.TextParameters(
-            temperature=0.0, seed=0, max_tokens=prompt.max_tokens
-        ),
+        parameters=generation.TextParameters(temperature=0.0, seed=0, max_tokens=prompt.max_tokens),
     )
 
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
 
-from safety_service.model import Category, Decision, Direction, Level, OnFailure, Outcome
+from safety_service.model import (
+    Category,
+    Decision,
+    Direction,
+    Level,
+    OnFailure,
+    Outcome,
+    TextQuestion,
+)
 from safety_service.policy import MAX_TEXT_LENGTH
 from servicekit.errors import InvalidArgumentError
 from stellwerk.common.v1 import types_pb2
@@ -16,6 +24,8 @@ from stellwerk.safety.v1 import safety_service_pb2 as safety
 from stellwerk.safety.v1 import verdict_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from safety_service.images import ImageVerdict
     from safety_service.model import CheckRun, Message, Reason, Verdict
     from safety_service.policy import CheckRule, Policy
@@ -72,10 +82,8 @@ def direction_from(value: safety.Direction.ValueType, field: str = "direction") 
     return _DIRECTIONS[value]
 
 
-def text_request_from(
-    request: safety.CheckTextRequest, prefix: str = ""
-) -> tuple[str, Level, Direction]:
-    """Read what `TextChecker.check` needs.
+def text_request_from(request: safety.CheckTextRequest, prefix: str = "") -> TextQuestion:
+    """Read what is asked about a text.
 
     Args:
         request: The request.
@@ -93,10 +101,11 @@ def text_request_from(
             field=f"{prefix}text",
         )
     level = level_from(request.safety_level, f"{prefix}safety_level")
-    return request.text, level, direction_from(request.direction, f"{prefix}direction")
+    direction = direction_from(request.direction, f"{prefix}direction")
+    return TextQuestion(request.text, level, direction, request.language.lower())
 
 
-def texts_request_from(request: safety.CheckTextsRequest) -> list[tuple[str, Level, Direction]]:
+def texts_request_from(request: safety.CheckTextsRequest) -> list[TextQuestion]:
     """Read a batch; INVALID_ARGUMENT names the text by its index."""
     if not request.requests:
         raise InvalidArgumentError("NO_TEXTS", "There is no text to check.", field="requests")
@@ -144,29 +153,73 @@ def image_response_to(result: ImageVerdict) -> safety.CheckImageResponse:
     )
 
 
-def policy_to(policy: Policy, level: Level) -> safety.GetPolicyResponse:
-    """Write what applies at a level."""
+def policy_to(policy: Policy, level: Level, missing: Collection[str]) -> safety.GetPolicyResponse:
+    """Write what applies at a level.
+
+    Args:
+        policy: The policy.
+        level: The level.
+        missing: Checks that this deployment lacks.
+    """
     return safety.GetPolicyResponse(
         policy_version=policy.version,
-        checks=[
-            _rule_to(name, rule, level)
-            for name, rule in policy.checks.items()
-            if rule.directions[level]
-        ],
+        checks=_rules_to(policy, level, missing),
         max_text_length=MAX_TEXT_LENGTH,
         entry_count=policy.entry_counts[level],
     )
 
 
-def _rule_to(name: str, rule: CheckRule, level: Level) -> safety.PolicyCheck:
-    missing = rule.on_missing is not None  # this build has no guard model
-    consequences = rule.on_missing if rule.on_missing is not None else rule.on_failure
+def policies_to(
+    policy: Policy, faults: Sequence[str], missing: Collection[str]
+) -> safety.ListPoliciesResponse:
+    """Write what applies at all levels, and what is wrong with the files.
+
+    Args:
+        policy: The policy in force.
+        faults: Of the files as they are now.
+        missing: Checks that this deployment lacks.
+    """
+    return safety.ListPoliciesResponse(
+        policy_version=policy.version,
+        levels=[
+            safety.LevelPolicy(
+                safety_level=value,
+                checks=_rules_to(policy, level, missing),
+                entry_count=policy.entry_counts[level],
+            )
+            for value, level in _LEVELS.items()
+        ],
+        lists=[
+            safety.TermList(
+                name=found.name,
+                category=_CATEGORIES[found.category],
+                law=found.law,
+                entry_count=found.entry_count,
+                own=found.own,
+            )
+            for found in policy.lists
+        ],
+        faults=faults,
+    )
+
+
+def _rules_to(policy: Policy, level: Level, missing: Collection[str]) -> list[safety.PolicyCheck]:
+    return [
+        _rule_to(name, rule, level, configured=name not in missing)
+        for name, rule in policy.checks.items()
+        if rule.directions[level]
+    ]
+
+
+def _rule_to(name: str, rule: CheckRule, level: Level, *, configured: bool) -> safety.PolicyCheck:
+    lacking = None if configured else rule.on_missing
+    consequences = rule.on_failure if lacking is None else lacking
     return safety.PolicyCheck(
         name=name,
         layer=rule.layer,
         directions=[_DIRECTION_VALUES[direction] for direction in rule.directions[level]],
         on_failure=_FAILURES[consequences[level]],
-        configured=not missing,
+        configured=configured,
     )
 
 
@@ -193,6 +246,7 @@ def _check_to(run: CheckRun) -> verdict_pb2.Check:
         outcome=_OUTCOMES[run.outcome],
         detail=run.detail,
         run_duration=duration,
+        model=run.model,
     )
 
 

@@ -7,6 +7,7 @@ limit; a child that dies or hangs is replaced, and the picture counts as not che
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import sys
@@ -18,14 +19,23 @@ from safety_service import image_worker
 
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"GIF8", "GIF"))
 _STOP_SECONDS = 2.0
+_MAX_ANSWER_BYTES = 4 * 1024 * 1024  # a preview has 300 KiB
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """Width and height in pixels."""
+class Decoded:
+    """What is known of a picture.
+
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        preview: A small JPEG that shows all of it, without metadata; empty: not asked for, or it
+            has too many frames to be shown.
+    """
 
     width: int
     height: int
+    preview: bytes = b""
 
 
 class BrokenImageError(Exception):
@@ -79,15 +89,18 @@ class ImageDecoder:
         self._turn = asyncio.Lock()
         self._child: asyncio.subprocess.Process | None = None
 
-    async def decode(self, picture_format: str, content: bytes) -> Size:
+    async def decode(
+        self, picture_format: str, content: bytes, *, preview: bool = False
+    ) -> Decoded:
         """Decode a picture.
 
         Args:
             picture_format: What `sniff` said.
             content: The file.
+            preview: Whether a preview is wanted.
 
         Returns:
-            Its size.
+            What is known of it.
 
         Raises:
             BrokenImageError: It cannot be decoded.
@@ -99,7 +112,7 @@ class ImageDecoder:
         self._waiting += 1
         try:
             async with asyncio.timeout(self._timeout_seconds), self._turn:
-                answer = await self._ask(picture_format, content)
+                answer = await self._ask(picture_format, content, preview)
         except TimeoutError as exc:
             raise DecoderFailedError("timeout") from exc
         finally:
@@ -108,7 +121,8 @@ class ImageDecoder:
             raise ImageTooLargeError
         if "fault" in answer:
             raise BrokenImageError
-        return Size(int(answer["width"]), int(answer["height"]))
+        shown = base64.b64decode(answer.get("preview", ""))
+        return Decoded(int(answer["width"]), int(answer["height"]), shown)
 
     async def close(self) -> None:
         """End the child."""
@@ -120,13 +134,14 @@ class ImageDecoder:
         async with asyncio.timeout(_STOP_SECONDS):
             await child.wait()
 
-    async def _ask(self, picture_format: str, content: bytes) -> dict[str, Any]:
+    async def _ask(self, picture_format: str, content: bytes, preview: bool) -> dict[str, Any]:
         """One frame to the child and its answer; whatever goes wrong ends this child."""
         answered = False
         try:
             child = await self._running_child()
             assert child.stdin is not None and child.stdout is not None
-            child.stdin.write(f"{picture_format}\n{len(content)}\n".encode() + content)
+            head = f"{picture_format} preview" if preview else picture_format
+            child.stdin.write(f"{head}\n{len(content)}\n".encode() + content)
             await child.stdin.drain()
             line = await child.stdout.readline()
             answer: dict[str, Any] = json.loads(line)
@@ -147,5 +162,6 @@ class ImageDecoder:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
+                limit=_MAX_ANSWER_BYTES,
             )
         return self._child

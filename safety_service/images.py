@@ -1,8 +1,8 @@
 """Layer 6: judges pictures, without ever decoding one in this process.
 
-A picture is fetched, its format told from its bytes, decoded in a child and then shown to a guard
-model where the level asks for one. This build has no guard yet, so the policy's word for a missing
-one decides; whatever could not be found out never counts as safe.
+A picture is fetched, its format told from its bytes, decoded in a child and then, as the small copy
+that the child made, shown to a guard model where the level asks for one. Without a guard the
+policy's word for a missing one decides; whatever could not be found out never counts as safe.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from safety_service.decoding import (
     BrokenImageError,
+    Decoded,
     DecoderFailedError,
     ImageDecoder,
     ImageTooLargeError,
-    Size,
     sniff,
 )
+from safety_service.guards.interface import GuardFailedError, Rating
+from safety_service.guards.outcome import guard_blocks, guard_reasons
 from safety_service.model import (
+    IMAGE_FORMAT,
+    IMAGE_GUARD,
     CheckRun,
     Decision,
     Direction,
@@ -30,18 +34,21 @@ from safety_service.model import (
     Outcome,
     Verdict,
 )
-from safety_service.policy import IMAGE_FORMAT, IMAGE_GUARD
 from servicekit.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from safety_service.guards.desk import GuardDesk
+    from safety_service.guards.interface import GuardAnswer
+    from safety_service.live_policy import LivePolicy
+    from safety_service.model import Reason
     from safety_service.policy import CheckRule, Policy
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 _FIELD = "media.sha256"
 _NOT_CONFIGURED = "not_configured"
-_UNKNOWN_SIZE = Size(0, 0)
+_UNKNOWN = Decoded(0, 0)
 
 
 class MediaUnreachableError(Exception):
@@ -90,23 +97,31 @@ class ImageVerdict:
     """
 
     verdict: Verdict
-    size: Size
+    size: Decoded
 
 
 class ImageChecker:
-    """Judges pictures by one policy."""
+    """Judges pictures by the policy in force."""
 
-    def __init__(self, policy: Policy, media: MediaReader, decoder: ImageDecoder) -> None:
-        """Use a policy.
+    def __init__(
+        self,
+        live: LivePolicy,
+        media: MediaReader,
+        decoder: ImageDecoder,
+        guard: GuardDesk | None,
+    ) -> None:
+        """Use a policy and a guard.
 
         Args:
-            policy: The loaded policy.
+            live: The policy in force.
             media: Where pictures come from.
             decoder: Decodes them; closed by its owner.
+            guard: Asks the guard; None: this deployment has none.
         """
-        self._policy = policy
+        self._live = live
         self._media = media
         self._decoder = decoder
+        self._guard = guard
 
     async def check(
         self, sha256: str, level: Level, direction: Direction, *, photographic: bool
@@ -125,20 +140,45 @@ class ImageChecker:
         Raises:
             InvalidArgumentError: The bytes are no picture that may be used.
         """
-        rules = self._policy.rules(level, "image", direction)
+        policy = self._live.policy  # the same for all checks, also when it changes meanwhile
+        rules = policy.rules(level, "image", direction)
+        rule = rules.get(IMAGE_GUARD)
         started = time.perf_counter()
         try:
-            size = await self._examine(sha256)
+            wanted = photographic and rule is not None and self._guard is not None
+            picture = await self._examine(sha256, preview=wanted)
             run = _run(IMAGE_FORMAT, rules, Outcome.PASSED)
         except (MediaUnreachableError, DecoderFailedError) as exc:
-            size = _UNKNOWN_SIZE
+            picture = _UNKNOWN
             run = _run(IMAGE_FORMAT, rules, Outcome.FAILED, exc.why)
         runs = [replace(run, duration_seconds=time.perf_counter() - started)]
-        if IMAGE_GUARD in rules:
-            runs.append(_guard_run(rules, photographic=photographic, examined=bool(size.width)))
-        return ImageVerdict(self._verdict(sha256, level, runs), size)
+        reasons: tuple[Reason, ...] = ()
+        if rule is not None:
+            said = await self._ask(sha256, picture, level, policy.version, photographic)
+            reasons, run = _guard_run(said, rule, level)
+            runs.append(run)
+        return ImageVerdict(_verdict(policy, sha256, level, runs, reasons), picture)
 
-    async def _examine(self, sha256: str) -> Size:
+    async def _ask(
+        self, sha256: str, picture: Decoded, level: Level, policy_version: str, photographic: bool
+    ) -> _Asked:
+        """Ask the guard, or say why not."""
+        if not photographic:
+            return _Asked(Outcome.SKIPPED, "not_photographic")
+        if not picture.width:
+            return _Asked(Outcome.SKIPPED, "not_reached")
+        if self._guard is None:
+            return _Asked(Outcome.FAILED, _NOT_CONFIGURED)
+        if not picture.preview:
+            return _Asked(Outcome.FAILED, "too_many_frames")
+        started = time.perf_counter()
+        try:
+            answer = await self._guard.judge_picture(sha256, picture.preview, level, policy_version)
+        except GuardFailedError as exc:
+            return _Asked(Outcome.FAILED, exc.why, seconds=time.perf_counter() - started)
+        return _Asked(Outcome.PASSED, answer=answer, seconds=time.perf_counter() - started)
+
+    async def _examine(self, sha256: str, *, preview: bool) -> Decoded:
         """Fetch and decode; the bytes and whatever EXIF they carry are dropped afterwards."""
         try:
             content = await self._media.read(sha256, MAX_IMAGE_BYTES)
@@ -152,7 +192,7 @@ class ImageChecker:
                 "UNSUPPORTED_IMAGE_FORMAT", "The picture must be a PNG, JPEG, WebP or GIF file."
             )
         try:
-            return await self._decoder.decode(picture_format, content)
+            return await self._decoder.decode(picture_format, content, preview=preview)
         except BrokenImageError as exc:
             raise _refused(
                 "BROKEN_IMAGE", "The picture cannot be read; save it again or choose another."
@@ -162,38 +202,59 @@ class ImageChecker:
                 "IMAGE_TOO_LARGE", "The picture may have 40 million pixels at most."
             ) from exc
 
-    def _verdict(self, sha256: str, level: Level, runs: Sequence[CheckRun]) -> Verdict:
-        failed = [run for run in runs if run.outcome is Outcome.FAILED]
-        blocking = [run for run in failed if self._consequence(run, level) is OnFailure.BLOCK]
-        decision = Decision.UNAVAILABLE if blocking else Decision.ALLOW
-        message = Message()
-        if failed:
-            tell = self._policy.outage if blocking else self._policy.warning
-            message = tell(level)
-        return Verdict(
-            decision=decision,
-            level=level,
-            reasons=(),
-            checks=tuple(runs),
-            policy_version=self._policy.version,
-            content_sha256=sha256,
-            message=message,
-            warning=bool(failed) and not blocking,
-        )
 
-    def _consequence(self, run: CheckRun, level: Level) -> OnFailure:
-        rule = self._policy.checks[run.name]
-        if run.detail == _NOT_CONFIGURED and rule.on_missing is not None:
-            return rule.on_missing[level]
-        return rule.on_failure[level]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What became of asking the guard; `answer` is set only when it gave one."""
+
+    outcome: Outcome
+    detail: str = ""
+    answer: GuardAnswer | None = None
+    seconds: float = 0.0
 
 
-def _guard_run(rules: dict[str, CheckRule], *, photographic: bool, examined: bool) -> CheckRun:
-    if not photographic:
-        return _run(IMAGE_GUARD, rules, Outcome.SKIPPED, "not_photographic")
-    if not examined:
-        return _run(IMAGE_GUARD, rules, Outcome.SKIPPED, "not_reached")
-    return _run(IMAGE_GUARD, rules, Outcome.FAILED, _NOT_CONFIGURED)
+def _guard_run(asked: _Asked, rule: CheckRule, level: Level) -> tuple[tuple[Reason, ...], CheckRun]:
+    """What the guard has against the picture, and the check as it is told."""
+    run = CheckRun(IMAGE_GUARD, rule.layer, asked.outcome, asked.detail, asked.seconds)
+    answer = asked.answer
+    if answer is None:
+        return (), run
+    run = replace(run, model=answer.model)
+    if guard_blocks(answer, rule, level):
+        return guard_reasons(answer, rule), replace(run, outcome=Outcome.HIT)
+    return (), replace(run, detail="" if answer.rating is Rating.SAFE else answer.rating.value)
+
+
+def _verdict(
+    policy: Policy, sha256: str, level: Level, runs: Sequence[CheckRun], reasons: tuple[Reason, ...]
+) -> Verdict:
+    """Put the verdict together; a refusal is said before an outage."""
+    failed = [run for run in runs if run.outcome is Outcome.FAILED]
+    blocking = [run for run in failed if _consequence(policy, run, level) is OnFailure.BLOCK]
+    decision, message = Decision.ALLOW, Message()
+    if reasons:
+        decision, message = Decision.BLOCK, policy.refusal(reasons[0].category, level)
+    elif blocking:
+        decision, message = Decision.UNAVAILABLE, policy.outage(level)
+    elif failed:
+        message = policy.warning(level)
+    return Verdict(
+        decision=decision,
+        level=level,
+        reasons=reasons,
+        checks=tuple(runs),
+        policy_version=policy.version,
+        content_sha256=sha256,
+        message=message,
+        warning=bool(failed) and decision is Decision.ALLOW,
+    )
+
+
+def _consequence(policy: Policy, run: CheckRun, level: Level) -> OnFailure:
+    rule = policy.checks[run.name]
+    if run.detail == _NOT_CONFIGURED and rule.on_missing is not None:
+        return rule.on_missing[level]
+    return rule.on_failure[level]
 
 
 def _run(name: str, rules: dict[str, CheckRule], outcome: Outcome, detail: str = "") -> CheckRun:

@@ -9,6 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# The checks of this build, in the order of their layers, as the policy and the records name them.
+NORMALISE = "normalise"
+TERMS_LAW = "terms_law"
+TERMS_AGE = "terms_age"
+CLASSIFIER = "classifier"
+TEXT_GUARD = "text_guard"
+PERSONAL_DATA = "personal_data"
+IMAGE_FORMAT = "image_format"
+IMAGE_GUARD = "image_guard"
+TEXT_CHECKS = (NORMALISE, TERMS_LAW, TERMS_AGE, CLASSIFIER, TEXT_GUARD)
+IMAGE_CHECKS = (IMAGE_FORMAT, IMAGE_GUARD)
+
 
 class Level(StrEnum):
     """How strict the checks are, strictest first."""
@@ -89,6 +101,23 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class TextQuestion:
+    """A text to be judged.
+
+    Attributes:
+        text: 1 to `MAX_TEXT_LENGTH` characters.
+        level: For whom it must be fit.
+        direction: Who wrote it.
+        language: ISO 639-1 code of its language; empty: unknown.
+    """
+
+    text: str
+    level: Level
+    direction: Direction
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """One thing that a layer found.
 
@@ -119,6 +148,7 @@ class CheckRun:
         outcome: What became of it.
         detail: Why it did not run, a stable lower-case word; empty when it ran.
         duration_seconds: How long it took.
+        model: The model that judged, `<backend>/<model>`; empty when none did.
     """
 
     name: str
@@ -126,6 +156,7 @@ class CheckRun:
     outcome: Outcome
     detail: str = ""
     duration_seconds: float = 0.0
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,20 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from safety_service.classifier import Classifier, ClassifierError, Weights
-from safety_service.model import Category, Direction, Level, Message, OnFailure
+from safety_service.extra_lists import read_extra_lists
+from safety_service.model import (
+    CLASSIFIER,
+    IMAGE_CHECKS,
+    TERMS_AGE,
+    TEXT_CHECKS,
+    Category,
+    Direction,
+    Level,
+    Message,
+    OnFailure,
+)
 from safety_service.normalise import Normaliser
+from safety_service.policy_base import lost_law, structure_faults
 from safety_service.term_lists import ListReader
 from safety_service.terms import TermIndex
 
@@ -28,17 +40,6 @@ if TYPE_CHECKING:
 SHIPPED_POLICIES = Path(__file__).parent / "policies"
 MAX_TEXT_LENGTH = 20_000
 
-# The checks of this build, in the order in which they run.
-NORMALISE = "normalise"
-TERMS_LAW = "terms_law"
-TERMS_AGE = "terms_age"
-CLASSIFIER = "classifier"
-IMAGE_FORMAT = "image_format"
-IMAGE_GUARD = "image_guard"
-_TEXT_CHECKS = (NORMALISE, TERMS_LAW, TERMS_AGE, CLASSIFIER)
-_IMAGE_CHECKS = (IMAGE_FORMAT, IMAGE_GUARD)
-_LAW_CHECKS = (NORMALISE, TERMS_LAW, IMAGE_FORMAT)
-_EXTRA_MESSAGES = ("unavailable", "warning")
 
 Content = Literal["text", "image"]
 _Score = Annotated[float, Field(gt=0, le=1)]
@@ -62,6 +63,19 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class GuardRule(_Strict):
+    """When a guard is asked, and what its middle word means.
+
+    Attributes:
+        always: For each level the directions in which it is asked about everything; elsewhere it
+            is asked only when the layers before are unsure.
+        controversial: What follows at each level when it says *controversial*.
+    """
+
+    always: dict[Level, tuple[Direction, ...]]
+    controversial: dict[Level, Literal["block", "allow"]]
+
+
 class CheckRule(_Strict):
     """When one check runs and what follows when it cannot.
 
@@ -71,7 +85,9 @@ class CheckRule(_Strict):
         directions: For each level the directions in which it runs; empty: not at this level.
         on_failure: For each level what follows when it fails, and what an `ask` hit means while
             nothing can answer.
-        on_missing: The same when this deployment lacks it; None: every deployment has it.
+        on_missing: The same when this deployment lacks it; None: every deployment has it, or goes
+            without.
+        guard: More about a guard; None for other checks.
     """
 
     layer: Annotated[int, Field(ge=1, le=6)]
@@ -79,12 +95,32 @@ class CheckRule(_Strict):
     directions: dict[Level, tuple[Direction, ...]]
     on_failure: dict[Level, OnFailure]
     on_missing: dict[Level, OnFailure] | None = None
+    guard: GuardRule | None = None
 
 
 class _ListFile(_Strict):
     file: str
     category: Category
     law: bool
+
+
+@dataclass(frozen=True)
+class ListSummary:
+    """A term list in force.
+
+    Attributes:
+        name: Its file.
+        category: Of all its entries.
+        law: Whether it is on at every level.
+        entry_count: How many entries it has.
+        own: Whether the deployment added it.
+    """
+
+    name: str
+    category: Category
+    law: bool
+    entry_count: int
+    own: bool = False
 
 
 class _Texts(_Strict):
@@ -115,7 +151,9 @@ class ClassifierRule(_Strict):
     grey: dict[Level, tuple[_Score, _Score]]
 
 
-class _PolicyFile(_Strict):
+class PolicyFile(_Strict):
+    """`policy.json`."""
+
     voiding_set: str
     sets: str
     allowed: str
@@ -137,6 +175,7 @@ class Policy:
         classifier_rule: When its score blocks.
         normaliser: The folding with which the lists were compiled.
         entry_counts: How many list entries apply at each level.
+        lists: The term lists.
     """
 
     version: str
@@ -146,6 +185,7 @@ class Policy:
     classifier_rule: ClassifierRule
     normaliser: Normaliser
     entry_counts: Mapping[Level, int]
+    lists: tuple[ListSummary, ...]
     _messages: Mapping[str, _AgedMessage]
 
     def rules(self, level: Level, content: Content, direction: Direction) -> dict[str, CheckRule]:
@@ -174,45 +214,77 @@ class Policy:
         return Message(texts.de, texts.en)
 
 
-def load_policy(folder: Path = SHIPPED_POLICIES) -> Policy:
+def load_policy(folder: Path = SHIPPED_POLICIES, extra_lists: Path | None = None) -> Policy:
     """Read and validate a policy folder: `policy.json` and the files that it names.
+
+    Args:
+        folder: The folder.
+        extra_lists: A folder with lists that the deployment adds; None: it adds none.
 
     Raises:
         PolicyError: With every fault of every file.
     """
     digest = hashlib.sha256()
-    file = _parse("policy.json", _read(folder, "policy.json", digest), _PolicyFile)
-    if faults := _structure_faults(file):
+    file = _parse("policy.json", _read(folder, "policy.json", digest), PolicyFile)
+    if faults := structure_faults(file):
         raise PolicyError(faults)
     normaliser = Normaliser()
-    reader = ListReader(lambda word: normaliser.normalise(word).plain.text.strip())
-    reader.read_sets(file.sets, _read(folder, file.sets, digest))
-    reader.read_allowed(file.allowed, _read(folder, file.allowed, digest))
-    for item in file.lists:
-        content = _read(folder, item.file, digest)
-        reader.read_entries(item.file, content, item.category, law=item.law)
-    lists = reader.lists
-    if file.voiding_set not in lists.sets:
-        lists.faults.append(f"policy.json: voiding_set names no set: {file.voiding_set!r}")
-    if lists.faults:
-        raise PolicyError(lists.faults)
+    lists, summaries = _read_lists(folder, extra_lists, file, normaliser, digest)
+    if folder.resolve() != SHIPPED_POLICIES.resolve():
+        shipped = _parse("policy.json", _read(SHIPPED_POLICIES, "policy.json", None), PolicyFile)
+        law = _read_lists(SHIPPED_POLICIES, None, shipped, normaliser, None)[0]
+        if faults := lost_law(law, lists):
+            raise PolicyError(faults)
     rule, classifier = _read_classifier(folder, file, digest)
     terms = TermIndex(lists, file.voiding_set)
     if faults := _message_faults(file, terms, normaliser):
         raise PolicyError(faults)
     return Policy(
         version=digest.hexdigest(),
-        checks={name: file.checks[name] for name in (*_TEXT_CHECKS, *_IMAGE_CHECKS)},
+        checks={name: file.checks[name] for name in (*TEXT_CHECKS, *IMAGE_CHECKS)},
         terms=terms,
         classifier=classifier,
         classifier_rule=rule,
         normaliser=normaliser,
         entry_counts=_entry_counts(file, lists),
+        lists=tuple(summaries),
         _messages=file.messages,
     )
 
 
-def _read_bytes(folder: Path, name: str, digest: hashlib._Hash) -> bytes:
+def _read_lists(
+    folder: Path,
+    extra_lists: Path | None,
+    file: PolicyFile,
+    normaliser: Normaliser,
+    digest: hashlib._Hash | None,
+) -> tuple[TermLists, list[ListSummary]]:
+    """All term lists, those that a deployment adds last, so that they can take nothing out."""
+    reader = ListReader(lambda word: normaliser.normalise(word).plain.text.strip())
+    reader.read_sets(file.sets, _read(folder, file.sets, digest))
+    reader.read_allowed(file.allowed, _read(folder, file.allowed, digest))
+    lists = reader.lists
+    found = [(item, False, _read(folder, item.file, digest)) for item in file.lists]
+    if extra_lists is not None:
+        named, faults = read_extra_lists(extra_lists)
+        lists.faults += faults
+        for name, category, law in named:
+            item = _ListFile(file=name, category=category, law=law)
+            found.append((item, True, _read(extra_lists, name, digest)))
+    summaries = []
+    for item, own, content in found:
+        before = len(lists.entries)
+        reader.read_entries(item.file, content, item.category, law=item.law)
+        count = len(lists.entries) - before
+        summaries.append(ListSummary(item.file, item.category, item.law, count, own))
+    if file.voiding_set not in lists.sets:
+        lists.faults.append(f"policy.json: voiding_set names no set: {file.voiding_set!r}")
+    if lists.faults:
+        raise PolicyError(lists.faults)
+    return lists, summaries
+
+
+def _read_bytes(folder: Path, name: str, digest: hashlib._Hash | None) -> bytes:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise PolicyError([f"{name}: lies outside the policy folder"])
@@ -220,12 +292,13 @@ def _read_bytes(folder: Path, name: str, digest: hashlib._Hash) -> bytes:
         content = path.read_bytes()
     except OSError as exc:
         raise PolicyError([f"{name}: cannot be read ({exc.strerror})"]) from exc
-    digest.update(f"{name}\0{len(content)}\0".encode())
-    digest.update(content)
+    if digest is not None:
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
     return content
 
 
-def _read(folder: Path, name: str, digest: hashlib._Hash) -> str:
+def _read(folder: Path, name: str, digest: hashlib._Hash | None) -> str:
     try:
         return _read_bytes(folder, name, digest).decode()
     except UnicodeDecodeError as exc:
@@ -244,7 +317,7 @@ def _parse(name: str, text: str, model: type[_File]) -> _File:
 
 
 def _read_classifier(
-    folder: Path, file: _PolicyFile, digest: hashlib._Hash
+    folder: Path, file: PolicyFile, digest: hashlib._Hash
 ) -> tuple[ClassifierRule, Classifier]:
     """The model with its thresholds; without it there is no service."""
     name = file.classifier
@@ -270,29 +343,7 @@ def _read_classifier(
     return rule, Classifier(weights)
 
 
-def _structure_faults(file: _PolicyFile) -> list[str]:
-    """What the types cannot say: nothing may be forgotten, and law is on everywhere."""
-    known = {*_TEXT_CHECKS, *_IMAGE_CHECKS}
-    faults = [f"policy.json: checks: {name} is missing" for name in known - set(file.checks)]
-    faults += [f"policy.json: checks: {name} is unknown" for name in set(file.checks) - known]
-    for name, rule in file.checks.items():
-        for table in ("directions", "on_failure", "on_missing"):
-            levels = getattr(rule, table)
-            if levels is not None and set(levels) != set(Level):
-                faults.append(f"policy.json: checks.{name}.{table}: needs every level")
-        if name in _LAW_CHECKS and any(len(d) != len(Direction) for d in rule.directions.values()):
-            faults.append(f"policy.json: checks.{name}.directions: law is on at every level")
-        if name in _LAW_CHECKS and set(rule.on_failure.values()) != {OnFailure.BLOCK}:
-            faults.append(f"policy.json: checks.{name}.on_failure: law always blocks")
-    wanted = {*Category, *_EXTRA_MESSAGES}
-    faults += [f"policy.json: messages: {name} is missing" for name in wanted - set(file.messages)]
-    faults += [f"policy.json: messages: {name} is unknown" for name in set(file.messages) - wanted]
-    if not any(item.law for item in file.lists):
-        faults.append("policy.json: lists: no law list")
-    return sorted(faults)
-
-
-def _message_faults(file: _PolicyFile, terms: TermIndex, normaliser: Normaliser) -> list[str]:
+def _message_faults(file: PolicyFile, terms: TermIndex, normaliser: Normaliser) -> list[str]:
     """A message must not say what it explains, so each must pass the strictest level itself."""
     return [
         f"policy.json: messages.{name}: contains the listed term {finding.entry.id}"
@@ -303,7 +354,7 @@ def _message_faults(file: _PolicyFile, terms: TermIndex, normaliser: Normaliser)
     ]
 
 
-def _entry_counts(file: _PolicyFile, lists: TermLists) -> dict[Level, int]:
+def _entry_counts(file: PolicyFile, lists: TermLists) -> dict[Level, int]:
     with_age = {level for level, used in file.checks[TERMS_AGE].directions.items() if used}
     return {
         level: sum(

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
-from safety_service.clients import GenerationMediaReader
+from safety_service.clients import GenerationGuards, GenerationMediaReader
 from safety_service.decoding import ImageDecoder
+from safety_service.guards.desk import GuardDesk, GuardLimits
+from safety_service.guards.interface import IMAGE_GUARD_ROLE, TEXT_GUARD_ROLE
 from safety_service.images import ImageChecker
+from safety_service.live_policy import LivePolicy
+from safety_service.model import IMAGE_GUARD, TEXT_GUARD
 from safety_service.policy import PolicyError, load_policy
 from safety_service.servicer import SafetyServicer
-from safety_service.text_check import TextChecker
+from safety_service.text_review import TextReview
 from servicekit.channel import open_channel
 from servicekit.settings import ConfigurationError
 from stellwerk.safety.v1 import safety_service_pb2 as safety
 from stellwerk.safety.v1 import safety_service_pb2_grpc as safety_grpc
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import grpc
 
     from safety_service.settings import SafetySettings
     from servicekit.server import Owned, Register, ServiceNames
 
 _NAME = safety.DESCRIPTOR.services_by_name["SafetyService"].full_name
+POLICY_HEALTH = "policy"
+"""The name under which health tells whether the policy's files are in order."""
 
 
 def registration(settings: SafetySettings) -> Register:
@@ -32,10 +43,7 @@ def registration(settings: SafetySettings) -> Register:
     """
 
     async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
-        try:
-            policy = load_policy(settings.policy_dir)
-        except PolicyError as exc:
-            raise ConfigurationError("\n  ".join(["Faulty policy:", *exc.faults])) from exc
+        live = _open_policy(settings)
         key = settings.service_key.get_secret_value() if settings.service_key else None
         channel = await owned.enter_async_context(
             open_channel(settings.generation_address, service_key=key)
@@ -43,8 +51,58 @@ def registration(settings: SafetySettings) -> Register:
         decoder = ImageDecoder(timeout_seconds=settings.decode_timeout_seconds)
         owned.push_async_callback(decoder.close)
         media = GenerationMediaReader(channel, timeout_seconds=settings.media_timeout_seconds)
-        servicer = SafetyServicer(policy, TextChecker(policy), ImageChecker(policy, media, decoder))
+        text_guard, image_guard = _open_guards(settings, channel)
+        guards = {TEXT_GUARD: text_guard, IMAGE_GUARD: image_guard}
+        servicer = SafetyServicer(
+            live,
+            TextReview(live, text_guard),
+            ImageChecker(live, media, decoder, image_guard),
+            missing=[name for name, guard in guards.items() if guard is None],
+        )
         safety_grpc.add_SafetyServiceServicer_to_server(servicer, server)
+        await owned.enter_async_context(_watched(live, settings.policy_poll_seconds, owned))
         return [_NAME]
 
     return register
+
+
+def _open_policy(settings: SafetySettings) -> LivePolicy:
+    folders = [settings.policy_dir, *([settings.extra_lists] if settings.extra_lists else [])]
+    load = partial(load_policy, settings.policy_dir, settings.extra_lists)
+    try:
+        return LivePolicy(load, folders)
+    except PolicyError as exc:
+        raise ConfigurationError("\n  ".join(["Faulty policy:", *exc.faults])) from exc
+
+
+def _open_guards(
+    settings: SafetySettings, channel: grpc.aio.Channel
+) -> tuple[GuardDesk | None, GuardDesk | None]:
+    """The guards for texts and for pictures, as far as the settings ask for them."""
+    models = GenerationGuards(channel, timeout_seconds=settings.guard_timeout_seconds)
+    limits = GuardLimits(
+        timeout_seconds=settings.guard_timeout_seconds,
+        concurrent=settings.guard_concurrent,
+        waiting=settings.guard_waiting,
+    )
+    return (
+        GuardDesk(TEXT_GUARD_ROLE, models, limits) if settings.text_guard else None,
+        GuardDesk(IMAGE_GUARD_ROLE, models, limits) if settings.image_guard else None,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _watched(live: LivePolicy, every_seconds: float, owned: Owned) -> AsyncIterator[None]:
+    """Take up changed files for as long as the service runs, and tell health of faulty ones."""
+
+    async def changed(in_order: bool) -> None:
+        await owned.report(POLICY_HEALTH, in_order=in_order)
+
+    await changed(True)
+    watching = asyncio.create_task(live.watch(every_seconds, changed))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching

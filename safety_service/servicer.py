@@ -10,30 +10,33 @@ from stellwerk.safety.v1 import safety_service_pb2 as safety
 from stellwerk.safety.v1 import safety_service_pb2_grpc as safety_grpc
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import grpc
 
     from safety_service.images import ImageChecker
-    from safety_service.model import Direction, Level, Verdict
-    from safety_service.policy import Policy
-    from safety_service.text_check import TextChecker
-
-_LONG_TEXT = 2_000  # characters; longer ones would hold up the event loop for over a millisecond
+    from safety_service.live_policy import LivePolicy
+    from safety_service.text_review import TextReview
 
 
 class SafetyServicer(safety_grpc.SafetyServiceServicer):
     """Answers with verdicts; faults in requests are raised and become a status outside."""
 
-    def __init__(self, policy: Policy, texts: TextChecker, images: ImageChecker) -> None:
-        """Serve one policy.
+    def __init__(
+        self, live: LivePolicy, texts: TextReview, images: ImageChecker, missing: Collection[str]
+    ) -> None:
+        """Serve a policy.
 
         Args:
-            policy: The loaded policy.
+            live: The policy in force.
             texts: Judges texts by it.
             images: Judges pictures by it.
+            missing: Checks that this deployment lacks.
         """
-        self._policy = policy
+        self._live = live
         self._texts = texts
         self._images = images
+        self._missing = missing
 
     async def CheckText(
         self,
@@ -41,9 +44,9 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
         context: grpc.aio.ServicerContext[safety.CheckTextRequest, safety.CheckTextResponse],
     ) -> safety.CheckTextResponse:
         """Judge one text."""
-        text, level, direction = converters.text_request_from(request)
-        verdict = await self._judge(text, level, direction)
-        return safety.CheckTextResponse(verdict=converters.verdict_to(verdict, text))
+        question = converters.text_request_from(request)
+        verdict = await self._texts.check(question)
+        return safety.CheckTextResponse(verdict=converters.verdict_to(verdict, question.text))
 
     async def CheckTexts(
         self,
@@ -51,11 +54,14 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
         context: grpc.aio.ServicerContext[safety.CheckTextsRequest, safety.CheckTextsResponse],
     ) -> safety.CheckTextsResponse:
         """Judge several texts, all of them or none."""
-        response = safety.CheckTextsResponse()
-        for text, level, direction in converters.texts_request_from(request):
-            verdict = await self._judge(text, level, direction)
-            response.verdicts.append(converters.verdict_to(verdict, text))
-        return response
+        questions = converters.texts_request_from(request)
+        verdicts = await asyncio.gather(*(self._texts.check(each) for each in questions))
+        return safety.CheckTextsResponse(
+            verdicts=[
+                converters.verdict_to(verdict, question.text)
+                for verdict, question in zip(verdicts, questions, strict=True)
+            ]
+        )
 
     async def CheckImage(
         self,
@@ -73,9 +79,13 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
         context: grpc.aio.ServicerContext[safety.GetPolicyRequest, safety.GetPolicyResponse],
     ) -> safety.GetPolicyResponse:
         """Describe a level."""
-        return converters.policy_to(self._policy, converters.level_from(request.safety_level))
+        level = converters.level_from(request.safety_level)
+        return converters.policy_to(self._live.policy, level, self._missing)
 
-    async def _judge(self, text: str, level: Level, direction: Direction) -> Verdict:
-        if len(text) <= _LONG_TEXT:
-            return self._texts.check(text, level, direction)
-        return await asyncio.to_thread(self._texts.check, text, level, direction)
+    async def ListPolicies(
+        self,
+        request: safety.ListPoliciesRequest,
+        context: grpc.aio.ServicerContext[safety.ListPoliciesRequest, safety.ListPoliciesResponse],
+    ) -> safety.ListPoliciesResponse:
+        """Describe all levels and the lists behind them."""
+        return converters.policies_to(self._live.policy, self._live.faults, self._missing)

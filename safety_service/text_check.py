@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from safety_service.model import (
+    CLASSIFIER,
+    NORMALISE,
+    TERMS_AGE,
+    TERMS_LAW,
     CheckRun,
     Decision,
     Direction,
@@ -18,7 +22,6 @@ from safety_service.model import (
     Severity,
     Verdict,
 )
-from safety_service.policy import CLASSIFIER, NORMALISE, TERMS_AGE, TERMS_LAW
 from safety_service.text_decision import TextDecider, check_of
 
 if TYPE_CHECKING:
@@ -131,6 +134,7 @@ class TextChecker:
         return tuple(
             CheckRun(name, rule.layer, outcomes[name], details.get(name, ""), seconds[name])
             for name, rule in rules.items()
+            if name in seconds  # a guard is asked afterwards, by `TextReview`
         )
 
     def _message(self, reasons: Sequence[Reason], level: Level, *, warned: bool) -> Message:

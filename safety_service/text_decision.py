@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from safety_service.model import OnFailure, Severity
-from safety_service.policy import TERMS_AGE, TERMS_LAW
+from safety_service.model import TERMS_AGE, TERMS_LAW, OnFailure, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -34,7 +34,10 @@ class Readiness:
             ready: Whether calls may come.
             names: Full names of the API services.
         """
-        response = health_pb2.HealthCheckResponse
-        status = response.SERVING if ready else response.NOT_SERVING
         for name in (READINESS, *names):
-            await self._servicer.set(name, status)
+            await self.tell(name, ready)
+
+    async def tell(self, name: str, ready: bool) -> None:
+        """Report one name as ready or not."""
+        response = health_pb2.HealthCheckResponse
+        await self._servicer.set(name, response.SERVING if ready else response.NOT_SERVING)

@@ -55,6 +55,7 @@ class Owned(AsyncExitStack):
     def __init__(self) -> None:
         """Own nothing yet."""
         super().__init__()
+        self.readiness: Readiness | None = None
         self._before_stop: list[Callable[[], Awaitable[None]]] = []
 
     def before_stop(self, callback: Callable[[], Awaitable[None]]) -> None:
@@ -63,6 +64,15 @@ class Owned(AsyncExitStack):
         For ending streams that would otherwise last for the whole grace time.
         """
         self._before_stop.append(callback)
+
+    async def report(self, name: str, *, in_order: bool) -> None:
+        """Let health checks see under a name of its own whether something is in order.
+
+        For what is no reason to take the service out of traffic, such as a faulty change of its
+        files while the state before stays in force.
+        """
+        if self.readiness is not None:
+            await self.readiness.tell(name, in_order)
 
     async def run_before_stop(self) -> None:
         """Await the callbacks in their order; a failing one does not stop the others."""
@@ -108,7 +118,7 @@ async def start_server(
     """
     async with Owned() as owned:
         server = _build(settings)
-        readiness = Readiness(server)
+        owned.readiness = readiness = Readiness(server)
         try:
             names = await register(server, owned)
             if settings.reflection:

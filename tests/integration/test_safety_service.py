@@ -149,8 +149,11 @@ async def test_a_harmless_text_is_allowed(stub: safety_grpc.SafetyServiceAsyncSt
         "terms_law",
         "terms_age",
         "classifier",
+        "text_guard",
     ]
-    assert {check.outcome for check in verdict.checks} == {verdict_pb2.CHECK_OUTCOME_PASSED}
+    *quick, guard = verdict.checks
+    assert {check.outcome for check in quick} == {verdict_pb2.CHECK_OUTCOME_PASSED}
+    assert (guard.outcome, guard.detail) == (verdict_pb2.CHECK_OUTCOME_SKIPPED, "not_configured")
     assert verdict.content_sha256 == hashlib.sha256(b"Eine Blume auf der Wiese").hexdigest()
     assert len(verdict.policy_version) == 64
 

@@ -26,6 +26,7 @@ from safety_service.images import (
     MediaTooLargeError,
     MediaUnreachableError,
 )
+from safety_service.live_policy import LivePolicy
 from safety_service.model import Decision, Direction, Level, Outcome
 from servicekit.errors import InvalidArgumentError
 from tests.support import eventually
@@ -186,7 +187,7 @@ async def _check(
     *,
     photographic: bool = True,
 ) -> ImageVerdict:
-    checker = ImageChecker(policy, media, decoder)
+    checker = ImageChecker(LivePolicy(lambda: policy), media, decoder, guard=None)
     return await checker.check(sha256, level, Direction.INPUT, photographic=photographic)
 
 

@@ -26,17 +26,17 @@ from stellwerk.common.v1 import types_pb2 as stellwerk_dot_common_dot_v1_dot_typ
 from stellwerk.safety.v1 import verdict_pb2 as stellwerk_dot_safety_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(stellwerk/safety/v1/safety_service.proto\x12\x13stellwerk.safety.v1\x1a\x1fstellwerk/common/v1/types.proto\x1a!stellwerk/safety/v1/verdict.proto\"\xd1\x01\n\x10\x43heckTextRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x36\n\x0csafety_level\x18\x02 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12\x31\n\tdirection\x18\x03 \x01(\x0e\x32\x1e.stellwerk.safety.v1.Direction\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x32\n\nmedia_type\x18\x05 \x01(\x0e\x32\x1e.stellwerk.common.v1.MediaType\"B\n\x11\x43heckTextResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.stellwerk.safety.v1.Verdict\"L\n\x11\x43heckTextsRequest\x12\x37\n\x08requests\x18\x01 \x03(\x0b\x32%.stellwerk.safety.v1.CheckTextRequest\"D\n\x12\x43heckTextsResponse\x12.\n\x08verdicts\x18\x01 \x03(\x0b\x32\x1c.stellwerk.safety.v1.Verdict\"\xd8\x01\n\x11\x43heckImageRequest\x12,\n\x05media\x18\x01 \x01(\x0b\x32\x1d.stellwerk.common.v1.MediaRef\x12\x36\n\x0csafety_level\x18\x02 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12\x31\n\tdirection\x18\x03 \x01(\x0e\x32\x1e.stellwerk.safety.v1.Direction\x12\x19\n\x0cphotographic\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\x0f\n\r_photographic\"b\n\x12\x43heckImageResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.stellwerk.safety.v1.Verdict\x12\r\n\x05width\x18\x02 \x01(\x05\x12\x0e\n\x06height\x18\x03 \x01(\x05\"J\n\x10GetPolicyRequest\x12\x36\n\x0csafety_level\x18\x01 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\"\x8b\x01\n\x11GetPolicyResponse\x12\x16\n\x0epolicy_version\x18\x01 \x01(\t\x12\x30\n\x06\x63hecks\x18\x02 \x03(\x0b\x32 .stellwerk.safety.v1.PolicyCheck\x12\x17\n\x0fmax_text_length\x18\x03 \x01(\x05\x12\x13\n\x0b\x65ntry_count\x18\x04 \x01(\x05\"\xaa\x01\n\x0bPolicyCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\x05\x12\x32\n\ndirections\x18\x03 \x03(\x0e\x32\x1e.stellwerk.safety.v1.Direction\x12\x36\n\non_failure\x18\x04 \x01(\x0e\x32\".stellwerk.safety.v1.FailurePolicy\x12\x12\n\nconfigured\x18\x05 \x01(\x08*Q\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IRECTION_INPUT\x10\x01\x12\x14\n\x10\x44IRECTION_OUTPUT\x10\x02*p\n\rFailurePolicy\x12\x1e\n\x1a\x46\x41ILURE_POLICY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46\x41ILURE_POLICY_BLOCK\x10\x01\x12%\n!FAILURE_POLICY_ALLOW_WITH_WARNING\x10\x02\x32\x85\x03\n\rSafetyService\x12Z\n\tCheckText\x12%.stellwerk.safety.v1.CheckTextRequest\x1a&.stellwerk.safety.v1.CheckTextResponse\x12]\n\nCheckTexts\x12&.stellwerk.safety.v1.CheckTextsRequest\x1a\'.stellwerk.safety.v1.CheckTextsResponse\x12]\n\nCheckImage\x12&.stellwerk.safety.v1.CheckImageRequest\x1a\'.stellwerk.safety.v1.CheckImageResponse\x12Z\n\tGetPolicy\x12%.stellwerk.safety.v1.GetPolicyRequest\x1a&.stellwerk.safety.v1.GetPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(stellwerk/safety/v1/safety_service.proto\x12\x13stellwerk.safety.v1\x1a\x1fstellwerk/common/v1/types.proto\x1a!stellwerk/safety/v1/verdict.proto\"\xd1\x01\n\x10\x43heckTextRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x36\n\x0csafety_level\x18\x02 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12\x31\n\tdirection\x18\x03 \x01(\x0e\x32\x1e.stellwerk.safety.v1.Direction\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x32\n\nmedia_type\x18\x05 \x01(\x0e\x32\x1e.stellwerk.common.v1.MediaType\"B\n\x11\x43heckTextResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.stellwerk.safety.v1.Verdict\"L\n\x11\x43heckTextsRequest\x12\x37\n\x08requests\x18\x01 \x03(\x0b\x32%.stellwerk.safety.v1.CheckTextRequest\"D\n\x12\x43heckTextsResponse\x12.\n\x08verdicts\x18\x01 \x03(\x0b\x32\x1c.stellwerk.safety.v1.Verdict\"\xd8\x01\n\x11\x43heckImageRequest\x12,\n\x05media\x18\x01 \x01(\x0b\x32\x1d.stellwerk.common.v1.MediaRef\x12\x36\n\x0csafety_level\x18\x02 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12\x31\n\tdirection\x18\x03 \x01(\x0e\x32\x1e.stellwerk.safety.v1.Direction\x12\x19\n\x0cphotographic\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\x0f\n\r_photographic\"b\n\x12\x43heckImageResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.stellwerk.safety.v1.Verdict\x12\r\n\x05width\x18\x02 \x01(\x05\x12\x0e\n\x06height\x18\x03 \x01(\x05\"J\n\x10GetPolicyRequest\x12\x36\n\x0csafety_level\x18\x01 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\"\x8b\x01\n\x11GetPolicyResponse\x12\x16\n\x0epolicy_version\x18\x01 \x01(\t\x12\x30\n\x06\x63hecks\x18\x02 \x03(\x0b\x32 .stellwerk.safety.v1.PolicyCheck\x12\x17\n\x0fmax_text_length\x18\x03 \x01(\x05\x12\x13\n\x0b\x65ntry_count\x18\x04 \x01(\x05\"\x15\n\x13ListPoliciesRequest\"\x9e\x01\n\x14ListPoliciesResponse\x12\x16\n\x0epolicy_version\x18\x01 \x01(\t\x12\x30\n\x06levels\x18\x02 \x03(\x0b\x32 .stellwerk.safety.v1.LevelPolicy\x12,\n\x05lists\x18\x03 \x03(\x0b\x32\x1d.stellwerk.safety.v1.TermList\x12\x0e\n\x06\x66\x61ults\x18\x04 \x03(\t\"\x8c\x01\n\x0bLevelPolicy\x12\x36\n\x0csafety_level\x18\x01 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12\x30\n\x06\x63hecks\x18\x02 \x03(\x0b\x32 .stellwerk.safety.v1.PolicyCheck\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\x05\"x\n\x08TermList\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32\x1d.stellwerk.safety.v1.Category\x12\x0b\n\x03law\x18\x03 \x01(\x08\x12\x13\n\x0b\x65ntry_count\x18\x04 \x01(\x05\x12\x0b\n\x03own\x18\x05 \x01(\x08\"\xaa\x01\n\x0bPolicyCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\x05\x12\x32\n\ndirections\x18\x03 \x03(\x0e\x32\x1e.stellwerk.safety.v1.Direction\x12\x36\n\non_failure\x18\x04 \x01(\x0e\x32\".stellwerk.safety.v1.FailurePolicy\x12\x12\n\nconfigured\x18\x05 \x01(\x08*Q\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IRECTION_INPUT\x10\x01\x12\x14\n\x10\x44IRECTION_OUTPUT\x10\x02*p\n\rFailurePolicy\x12\x1e\n\x1a\x46\x41ILURE_POLICY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46\x41ILURE_POLICY_BLOCK\x10\x01\x12%\n!FAILURE_POLICY_ALLOW_WITH_WARNING\x10\x02\x32\xea\x03\n\rSafetyService\x12Z\n\tCheckText\x12%.stellwerk.safety.v1.CheckTextRequest\x1a&.stellwerk.safety.v1.CheckTextResponse\x12]\n\nCheckTexts\x12&.stellwerk.safety.v1.CheckTextsRequest\x1a\'.stellwerk.safety.v1.CheckTextsResponse\x12]\n\nCheckImage\x12&.stellwerk.safety.v1.CheckImageRequest\x1a\'.stellwerk.safety.v1.CheckImageResponse\x12Z\n\tGetPolicy\x12%.stellwerk.safety.v1.GetPolicyRequest\x1a&.stellwerk.safety.v1.GetPolicyResponse\x12\x63\n\x0cListPolicies\x12(.stellwerk.safety.v1.ListPoliciesRequest\x1a).stellwerk.safety.v1.ListPoliciesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stellwerk.safety.v1.safety_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIRECTION']._serialized_start=1271
-  _globals['_DIRECTION']._serialized_end=1352
-  _globals['_FAILUREPOLICY']._serialized_start=1354
-  _globals['_FAILUREPOLICY']._serialized_end=1466
+  _globals['_DIRECTION']._serialized_start=1720
+  _globals['_DIRECTION']._serialized_end=1801
+  _globals['_FAILUREPOLICY']._serialized_start=1803
+  _globals['_FAILUREPOLICY']._serialized_end=1915
   _globals['_CHECKTEXTREQUEST']._serialized_start=134
   _globals['_CHECKTEXTREQUEST']._serialized_end=343
   _globals['_CHECKTEXTRESPONSE']._serialized_start=345
@@ -53,8 +53,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPOLICYREQUEST']._serialized_end=954
   _globals['_GETPOLICYRESPONSE']._serialized_start=957
   _globals['_GETPOLICYRESPONSE']._serialized_end=1096
-  _globals['_POLICYCHECK']._serialized_start=1099
-  _globals['_POLICYCHECK']._serialized_end=1269
-  _globals['_SAFETYSERVICE']._serialized_start=1469
-  _globals['_SAFETYSERVICE']._serialized_end=1858
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=1098
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=1119
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=1122
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=1280
+  _globals['_LEVELPOLICY']._serialized_start=1283
+  _globals['_LEVELPOLICY']._serialized_end=1423
+  _globals['_TERMLIST']._serialized_start=1425
+  _globals['_TERMLIST']._serialized_end=1545
+  _globals['_POLICYCHECK']._serialized_start=1548
+  _globals['_POLICYCHECK']._serialized_end=1718
+  _globals['_SAFETYSERVICE']._serialized_start=1918
+  _globals['_SAFETYSERVICE']._serialized_end=2408
 # @@protoc_insertion_point(module_scope)

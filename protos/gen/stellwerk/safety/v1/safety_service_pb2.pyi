@@ -88,7 +88,8 @@ class CheckTextRequest(_message.Message):
     """Whether a person wrote it or a model. Required."""
     language: _builtins.str
     """ISO 639-1 code of the text's language. Empty: unknown; the checks of every
-    language run in any case.
+    language run in any case. A text in a language that the quick checks have
+    not learnt also goes to the guard, where there is one.
     """
     media_type: _types_pb2.MediaType.ValueType
     """The medium that will be made from an output text. UNSPECIFIED: unknown,
@@ -312,6 +313,135 @@ class GetPolicyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
+
+@_typing.final
+class ListPoliciesRequest(_message.Message):
+    """ListPoliciesRequest asks for the policies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesRequest: _TypeAlias = ListPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListPoliciesResponse(_message.Message):
+    """ListPoliciesResponse holds the policies; they are few."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    LISTS_FIELD_NUMBER: _builtins.int
+    FAULTS_FIELD_NUMBER: _builtins.int
+    policy_version: _builtins.str
+    """SHA-256 of the policy and its term lists, the same for all levels."""
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LevelPolicy]:
+        """The policy of each level, the strictest first."""
+
+    @_builtins.property
+    def lists(self) -> _containers.RepeatedCompositeFieldContainer[Global___TermList]:
+        """The term lists, in the order in which they are read."""
+
+    @_builtins.property
+    def faults(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is wrong with the files as they are now, one sentence each with file
+        and line; what is told above stays in force. Empty: nothing.
+        """
+
+    def __init__(
+        self,
+        *,
+        policy_version: _builtins.str = ...,
+        levels: _abc.Iterable[Global___LevelPolicy] | None = ...,
+        lists: _abc.Iterable[Global___TermList] | None = ...,
+        faults: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults", "levels", b"levels", "lists", b"lists", "policy_version", b"policy_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesResponse: _TypeAlias = ListPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class LevelPolicy(_message.Message):
+    """LevelPolicy is the policy of a level."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAFETY_LEVEL_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    safety_level: _types_pb2.SafetyLevel.ValueType
+    """The level."""
+    entry_count: _builtins.int
+    """How many list entries apply at this level."""
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyCheck]:
+        """Every check of the level."""
+
+    def __init__(
+        self,
+        *,
+        safety_level: _types_pb2.SafetyLevel.ValueType = ...,
+        checks: _abc.Iterable[Global___PolicyCheck] | None = ...,
+        entry_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "entry_count", b"entry_count", "safety_level", b"safety_level"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LevelPolicy: _TypeAlias = LevelPolicy  # noqa: Y015
+
+@_typing.final
+class TermList(_message.Message):
+    """TermList is a list of terms in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    LAW_FIELD_NUMBER: _builtins.int
+    ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its file, below the policy folder or the deployment's folder of lists."""
+    category: _verdict_pb2.Category.ValueType
+    """The category of all its entries."""
+    law: _builtins.bool
+    """Whether it is on at every level."""
+    entry_count: _builtins.int
+    """How many entries it has."""
+    own: _builtins.bool
+    """Whether the deployment added it."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        category: _verdict_pb2.Category.ValueType = ...,
+        law: _builtins.bool = ...,
+        entry_count: _builtins.int = ...,
+        own: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "entry_count", b"entry_count", "law", b"law", "name", b"name", "own", b"own"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TermList: _TypeAlias = TermList  # noqa: Y015
 
 @_typing.final
 class PolicyCheck(_message.Message):

@@ -59,6 +59,11 @@ class SafetyServiceStub(object):
                 request_serializer=stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.GetPolicyRequest.SerializeToString,
                 response_deserializer=stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.GetPolicyResponse.FromString,
                 _registered_method=True)
+        self.ListPolicies = channel.unary_unary(
+                '/stellwerk.safety.v1.SafetyService/ListPolicies',
+                request_serializer=stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.ListPoliciesRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.ListPoliciesResponse.FromString,
+                _registered_method=True)
 
 
 class SafetyServiceServicer(object):
@@ -111,6 +116,14 @@ class SafetyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPolicies(self, request, context):
+        """ListPolicies tells the policy of every level, the term lists behind them,
+        and what is wrong with a change that was not taken up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SafetyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -133,6 +146,11 @@ def add_SafetyServiceServicer_to_server(servicer, server):
                     servicer.GetPolicy,
                     request_deserializer=stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.GetPolicyRequest.FromString,
                     response_serializer=stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'ListPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicies,
+                    request_deserializer=stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.ListPoliciesRequest.FromString,
+                    response_serializer=stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.ListPoliciesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -248,6 +266,33 @@ class SafetyService(object):
             '/stellwerk.safety.v1.SafetyService/GetPolicy',
             stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.GetPolicyRequest.SerializeToString,
             stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.safety.v1.SafetyService/ListPolicies',
+            stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.ListPoliciesRequest.SerializeToString,
+            stellwerk_dot_safety_dot_v1_dot_safety__service__pb2.ListPoliciesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,10 @@ class SafetyServiceStub:
 
     INVALID_ARGUMENT, reason LEVEL_UNSPECIFIED. Do not retry.
     """
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_safety_service_pb2.ListPoliciesRequest, _safety_service_pb2.ListPoliciesResponse]
+    """ListPolicies tells the policy of every level, the term lists behind them,
+    and what is wrong with a change that was not taken up.
+    """
 
 @_typing.type_check_only
 class SafetyServiceAsyncStub(SafetyServiceStub):
@@ -100,6 +104,10 @@ class SafetyServiceAsyncStub(SafetyServiceStub):
     run.
 
     INVALID_ARGUMENT, reason LEVEL_UNSPECIFIED. Do not retry.
+    """
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_safety_service_pb2.ListPoliciesRequest, _safety_service_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """ListPolicies tells the policy of every level, the term lists behind them,
+    and what is wrong with a change that was not taken up.
     """
 
 class SafetyServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -158,6 +166,16 @@ class SafetyServiceServicer(metaclass=_abc_1.ABCMeta):
         run.
 
         INVALID_ARGUMENT, reason LEVEL_UNSPECIFIED. Do not retry.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _safety_service_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_safety_service_pb2.ListPoliciesResponse, _abc.Awaitable[_safety_service_pb2.ListPoliciesResponse]]:
+        """ListPolicies tells the policy of every level, the term lists behind them,
+        and what is wrong with a change that was not taken up.
         """
 
 def add_SafetyServiceServicer_to_server(servicer: SafetyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

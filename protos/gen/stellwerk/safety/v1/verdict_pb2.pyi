@@ -294,6 +294,7 @@ class Check(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     RUN_DURATION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the check in the policy, such as `terms_law` or `image_guard`."""
     layer: _builtins.int
@@ -304,7 +305,12 @@ class Check(_message.Message):
     """What became of it."""
     detail: _builtins.str
     """Why it did not run or failed, a stable lower-case word such as
-    `not_configured`. Empty when it ran.
+    `not_configured` or `timeout`; or `controversial`, when a guard said so and
+    the level lets it pass. Empty when there is no more to say.
+    """
+    model: _builtins.str
+    """The model that judged, `<backend>/<model>`. Empty: none did, or it is part
+    of the policy, as the classifier is.
     """
     @_builtins.property
     def run_duration(self) -> _duration_pb2.Duration:
@@ -318,10 +324,11 @@ class Check(_message.Message):
         outcome: Global___CheckOutcome.ValueType = ...,
         detail: _builtins.str = ...,
         run_duration: _duration_pb2.Duration | None = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["run_duration", b"run_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "layer", b"layer", "name", b"name", "outcome", b"outcome", "run_duration", b"run_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "layer", b"layer", "model", b"model", "name", b"name", "outcome", b"outcome", "run_duration", b"run_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
