@@ -12,7 +12,7 @@ RUN := $(VENV)/.run-stamp
 DEV := $(VENV)/.dev-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint protos docs lock bench classifier clean
+.PHONY: help demo up test drills lint protos docs lock bench classifier clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ up: $(RUN) ## Serve on this machine until Ctrl-C
 
 test: $(DEV) ## Run all tests but the drills
 	@$(BIN)/python -m pytest -m "not drill"
+
+drills: $(DEV) ## Break things on purpose and see that nothing is lost; DRILL_SEED=7 is another round
+	@$(BIN)/python -m pytest -m drill
 
 lint: $(DEV) ## Check style, types, imports and the contract
 	@$(BIN)/ruff check .

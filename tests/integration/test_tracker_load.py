@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 
-from servicekit.errors import Code, remote_error
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
-from tests.integration.tracker import make_run, new_id, read_all, running_tracker
-from tests.postgres import PostgresServer, fresh_database
+from tests.integration.tracker import make_run, read_all, running_tracker
+from tests.postgres import fresh_database
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.tracker import Item, Response, Tracker
 
 
 def url_of(database: str) -> str:
@@ -72,45 +68,3 @@ async def test_pages_are_stable_while_records_pour_in(database: str, tmp_path: P
         old = [name for name in seen if name.startswith("old")]
         assert sorted(old) == sorted(f"old{number}" for number in range(200))
         assert len(set(seen)) == len(seen)
-
-
-async def record_surely(tracker: Tracker, items: list[Item]) -> Response:
-    """Send a batch again and again until it is acknowledged, as producers do."""
-    while True:
-        try:
-            return await tracker.record(*items)
-        except grpc.RpcError as exc:
-            assert remote_error(exc).code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED)
-            await asyncio.sleep(0.05)
-
-
-@pytest.mark.drill
-async def test_postgres_restarts_under_load(tmp_path: Path) -> None:
-    """While PostgreSQL restarts again and again, no acknowledged item is lost, none is twice."""
-    choice = random.Random(20)
-    server = PostgresServer()
-    try:
-        async with running_tracker(tmp_path, database_url=server.create("tracker")) as tracker:
-            runs = {new_id(): choice.randrange(1, 15) for _ in range(200)}
-
-            async def produce(name: str, cut: int) -> None:
-                items = make_run(name, 15)
-                for part in (items[:cut], items[cut:]):
-                    await asyncio.sleep(choice.random() * 6)
-                    await record_surely(tracker, part)
-
-            async def restart() -> None:
-                for _ in range(4):
-                    await asyncio.sleep(choice.random())
-                    await asyncio.to_thread(server.stop)
-                    await asyncio.to_thread(server.start)
-
-            await asyncio.gather(restart(), *(produce(name, cut) for name, cut in runs.items()))
-            for name in runs:
-                record = await tracker.read(name)
-                assert record.summary.complete
-                assert [item.sequence_number for item in record.items] == list(range(1, 16))
-                found = await tracker.stub.VerifyChain(pb.VerifyChainRequest(execution_id=name))
-                assert (found.state, found.item_count) == (pb.CHAIN_STATE_VALID, 15)
-    finally:
-        server.stop()

@@ -7,8 +7,6 @@ import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import pytest
-
 from stellwerk.generation.v1 import generation_service_pb2 as pb
 from tests.fakes.comfyui import ComfyUIServer, RandomFaults, prompt_id_of
 from tests.integration.comfyui_jobs import comfy_order, media_factory, workers_of
@@ -22,8 +20,6 @@ WORKERS = 3
 JOBS = 24
 
 
-@pytest.mark.drill
-@pytest.mark.parametrize("seed", [1, 2])
 async def test_jobs_end_rightly_whatever_happens_to_their_workers(
     tmp_path: Path, seed: int
 ) -> None:
