@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.catalogue import Catalogue
 from orchestrator.clients import GenerationClient, SafetyClient, TrackerClient
-from orchestrator.configs import ConfigError, ConfigSet, load_configs, shipped_configs_dir
+from orchestrator.configs import ConfigError, ConfigSet, shipped_configs_dir
+from orchestrator.configs.imported import load_with_imported
 from orchestrator.converters.words import LEVELS
 from orchestrator.intake import MAX_TEXT_LENGTH, Intake
 from orchestrator.languages import Languages
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from orchestrator.ports import Records
     from orchestrator.settings import OrchestratorSettings
     from servicekit.principals import Principal
     from servicekit.server import Owned, Register, ServiceNames
@@ -40,29 +42,32 @@ SERVICE_NAME = pb2.DESCRIPTOR.services_by_name["OrchestratorService"].full_name
 RECORDER_CLOSE_SECONDS = 1.0
 
 
-def registration(settings: OrchestratorSettings) -> Register:
-    """Return what adds the orchestrator to a server."""
+def registration(settings: OrchestratorSettings, records: Records | None = None) -> Register:
+    """Return what adds the orchestrator to a server; `records` as in `build_servicer`."""
 
     async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
-        servicer = await build_servicer(settings, owned)
+        servicer = await build_servicer(settings, owned, records)
         add_OrchestratorServiceServicer_to_server(servicer, server)
         return [SERVICE_NAME]
 
     return register
 
 
-async def build_servicer(settings: OrchestratorSettings, owned: Owned) -> OrchestratorServicer:
+async def build_servicer(
+    settings: OrchestratorSettings, owned: Owned, records: Records | None = None
+) -> OrchestratorServicer:
     """Build everything behind the RPCs.
 
     Args:
         settings: Where the neighbours are and how much may run.
         owned: Closes what is opened here, last opened first.
+        records: Where items go; None = through a spool to the tracker of the settings.
 
     Raises:
         ConfigurationError: The configs are faulty; its text names every fault.
     """
     configs = await asyncio.to_thread(_load, settings)
-    recorder = _open_recorder(settings, owned)
+    recorder = records or _open_recorder(settings, owned)
     languages = Languages()
     owned.push_async_callback(languages.close)
     generation = GenerationClient(
@@ -123,7 +128,7 @@ def software_version() -> str:
 def _load(settings: OrchestratorSettings) -> ConfigSet:
     folder = settings.configs_dir or shipped_configs_dir()
     try:
-        return load_configs(folder)
+        return load_with_imported(folder, settings.imported_configs_dir)
     except ConfigError as exc:
         raise ConfigurationError(f"The configs in {folder} cannot be used:\n{exc}") from exc
 

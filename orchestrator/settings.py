@@ -32,6 +32,11 @@ class OrchestratorSettings(ServiceSettings):
     configs_dir: Path | None = Field(
         None, description="Folder of configs. Unset: the shipped ones."
     )
+    imported_configs_dir: Path = Field(
+        Path("stellwerk-data/imported-configs"),
+        description="Folder into which `stellwerk configs import` copies folders of the "
+        "predecessor's configs; each is loaded on top. It need not exist.",
+    )
     spool_dir: Path = Field(
         Path("stellwerk-data/spool"),
         description="Folder in which items wait until the tracker has them. It must outlive the "

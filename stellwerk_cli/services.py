@@ -112,6 +112,7 @@ def _shared_settings(addresses: Mapping[str, str], api_keys: Path | None) -> dic
 def _folder_settings(data: Path) -> dict[str, str]:
     return {
         "ORCHESTRATOR_SPOOL_DIR": str(data / "spool"),
+        "ORCHESTRATOR_IMPORTED_CONFIGS_DIR": str(data / "imported-configs"),
         "GENERATION_DATA_DIR": str(data),
         "TRACKER_DATA_DIR": str(data),
     }

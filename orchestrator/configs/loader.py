@@ -69,6 +69,21 @@ def check_folder(folder: Path) -> list[Fault]:
     return []
 
 
+def load_node_classes(folder: Path) -> frozenset[str]:
+    """Return the node classes that workflows may use: the folder's, else those that we ship.
+
+    Raises:
+        ConfigError: Their file is faulty.
+    """
+    own = own_configs_dir()
+    root = folder if (folder / Kind.NODE_CLASSES.value).is_file() else own
+    try:
+        document = read_document(root, root / Kind.NODE_CLASSES.value, Kind.NODE_CLASSES)
+    except UnreadableFileError as exc:
+        raise ConfigError(list(exc.faults)) from exc
+    return frozenset(name for names in document.data["classes"].values() for name in names)
+
+
 class _Loader:
     """Reads one folder; faults gather here."""
 

@@ -16,6 +16,7 @@ from stellwerk.orchestrator.v1.orchestrator_service_pb2 import (
     CONFIG_KIND_UNSPECIFIED,
     ConfigKind,
 )
+from stellwerk_cli.commands import configs_import
 from stellwerk_cli.console import complain, say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import (
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from stellwerk.common.v1.types_pb2 import LocalizedText
     from stellwerk.orchestrator.v1.orchestrator_service_pb2 import ConfigSummary
 
-app = typer.Typer(help="List, show and check configs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, check and import configs.", no_args_is_help=True)
+app.command("import")(configs_import.import_)
 
 _KINDS = {"interception": CONFIG_KIND_INTERCEPTION, "output": CONFIG_KIND_OUTPUT}
 KindOption = Annotated[str, typer.Option(help="`interception` or `output`. Empty: both.")]
