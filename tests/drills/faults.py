@@ -6,9 +6,17 @@ import asyncio
 import contextlib
 import resource
 import signal
+import uuid
 from typing import TYPE_CHECKING
 
+import grpc
+
+from servicekit.channel import open_channel
+from servicekit.errors import Code, remote_error
+from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
+from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
 from stellwerk_cli.readiness import wait_until_serving
+from tests.support import eventually
 
 if TYPE_CHECKING:
     import random
@@ -59,8 +67,26 @@ class TrackerFaults:
         pid = self._deployment.starts["tracker"][2].pid
         free = resource.prlimit(pid, resource.RLIMIT_FSIZE)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, free[1]))
+        await eventually(self._refuses)
         await asyncio.sleep(FULL_SECONDS)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, free)
+        await eventually(self._takes, within_seconds=START_SECONDS)
+
+    async def _takes(self) -> bool:
+        """Tell whether the tracker can store something."""
+        claim = tracker_pb2.ClaimExecutionRequest(
+            execution_id=str(uuid.uuid4()), owner_address="127.0.0.1:1"
+        )
+        async with open_channel(self._deployment.address("tracker")) as channel:
+            try:
+                await TrackerServiceStub(channel).ClaimExecution(claim, timeout=5)
+            except grpc.aio.AioRpcError as exc:
+                assert remote_error(exc).code is Code.UNAVAILABLE
+                return False
+        return True
+
+    async def _refuses(self) -> bool:
+        return not await self._takes()
 
 
 @contextlib.asynccontextmanager
