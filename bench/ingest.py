@@ -2,8 +2,8 @@
 
 The reference, measured in the same run on the same disk, writes the same rows in the same batches
 without gRPC, checks or chains: `executemany` on SQLite (`synchronous=FULL`), `COPY` on PostgreSQL,
-one commit per batch. Ours sends batches over one record stream and counts what was acknowledged;
-producer and tracker share this process. PostgreSQL comes from its wheel.
+one commit per batch. Ours sends batches over one record stream to a tracker in a process of its
+own, as in a deployment, and counts what was acknowledged. PostgreSQL comes from its wheel.
 
 Usage: `python -m bench.ingest [ITEMS] [BATCH]`.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
+import signal
 import sqlite3
 import statistics
 import sys
@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import structlog
 import uuid_utils
 
-from tests.integration.tracker import Item, Request, running_tracker
+from servicekit.channel import open_channel
+from tests.integration.tracker import Item, Process, Request, tracker_on
 from tests.postgres import fresh_database, shared_server
 from tracker_service.converters import read_item
 from tracker_service.lifecycle import Execution
@@ -75,18 +75,25 @@ def batches_of(values: list[Any], size: int) -> list[list[Any]]:
 async def ours(count: int, size: int, url: str) -> float:
     """Return items per second through RecordItems."""
     requests = [Request(items=batch) for batch in batches_of(make_items(count), size)]
+
+    async def stream() -> AsyncIterator[Request]:
+        for request in requests:
+            yield request
+
     with tempfile.TemporaryDirectory() as folder:
-        async with running_tracker(Path(folder), files=False, database_url=url) as tracker:
-
-            async def stream() -> AsyncIterator[Request]:
-                for request in requests:
-                    yield request
-
-            started = time.perf_counter()
-            accepted = 0
-            async for response in tracker.stub.RecordItems(stream()):
-                accepted += response.accepted_count
-            seconds = time.perf_counter() - started
+        process = Process(Path(folder), DATABASE_URL=url, FILES="false", LOG_LEVEL="ERROR")
+        process.start()
+        try:
+            async with open_channel(process.address) as channel:
+                await channel.channel_ready()
+                stub = tracker_on(channel, Path(folder)).stub
+                started = time.perf_counter()
+                accepted = 0
+                async for response in stub.RecordItems(stream()):
+                    accepted += response.accepted_count
+                seconds = time.perf_counter() - started
+        finally:
+            process.end(signal.SIGTERM)
     assert accepted == count
     return count / seconds
 
@@ -165,7 +172,6 @@ def main() -> None:
     """Measure and print one JSON object per size of batch."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 30_000
     sizes = [int(sys.argv[2])] if len(sys.argv) > 2 else [64, 512]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     shared_server()
     for size in sizes:
         print(json.dumps({"bench": "ingest", "batch": size, **measure(count, size)}), flush=True)

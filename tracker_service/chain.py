@@ -12,7 +12,6 @@ can write to the database could rewrite a whole chain; who noted the head elsewh
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import hmac
 import secrets
@@ -94,25 +93,12 @@ def seal_of(key: bytes, item: ExecutionItem) -> bytes:
         form = orjson.dumps((FORM, *item), default=tuple)  # media are a tuple of their own
     except orjson.JSONEncodeError as exc:
         raise ValueError(f"An item cannot be sealed: {exc}.") from exc
-    keyed = _keyed(key).copy()
-    keyed.update(form)
-    return keyed.digest()
+    return hmac.digest(key, form, "sha256")
 
 
 def link_of(previous: bytes, position: int, item_id: str, seal: bytes) -> bytes:
     """Return the link of an item behind the link `previous` (empty for the first)."""
     return hashlib.sha256(b"%b%d:%b:%b" % (previous, position, item_id.encode(), seal)).digest()
-
-
-def forget_keys() -> None:
-    """Drop the keys in memory: one of them was destroyed."""
-    _keyed.cache_clear()
-
-
-@functools.lru_cache(4096)
-def _keyed(key: bytes) -> hmac.HMAC:
-    # Prepared once per execution: that is half the cost of a seal.
-    return hmac.new(key, digestmod="sha256")
 
 
 def verify_chain(report: ChainReport, key: bytes, items: Iterable[SealedItem]) -> ChainReport:

@@ -29,16 +29,23 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MAX_ITEMS: Final = 4096
-MAX_AHEAD: Final = 8
-"""Batches of one stream that wait for their commit."""
+MAX_AHEAD: Final = 32
+"""Shares of room of one stream that may wait for their commit; each batch takes one or more."""
+SHARE_BYTES: Final = 256 * 1024
+"""For so many bytes a batch takes one share more."""
 
 
 class _Pending:
     """A batch that is on its way into the store."""
 
     def __init__(
-        self, batch_number: int, refused: list[RefusedItem], stored: Awaitable[BatchOutcome]
+        self,
+        batch_number: int,
+        shares: int,
+        refused: list[RefusedItem],
+        stored: Awaitable[BatchOutcome],
     ) -> None:
+        self.shares = shares
         self._batch_number = batch_number
         self._refused = refused
         self._stored = stored
@@ -98,7 +105,8 @@ class RecordStreams:
         try:
             while (pending := await stream.pending.get()) is not None:
                 yield await pending.acknowledgement()
-                stream.room.release()
+                for _ in range(pending.shares):
+                    stream.room.release()
             if stream.draining:
                 raise UnavailableError(
                     "DRAINING", "The tracker stops; send again.", retry_seconds=0.5
@@ -119,11 +127,12 @@ class RecordStreams:
     ) -> None:
         try:
             async for request in requests:
-                await stream.room.acquire()
+                shares = min(1 + request.ByteSize() // SHARE_BYTES, MAX_AHEAD)
+                for _ in range(shares):
+                    await stream.room.acquire()
                 batch, refused = self._read_batch(request, writer)
-                stream.pending.put_nowait(
-                    _Pending(request.batch_number, refused, self._store.record(batch))
-                )
+                stored = self._store.record(batch)
+                stream.pending.put_nowait(_Pending(request.batch_number, shares, refused, stored))
         finally:
             stream.end()
 

@@ -108,13 +108,19 @@ def tracker_on(channel: grpc.aio.Channel, data: Path) -> Tracker:
 class Process:
     """A tracker in a process of its own, which can be killed."""
 
-    def __init__(self, data: Path) -> None:
-        """Choose a port; start with `start`."""
+    def __init__(self, data: Path, **settings: str) -> None:
+        """Choose a port; start with `start`.
+
+        Args:
+            data: Folder of its data.
+            settings: More of its settings, by names in capitals without prefix.
+        """
         self.address = f"127.0.0.1:{free_port()}"
         self._environment = os.environ | {
             "TRACKER_LISTEN_ADDRESS": self.address,
             "TRACKER_DATA_DIR": str(data),
             "TRACKER_GRACE_SECONDS": "5",
+            **{f"TRACKER_{name}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -72,8 +72,6 @@ class PostgresBook(SqlBook):
         self._partitions = Partitions()
         self._at_hand: dict[str, Execution | None] = {}
         self._numbers: OrderedDict[str, tuple[int, list[int], dict[int, set[int]]]] = OrderedDict()
-        self._new_items: list[NewItem] = []
-        self._new_ids: set[str] = set()
         self._keys: list[int] = []
         self._scrub = False
 
@@ -104,7 +102,6 @@ class PostgresBook(SqlBook):
     def commit(self) -> Committed:
         """Write what was changed, commit, tell the other replicas, and return what that was."""
         self.flush()
-        self._copy_items()
         for execution in self.at_hand():
             self._remember_numbers(execution)
         committed = self.take_changes()
@@ -199,28 +196,23 @@ class PostgresBook(SqlBook):
 
     # --- items ---------------------------------------------------------------------------------
 
-    def stored_ids(self, item_ids: Sequence[str]) -> set[str]:
-        """Return which of these items are stored, or will be by this transaction."""
+    def inserted_ids(self, item_ids: Sequence[str]) -> set[str]:
+        """Return which of these items have rows."""
         found = self.connection.execute(
             # The bounds are for the planner: they name the partitions that need be looked at.
             "SELECT item_id FROM items WHERE item_id = ANY(?::uuid[]) "
             "AND item_id >= ?::uuid AND item_id <= ?::uuid",
             (list(item_ids), min(item_ids), max(item_ids)),
         )
-        return {item_id for (item_id,) in found} | self._new_ids.intersection(item_ids)
+        return {item_id for (item_id,) in found}
 
-    def add_items(self, added: Sequence[NewItem]) -> None:
-        """Store items at their positions, all of a transaction together at its end."""
-        self._new_items += added
-        self._new_ids.update(new.item.item_id for new in added)
-
-    def _copy_items(self) -> None:
-        if not self._new_items:
-            return
-        for month in self._partitions.missing(self._new_ids, self._clock()):
+    def insert_items(self, added: Sequence[NewItem]) -> None:
+        """Write the rows of items, into partitions that are made when they are missing."""
+        names = [new.item.item_id for new in added]
+        for month in self._partitions.missing(names, self._clock()):
             self._partitions.make(self.connection.plain, month)
         with self.connection.copy(_COPY_ITEMS) as copy:
-            for new in self._new_items:
+            for new in added:
                 copy.write_row(rows.item_values(new))
 
     def save_executions(self, executions: Iterable[Execution]) -> None:
@@ -273,8 +265,6 @@ class PostgresBook(SqlBook):
 
     def _clear(self) -> None:
         self._at_hand = {}
-        self._new_items = []
-        self._new_ids = set()
         self._keys = []
         self._scrub = False
 

@@ -75,7 +75,7 @@ class TransactionalBook(Book, Protocol):
         """The connection to work on."""
 
     def flush(self) -> None:
-        """Write the changed executions into the transaction."""
+        """Write the changed executions and the new items into the transaction."""
 
     def remember_erased(self, user_id: str, now_us: int) -> None:
         """Note that a person is erased now."""

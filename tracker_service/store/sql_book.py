@@ -34,6 +34,8 @@ class SqlBook(ABC):
         self.lease_us = lease_us
         self._changed: dict[str, Execution] = {}
         self._changed_since_commit: dict[str, Execution] = {}
+        self._new_items: list[NewItem] = []
+        self._new_ids: set[str] = set()
         self._newest_erasure_us: int | None = None
 
     @property
@@ -58,9 +60,22 @@ class SqlBook(ABC):
         self.remember(execution)
         self._changed[execution.execution_id] = execution
 
-    @abstractmethod
     def add_items(self, added: Sequence[NewItem]) -> None:
-        """Store items at their positions."""
+        """Store items at their positions, all of a transaction together."""
+        self._new_items += added
+        self._new_ids.update(new.item.item_id for new in added)
+
+    def stored_ids(self, item_ids: Sequence[str]) -> set[str]:
+        """Return which of these items are stored, or will be by this transaction."""
+        return self.inserted_ids(item_ids) | self._new_ids.intersection(item_ids)
+
+    @abstractmethod
+    def insert_items(self, added: Sequence[NewItem]) -> None:
+        """Write the rows of items."""
+
+    @abstractmethod
+    def inserted_ids(self, item_ids: Sequence[str]) -> set[str]:
+        """Return which of these items have rows."""
 
     def add_plans(self, plans: Iterable[Plan]) -> None:
         """Store plans; those that are there stay."""
@@ -163,11 +178,15 @@ class SqlBook(ABC):
             execution.file_revision = revision  # not touched: nobody waits for this change
 
     def flush(self) -> None:
-        """Write the changed executions into the transaction."""
+        """Write the changed executions and the new items into the transaction."""
         if self._changed:
             self.save_executions(self._changed.values())
             self._changed_since_commit.update(self._changed)
             self._changed.clear()
+        if self._new_items:
+            self.insert_items(self._new_items)
+            self._new_items.clear()
+            self._new_ids.clear()
 
     def save_executions(self, executions: Iterable[Execution]) -> None:
         """Write the rows of executions."""
@@ -181,6 +200,8 @@ class SqlBook(ABC):
 
     def forget(self) -> None:
         """Drop everything remembered."""
+        self._new_items.clear()
+        self._new_ids.clear()
         self._changed.clear()
         self._changed_since_commit.clear()
         self._newest_erasure_us = None

@@ -143,14 +143,14 @@ class SqliteBook(SqlBook):
             lease_us=self.lease_us,
         )
 
-    def stored_ids(self, item_ids: Sequence[str]) -> set[str]:
-        """Return which of these items are stored."""
+    def inserted_ids(self, item_ids: Sequence[str]) -> set[str]:
+        """Return which of these items have rows."""
         found = self._connection.execute(
             "SELECT item_id FROM items WHERE item_id IN (SELECT value FROM json_each(?))",
             (json.dumps(item_ids),),
         )
         return {item_id for (item_id,) in found}
 
-    def add_items(self, added: Sequence[NewItem]) -> None:
-        """Store items at their positions."""
+    def insert_items(self, added: Sequence[NewItem]) -> None:
+        """Write the rows of items."""
         rows.INSERT_ITEMS.run(self._connection, map(rows.item_values, added))

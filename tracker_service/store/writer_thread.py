@@ -30,7 +30,8 @@ MAX_WAITING_JOBS: Final = 512
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 MAX_GROUP_JOBS: Final = 64
 """Jobs of one transaction; more would keep the first one waiting."""
-MAX_GROUP_BYTES: Final = 16 * 1024 * 1024
+MAX_GROUP_BYTES: Final = 512 * 1024
+"""Less than one stream may have ahead, so that more is read while these are written."""
 MAX_ATTEMPTS: Final = 5
 """Attempts at a transaction that met another writer's."""
 CLOSE_TIMEOUT_SECONDS: Final = 30.0

@@ -18,6 +18,7 @@ from tests.support import eventually, free_port
 from tests.unit.tracker_service.builders import make_batch, make_item, make_run, make_start
 from tests.unit.tracker_service.care_contract import CareContract
 from tests.unit.tracker_service.insight_contract import InsightContract
+from tests.unit.tracker_service.reading_contract import ReadingContract
 from tests.unit.tracker_service.store_contract import StoreContract
 from tests.unit.tracker_service.store_tests import LEASE_SECONDS, Clock
 from tracker_service.access import EVERYTHING
@@ -51,7 +52,7 @@ async def opened(
         await store.close()
 
 
-class TestPostgresStore(StoreContract, CareContract, InsightContract):
+class TestPostgresStore(StoreContract, ReadingContract, CareContract, InsightContract):
     """PostgreSQL keeps the contract."""
 
     def open(

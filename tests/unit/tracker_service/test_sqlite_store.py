@@ -12,6 +12,7 @@ from servicekit.errors import ResourceExhaustedError
 from tests.unit.tracker_service.builders import SERVICE, make_item, make_run
 from tests.unit.tracker_service.care_contract import CareContract
 from tests.unit.tracker_service.insight_contract import InsightContract
+from tests.unit.tracker_service.reading_contract import ReadingContract
 from tests.unit.tracker_service.store_contract import StoreContract
 from tests.unit.tracker_service.store_tests import LEASE_SECONDS, Clock
 from tracker_service.store.interface import Batch
@@ -40,7 +41,7 @@ async def opened(folder: Path, clock: Clock) -> AsyncIterator[DatabaseStore]:
         await store.close()
 
 
-class TestSqliteStore(StoreContract, CareContract, InsightContract):
+class TestSqliteStore(StoreContract, ReadingContract, CareContract, InsightContract):
     """SQLite keeps the contract."""
 
     def open(
