@@ -6,6 +6,7 @@ another, and so that none of them needs a stub to say what a verdict is.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -190,3 +191,8 @@ class Verdict:
     content_sha256: str
     message: Message = Message()
     warning: bool = False
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes, as hex; also of texts with half characters."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from safety_service.model import (
     Reason,
     Severity,
     Verdict,
+    text_digest,
 )
 from safety_service.text_decision import TextDecider, check_of
 
@@ -108,7 +108,7 @@ class TextChecker:
             reasons=tuple(reasons),
             checks=self._runs(rules, decided, judgement, seconds),
             policy_version=self._policy.version,
-            content_sha256=hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(),
+            content_sha256=text_digest(text),
             message=self._message(reasons, level, warned=decided.warned),
             warning=decided.warned and not reasons,
         )

@@ -12,6 +12,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import structlog
+
 from safety_service.guards.interface import GuardFailedError, Rating
 from safety_service.guards.outcome import guard_blocks, guard_reasons
 from safety_service.model import (
@@ -22,6 +24,8 @@ from safety_service.model import (
     Message,
     OnFailure,
     Outcome,
+    Verdict,
+    text_digest,
 )
 from safety_service.text_check import TextChecker
 
@@ -29,9 +33,11 @@ if TYPE_CHECKING:
     from safety_service.guards.desk import GuardDesk
     from safety_service.guards.interface import GuardAnswer
     from safety_service.live_policy import LivePolicy
-    from safety_service.model import TextQuestion, Verdict
+    from safety_service.model import TextQuestion
     from safety_service.policy import CheckRule, Policy
     from safety_service.text_check import TextTrace
+
+log = structlog.get_logger(__name__)
 
 _LEARNT = ("de", "en")  # the languages of the term lists and of the classifier
 _LONG_TEXT = 2_000  # characters; longer ones would hold up the event loop for over a millisecond
@@ -53,7 +59,11 @@ class TextReview:
     async def check(self, question: TextQuestion) -> Verdict:
         """Judge a text."""
         policy = self._live.policy  # the same for all layers, also when it changes meanwhile
-        trace = await _quick_layers(TextChecker(policy), question)
+        try:
+            trace = await _quick_layers(TextChecker(policy), question)
+        except Exception:  # whatever it is, the law was not looked for
+            log.exception("quick_layers_broke")
+            return _unjudged(question, policy)
         rule = policy.rules(question.level, "text", question.direction).get(TEXT_GUARD)
         if rule is None:
             return trace.verdict
@@ -88,6 +98,22 @@ async def _quick_layers(checker: TextChecker, question: TextQuestion) -> TextTra
     if len(question.text) <= _LONG_TEXT:
         return checker.trace(*asked)
     return await asyncio.to_thread(checker.trace, *asked)
+
+
+def _unjudged(question: TextQuestion, policy: Policy) -> Verdict:
+    """The verdict when a quick layer broke: as the law is among them, nothing passes anywhere."""
+    rules = policy.rules(question.level, "text", question.direction)
+    return Verdict(
+        decision=Decision.UNAVAILABLE,
+        level=question.level,
+        reasons=(),
+        checks=tuple(
+            CheckRun(name, rule.layer, Outcome.FAILED, "internal") for name, rule in rules.items()
+        ),
+        policy_version=policy.version,
+        content_sha256=text_digest(question.text),
+        message=policy.outage(question.level),
+    )
 
 
 def _foreign(verdict: Verdict, language: str) -> bool:

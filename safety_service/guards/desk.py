@@ -8,7 +8,6 @@ the same again: the output check of a text that the input check has seen, or a n
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from safety_service.guards.llama_guard import LLAMA_GUARD_3, LLAMA_GUARD_4
 from safety_service.guards.moderation import OpenAIModeration
 from safety_service.guards.neutral import neutralise, windows
 from safety_service.guards.qwen3guard import Qwen3Guard
+from safety_service.model import text_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,8 +96,7 @@ class GuardDesk:
             GuardFailedError: There is no answer, whatever the reason.
         """
         parts = windows(neutralise(text))
-        digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-        return await self._judge(digest, parts, level, policy_version)
+        return await self._judge(text_digest(text), parts, level, policy_version)
 
     async def judge_picture(
         self, sha256: str, picture: bytes, level: Level, policy_version: str

@@ -63,7 +63,9 @@ class Recorded:
 
     @property
     def prompt(self) -> str:
-        """The contents of all messages, one after the other."""
+        """The contents of all messages, one after the other, or the raw prompt."""
+        if "messages" not in self.json:
+            return str(self.json.get("prompt", self.json.get("input")))
         return "\n".join(str(message["content"]) for message in self.json["messages"])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -32,7 +33,7 @@ from tracker_service.service import registration as tracker
 from tracker_service.settings import TrackerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from stellwerk.orchestrator.v1 import event_pb2
@@ -89,7 +90,13 @@ def item_types(record: execution_pb2.ExecutionRecord) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def open_house(
-    folder: Path, ollama_url: str, *, lease_seconds: float = 30.0, **orchestrator_settings: Any
+    folder: Path,
+    ollama_url: str,
+    *,
+    lease_seconds: float = 30.0,
+    generation_settings: Mapping[str, Any] = MappingProxyType({}),
+    safety_settings: Mapping[str, Any] = MappingProxyType({}),
+    **orchestrator_settings: Any,
 ) -> AsyncIterator[House]:
     """Start the four services on free ports; their data go below `folder`."""
     local: dict[str, Any] = {"listen_address": "127.0.0.1:0", "grace_seconds": 2.0}
@@ -110,17 +117,21 @@ async def open_house(
                     generation,
                     GenerationSettings(
                         data_dir=folder,
-                        models_profile="local",
                         ollama_url=ollama_url,
                         embedded_preload=False,
-                        **local,
+                        **{"models_profile": "local", **local, **generation_settings},
                     ),
                 )
             )
         )
         checking = await running.enter_async_context(
             start_server(
-                *_with(safety, SafetySettings(generation_address=generating.address, **local))
+                *_with(
+                    safety,
+                    SafetySettings(
+                        generation_address=generating.address, **local, **safety_settings
+                    ),
+                )
             )
         )
         settings = OrchestratorSettings(
