@@ -27,8 +27,12 @@ class Catalogue:
     def __init__(self, configs: Callable[[], ConfigSet]) -> None:
         self._configs = configs
 
-    def page(self, request: pb2.ListConfigsRequest) -> pb2.ListConfigsResponse:
+    def page(self, request: pb2.ListConfigsRequest, learner: str | None) -> pb2.ListConfigsResponse:
         """Return one page of summaries, by kind and id.
+
+        Args:
+            request: What is asked.
+            learner: Who asks, where that is somebody who sees no other learners' configs.
 
         Raises:
             InvalidArgumentError: PAGE_SIZE_INVALID or PAGE_TOKEN_INVALID.
@@ -40,7 +44,11 @@ class Catalogue:
             )
         after = _read_token(request.page_token)
         configs = self._configs()
-        keys = [(pb2.CONFIG_KIND_INTERCEPTION, id_) for id_ in sorted(configs.interception)]
+        keys = [
+            (pb2.CONFIG_KIND_INTERCEPTION, id_)
+            for id_, config in sorted(configs.interception.items())
+            if config.is_for(learner)
+        ]
         keys += [(pb2.CONFIG_KIND_OUTPUT, id_) for id_ in sorted(configs.output)]
         wanted = [key for key in keys if key > after and request.kind in (0, key[0])]
         shown = wanted[:size]
@@ -49,8 +57,12 @@ class Catalogue:
             next_page_token=_write_token(*shown[-1]) if len(wanted) > size else "",
         )
 
-    def config(self, request: pb2.GetConfigRequest) -> pb2.GetConfigResponse:
+    def config(self, request: pb2.GetConfigRequest, learner: str | None) -> pb2.GetConfigResponse:
         """Return one config with everything that it refers to.
+
+        Args:
+            request: What is asked.
+            learner: Who asks, where that is somebody who sees no other learners' configs.
 
         Raises:
             InvalidArgumentError: KIND_UNSPECIFIED.
@@ -58,7 +70,8 @@ class Catalogue:
         """
         configs = self._configs()
         if request.kind == pb2.CONFIG_KIND_INTERCEPTION:
-            known = request.id in configs.interception
+            found = configs.interception.get(request.id)
+            known = found is not None and found.is_for(learner)
             resolve: Callable[[str], str] = configs.resolved_interception
         elif request.kind == pb2.CONFIG_KIND_OUTPUT:
             known = request.id in configs.output

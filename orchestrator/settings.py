@@ -32,6 +32,9 @@ class OrchestratorSettings(ServiceSettings):
     configs_dir: Path | None = Field(
         None, description="Folder of configs. Unset: the shipped ones."
     )
+    configs_poll_seconds: float = Field(
+        2.0, gt=0, le=3600, description="How often changed configs are looked for, in seconds."
+    )
     imported_configs_dir: Path = Field(
         Path("stellwerk-data/imported-configs"),
         description="Folder into which `stellwerk configs import` copies folders of the "
@@ -66,6 +69,12 @@ class OrchestratorSettings(ServiceSettings):
     interception_seconds: float = Field(600.0, gt=0, description="Limit of stage 2.")
     output_check_seconds: float = Field(150.0, gt=0, description="Limit of stage 3, per output.")
     generation_seconds: float = Field(900.0, gt=0, description="Limit of stage 4, per output.")
+    edit_seconds: float = Field(
+        1_800.0,
+        gt=0,
+        description="How long an execution that is run step by step waits for the next step; then "
+        "it ends CANCELLED.",
+    )
     reattach_seconds: float = Field(
         8.0,
         ge=0,

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     PIPELINE = "pipelines"
     CHUNK = "chunks"
     WORKFLOW = "workflows"
+    USER = "users"
     OUTPUT_DEFAULTS = "output/defaults.json"
     NODE_CLASSES = "node_classes.json"
 
@@ -40,6 +41,11 @@ class Kind(StrEnum):
     def noun(self) -> str:
         """What to call one of them."""
         return self.value.split("/")[-1].removesuffix(".json").removesuffix("s")
+
+    @property
+    def is_interception(self) -> bool:
+        """Whether such a file is an interception config, ours or a user's own."""
+        return self in (Kind.INTERCEPTION, Kind.USER)
 
 
 @dataclass(frozen=True)
@@ -96,9 +102,10 @@ def read_document(root: pathlib.Path, path: pathlib.Path, kind: Kind) -> Documen
     data = _parse(text, file)
     positions = Positions(text)
     explicit = data.get("id") if isinstance(data, dict) else None
-    document = Document(
-        kind, explicit if isinstance(explicit, str) else path.stem, file, data, positions
-    )
+    id_ = explicit if isinstance(explicit, str) else path.stem
+    if kind is Kind.USER:
+        id_ = f"u_{path.parent.name}_{path.stem}"
+    document = Document(kind, id_, file, data, positions)
     faults = [*_repeated_keys(document), *_unusable_values(document)]
     if faults:
         raise UnreadableFileError(*faults)

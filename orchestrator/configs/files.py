@@ -21,6 +21,7 @@ _OTHER_FILES = {"models.json"}
 _OTHER_FOLDERS = {"schema"}
 _FOLDERS = {kind.value: kind for kind in Kind if not kind.value.endswith(".json")}
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def config_files(folder: Path) -> tuple[list[tuple[Kind, Path]], list[Fault]]:
@@ -67,6 +68,8 @@ def _take_folder(
             continue
         if name == Kind.OUTPUT_DEFAULTS:
             found.append((Kind.OUTPUT_DEFAULTS, entry))
+        elif kind is Kind.USER and folder.name == Kind.USER:
+            _take_user(root, entry, found, faults)
         elif entry.is_dir():
             if _holds_json(entry):
                 hint = f"Put the files into {kind.value}/ itself."
@@ -74,6 +77,17 @@ def _take_folder(
         elif entry.name.endswith(".json"):
             found.append((kind, entry))
             faults.extend(_name_faults(name, entry.stem))
+
+
+def _take_user(
+    root: Path, folder: Path, found: list[tuple[Kind, Path]], faults: list[Fault]
+) -> None:
+    if not folder.is_dir() or not _USER.fullmatch(folder.name):
+        name = folder.relative_to(root).as_posix()
+        hint = "Put the files into users/<user>/, where <user> is the id by which people call."
+        faults.append(Fault(name, 0, 0, "", "This is no folder of a user.", hint))
+        return
+    _take_folder(root, folder, Kind.USER, found, faults)
 
 
 def _name_faults(file: str, stem: str) -> Iterator[Fault]:

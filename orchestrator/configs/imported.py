@@ -1,4 +1,4 @@
-"""Folders of the predecessor that were imported: kept as they came, loaded beside our own configs."""
+"""Folders of the predecessor that were imported: kept as they came, loaded beside our own."""
 
 from __future__ import annotations
 

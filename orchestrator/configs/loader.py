@@ -43,12 +43,14 @@ def load_configs(folder: Path) -> ConfigSet:
         folder: Holds interception/, output/, pipelines/, chunks/ and workflows/.
 
     Raises:
-        ConfigError: With every fault that was found.
+        ConfigError: With every fault that was found. Users' own files are no reason: those at
+            fault are left out.
     """
     loader = _Loader(folder, Schemas(schema_dir()))
     loader.load()
-    if loader.faults:
+    if any(not _is_users(fault) for fault in loader.faults):
         raise ConfigError(loader.faults)
+    loader.leave_out({fault.file for fault in loader.faults})
     library = loader.library
     return ConfigSet(
         interception=library.interception,
@@ -62,11 +64,14 @@ def load_configs(folder: Path) -> ConfigSet:
 
 def check_folder(folder: Path) -> list[Fault]:
     """Return every fault of a folder of configs, sorted by file and line; none: it can be used."""
-    try:
-        load_configs(folder)
-    except ConfigError as exc:
-        return list(exc.faults)
-    return []
+    loader = _Loader(folder, Schemas(schema_dir()))
+    loader.load()
+    return sorted(loader.faults)
+
+
+def _is_users(fault: Fault) -> bool:
+    """Return whether a fault is in a file of a user, who must not stop everybody else."""
+    return fault.file.startswith(f"{Kind.USER.value}/")
 
 
 def load_node_classes(folder: Path) -> frozenset[str]:
@@ -112,6 +117,12 @@ class _Loader:
             self.faults += self._reference_faults(document)
         self.faults += references.needed_file_faults(self.library)
 
+    def leave_out(self, files: set[str]) -> None:
+        """Take configs of users' own files back."""
+        for document in self._seen.values():
+            if document.file in files:
+                self.library.interception.pop(document.id, None)
+
     def _read(self, kind: Kind, path: Path, root: Path | None = None) -> None:
         try:
             document = read_document(root or self._folder, path, kind)
@@ -120,6 +131,7 @@ class _Loader:
             self.library.ids[kind].add(path.stem)
             self.faults += exc.faults
             return
+        kind = Kind.INTERCEPTION if kind.is_interception else kind
         first = self._seen.setdefault((kind, document.id), document)
         self.library.ids[kind].add(document.id)
         if first is not document:
@@ -158,6 +170,11 @@ class _Loader:
                 yield from self._workflow_faults(document)
             case Kind.INTERCEPTION:
                 yield from self._keep(document, InterceptionConfig, library.interception)
+            case Kind.USER:
+                owner = document.file.split("/")[1]
+                yield from self._keep(
+                    document, InterceptionConfig, library.interception, owner=owner
+                )
             case Kind.PIPELINE:
                 yield from self._keep(document, Pipeline, library.pipelines)
                 if pipeline := library.pipelines.get(document.id):
@@ -175,10 +192,12 @@ class _Loader:
         ]
         yield from faults or self._keep(document, Workflow, self.library.workflows)
 
-    def _keep(self, document: Document, model: type[M], where: dict[str, M]) -> Iterator[Fault]:
+    def _keep(
+        self, document: Document, model: type[M], where: dict[str, M], **own: str
+    ) -> Iterator[Fault]:
         """Make the model's value; a fault here is one that the schema did not foresee."""
         try:
-            where[document.id] = model.model_validate({**document.data, "id": document.id})
+            where[document.id] = model.model_validate({**document.data, **own, "id": document.id})
         except ValidationError as exc:
             for error in exc.errors():
                 yield document.fault(error["loc"], f"{error['msg']}.")
@@ -188,7 +207,7 @@ class _Loader:
         match document.kind:
             case Kind.OUTPUT_DEFAULTS:
                 yield from references.defaults_faults(document, library)
-            case Kind.INTERCEPTION:
+            case Kind.INTERCEPTION | Kind.USER:
                 if config := library.interception.get(document.id):
                     yield from references.interception_faults(document, config, library)
             case Kind.CHUNK:

@@ -218,6 +218,7 @@ class InterceptionConfig(FrozenModel):
         default_output: A medium or an output id, where `output_configs` is empty.
         accepts_context: Whether a caller may put an own rule in place of `context`.
         translate_input: Whether texts are translated before stage 2.
+        owner: The user whose own it is; None: it is everybody's.
     """
 
     id: str
@@ -232,6 +233,11 @@ class InterceptionConfig(FrozenModel):
     translate_input: bool = False
     tags: tuple[str, ...] = ()
     audience: Audience = Audience()
+    owner: str | None = None
+
+    def is_for(self, learner: str | None) -> bool:
+        """Return whether a learner may choose it; None: who may choose everything."""
+        return learner is None or self.owner in (None, learner)
 
 
 class ConfigSet(FrozenModel):

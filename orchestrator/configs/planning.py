@@ -38,6 +38,7 @@ class PlanRequest:
         text_only: No output at all, whatever `outputs` and the config say.
         context: The caller's own rule; None or blank: the config's.
         parameters: Name to value, each a JSON text such as `512` or `"warm"`.
+        learner: Who asks, where that is somebody who must not choose what other learners wrote.
     """
 
     config: str
@@ -48,6 +49,7 @@ class PlanRequest:
     text_only: bool = False
     context: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    learner: str | None = None
 
 
 def build_plan(configs: ConfigSet, request: PlanRequest, *, max_outputs: int = 8) -> Plan:
@@ -68,7 +70,7 @@ def build_plan(configs: ConfigSet, request: PlanRequest, *, max_outputs: int = 8
             (`parameters[name]`; `outputs[i]` where the config's own value does not fit an output
             that the caller chose).
     """
-    config = _find_config(configs, request.config)
+    config = _find_config(configs, request.config, request.learner)
     pipeline = configs.pipelines[config.pipeline]
     _check_input_counts(pipeline, request)
     context, source = _context(config, request)
@@ -98,10 +100,11 @@ def build_plan(configs: ConfigSet, request: PlanRequest, *, max_outputs: int = 8
     )
 
 
-def _find_config(configs: ConfigSet, config_id: str) -> InterceptionConfig:
+def _find_config(configs: ConfigSet, config_id: str, learner: str | None) -> InterceptionConfig:
     found = configs.interception.get(config_id)
-    if found is None:
-        hint = did_you_mean(config_id, configs.interception)
+    if found is None or not found.is_for(learner):
+        known = [id_ for id_, each in configs.interception.items() if each.is_for(learner)]
+        hint = did_you_mean(config_id, known)
         raise NotFoundError(
             "CONFIG_NOT_FOUND",
             f"There is no config with this id. {hint}".rstrip(),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _FILES = {
     Kind.INTERCEPTION: "interception.json",
+    Kind.USER: "interception.json",
     Kind.OUTPUT: "output.json",
     Kind.PIPELINE: "pipeline.json",
     Kind.CHUNK: "chunk.json",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Where texts in several languages may stand, by kind.
 _LOCALIZED = {
     Kind.INTERCEPTION: ("name", "description", "context"),
+    Kind.USER: ("name", "description", "context"),
     Kind.OUTPUT: ("name", "description", "optimization_instruction"),
     Kind.PIPELINE: ("description",),
     Kind.CHUNK: ("description", "system", "template"),

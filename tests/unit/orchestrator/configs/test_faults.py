@@ -295,7 +295,7 @@ def test_folder_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     assert any("cannot be read" in fault.message for fault in faults)
 
 
-@pytest.mark.parametrize("name", ["interceptions/a.json", "a.json", "users/x.json"])
+@pytest.mark.parametrize("name", ["interceptions/a.json", "a.json", "guests/x.json"])
 def test_config_in_the_wrong_place_is_a_fault(folder: Path, name: str) -> None:
     """A config that would be passed over is told."""
     (folder / name).parent.mkdir(exist_ok=True)
