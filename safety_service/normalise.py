@@ -93,7 +93,7 @@ class Normaliser:
         """
         folded = "".join(self._pieces(text)) if _DIAERESIS in text else text.translate(self._fold)
         words = folded.translate(self._boundaries)
-        return Normalised(folded, words, lambda: self._origins(text))
+        return Normalised(text, folded, words, lambda: self._origins(text))
 
     def _pieces(self, text: str) -> Iterator[str]:
         """What each character of the original becomes; a + diaeresis is ä, which is ae."""
@@ -112,14 +112,18 @@ class Normaliser:
 class Normalised:
     """A folded text with the readings that its disguises call for."""
 
-    def __init__(self, folded: str, words: str, origins: Callable[[], list[int]]) -> None:
+    def __init__(
+        self, original: str, folded: str, words: str, origins: Callable[[], list[int]]
+    ) -> None:
         """Hold a folded text.
 
         Args:
+            original: The text as it came.
             folded: The folded text.
             words: The same with a space for each character that is no part of a word.
             origins: Works out the original index of each folded character; called at most once.
         """
+        self.original = original
         self._folded = folded
         self._work_out_origins = origins
         self.plain = View(ViewKind.PLAIN, f" {words} ")

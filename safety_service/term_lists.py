@@ -89,12 +89,14 @@ class TermLists:
     Attributes:
         entries: What is looked for.
         allowed: What covers an entry and makes it harmless.
+        spellings: Words that are harmless when spelled exactly so, lower-case.
         sets: Named words for `$name`, `unless` and `needs`.
         faults: What is wrong with the files, one sentence each.
     """
 
     entries: list[Entry] = field(default_factory=list)
     allowed: list[tuple[tuple[Word, ...], ...]] = field(default_factory=list)
+    spellings: set[str] = field(default_factory=set)
     sets: dict[str, tuple[Word, ...]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -112,6 +114,7 @@ class ListReader:
         self.lists = TermLists()
         self._ids: set[str] = set()
         self._members: dict[tuple[str, str], tuple[Word, ...]] = {}  # by set and language
+        self._read: dict[tuple[str, str], Word] = {}  # by spelling and language
 
     def read_sets(self, name: str, text: str) -> None:
         """Read `set <tab> language <tab> words, separated by commas`.
@@ -134,7 +137,7 @@ class ListReader:
             self._members[name, language] = (*self._members.get((name, language), ()), *words)
 
     def read_allowed(self, name: str, text: str) -> None:
-        """Read `language <tab> terms, separated by commas`.
+        """Read `language <tab> terms, separated by commas`; `=word` is an exact spelling.
 
         Args:
             name: The file's name, for faults.
@@ -144,8 +147,11 @@ class ListReader:
             if len(cells) != 2 or cells[0] not in _LANGUAGES:
                 self._fault(where, "an allowed row needs language (de, en, any) and terms")
                 continue
-            for term in cells[1].split(","):
-                self.lists.allowed.append(self._words(term.strip(), cells[0], where))
+            for term in map(str.strip, cells[1].split(",")):
+                if term.startswith("="):
+                    self.lists.spellings.add(term[1:].casefold())
+                else:
+                    self.lists.allowed.append(self._words(term, cells[0], where))
 
     def read_entries(self, name: str, text: str, category: Category, *, law: bool) -> None:
         """Read rows of `language <tab> levels <tab> severity <tab> terms [<tab> options]`.
@@ -236,6 +242,12 @@ class ListReader:
         return self._members.get((name, language), ()) + self._members.get((name, "any"), ())
 
     def _word(self, text: str, language: str, where: str) -> Word:
+        """The word of a spelling; lists name the same words again and again."""
+        if (text, language) not in self._read:
+            self._read[text, language] = self._new_word(text, language, where)
+        return self._read[text, language]
+
+    def _new_word(self, text: str, language: str, where: str) -> Word:
         spelling, _, marks = text.partition("/")
         if unknown := set(marks) - set(CLASSES) - set("<>"):
             self._fault(where, f"unknown marks {''.join(sorted(unknown))!r} in {text!r}")

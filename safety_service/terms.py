@@ -1,15 +1,17 @@
 """Layer 2: listed terms in a text, with what makes a hit harmless.
 
 A hit counts unless a longer allowed term covers it (`Mordor`), a context near it makes it lawful (a
-swastika in a history lesson), or a context that it needs is missing (88 is a code only among
-comrades). Praise near a hit voids the lawful context.
+swastika in a history lesson), a context that it needs is missing (88 is a code only among
+comrades), or it is a word of another language. Praise near a hit voids the lawful context.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from safety_service.automaton import (
@@ -20,6 +22,8 @@ from safety_service.automaton import (
     squeezed,
 )
 from safety_service.disguises import View, ViewKind
+from safety_service.languages import OTHER, evident_languages, is_foreign_letter
+from safety_service.model import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,12 +44,20 @@ class Finding:
     Attributes:
         entry: The list entry.
         span: Where in the original text.
-        excused: Why it does not count: `allowed`, `context:<set>` or `needs`; empty if it counts.
+        excused: Why it does not count: `allowed`, `language`, `context:<set>` or `needs`; empty if
+            it counts.
+        disguised: Whether only a reading without disguises shows it.
     """
 
     entry: Entry
     span: Span
     excused: str = ""
+    disguised: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """The entry's; who disguises a word has answered the question that it would ask."""
+        return Severity.BLOCK if self.disguised else self.entry.severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,7 @@ class TermIndex:
             ViewKind.RUN: UnboundedAutomaton(alone),
         }
         self._masked = MaskedForms(alone)
+        self._spellings = frozenset(lists.spellings)
 
     def find(self, text: Normalised) -> list[Finding]:
         """Find listed terms.
@@ -107,8 +120,9 @@ class TermIndex:
         for finding in self._behind_masks(text):
             found.setdefault((finding.entry.id, finding.span), finding)
         contexts = _Contexts(text, scans, self._sets, self._voiding)
+        tongue = _Tongue(text, self._spellings)
         return sorted(
-            (contexts.judge(finding) for finding in found.values()),
+            (contexts.judge(tongue.judge(finding)) for finding in found.values()),
             key=lambda finding: (finding.span.start, finding.span.end),
         )
 
@@ -118,9 +132,11 @@ class TermIndex:
         for term, (start, end) in matches:
             if term.entry is None:
                 continue
-            covered = any(a <= start and end <= b for a, b in allowed)
             yield Finding(
-                term.entry, text.span(view, start, end), excused="allowed" if covered else ""
+                term.entry,
+                text.span(view, start, end),
+                excused="allowed" if _covered(view.text, start, end, allowed) else "",
+                disguised=view is not text.plain,
             )
 
     def _matches(self, view: View, hits: _Hits) -> Iterable[tuple[_Term, tuple[int, int]]]:
@@ -143,7 +159,37 @@ class TermIndex:
             for number in self._masked.find(word.text):
                 for term in self._terms[number]:
                     if len(term.positions) == 1 and term.entry is not None:
-                        yield Finding(term.entry, text.folded_span(word.start, word.end))
+                        span = text.folded_span(word.start, word.end)
+                        yield Finding(term.entry, span, disguised=True)
+
+
+class _Tongue:
+    """Whether a finding is a harmless word of another language; worked out only if asked."""
+
+    def __init__(self, text: Normalised, spellings: frozenset[str]) -> None:
+        self._text = text
+        self._spellings = spellings
+
+    def judge(self, finding: Finding) -> Finding:
+        """The finding, excused if it is another language's word."""
+        entry, span = finding.entry, finding.span
+        if finding.excused or entry.law:
+            return finding
+        if entry.homograph and self._evident and entry.language not in self._evident:
+            return replace(finding, excused="language")
+        word = self._text.original[span.start : span.end]
+        if word.isascii():
+            return finding
+        word = unicodedata.normalize("NFC", word).casefold()
+        if word in self._spellings:
+            return replace(finding, excused="allowed")
+        if self._evident == {OTHER} and any(map(is_foreign_letter, word)):
+            return replace(finding, excused="language")
+        return finding
+
+    @cached_property
+    def _evident(self) -> frozenset[str]:
+        return evident_languages(self._text.plain.text.split())
 
 
 class _Contexts:
@@ -168,10 +214,10 @@ class _Contexts:
         if finding.excused:
             return finding
         if entry.needs and not any(self._near(finding, self._sets[name]) for name in entry.needs):
-            return Finding(entry, finding.span, excused="needs")
+            return replace(finding, excused="needs")
         for name in entry.unless:
             if self._near(finding, self._sets[name]) and not self._near(finding, self._voiding):
-                return Finding(entry, finding.span, excused=f"context:{name}")
+                return replace(finding, excused=f"context:{name}")
         return finding
 
     def _near(self, finding: Finding, numbers: frozenset[int]) -> bool:
@@ -262,6 +308,21 @@ def _follow(
             if last is not None:
                 return last
     return None
+
+
+def _covered(text: str, start: int, end: int, allowed: Sequence[tuple[int, int]]) -> bool:
+    """Whether an allowed term spans a match, or more than the first or the last word of it.
+
+    "Poison ivy for my teacher" begins with a plant, so nobody is poisoned.
+    """
+    if not allowed:
+        return False
+    first_end = text.index(" ", start)
+    last_start = text.rindex(" ", 0, end) + 1
+    return any(
+        (a <= start and end <= b) or (a <= start and first_end < b) or (a < last_start and end <= b)
+        for a, b in allowed
+    )
 
 
 def _touches(place: tuple[int, int], starts: frozenset[int]) -> bool:
