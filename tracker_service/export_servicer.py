@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tracker_service.export.exports import Exports
     from tracker_service.importing.intake import ImportIntake
     from tracker_service.importing.model import Report
+    from tracker_service.views import Views
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,16 +39,17 @@ _FORMATS: Final[dict[int, ExportFormat]] = {
 class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
     """Hands executions out as files, and takes them in."""
 
-    def __init__(self, exports: Exports, intake: ImportIntake) -> None:
-        """Hand out what `exports` makes, and give `intake` what comes in."""
+    def __init__(self, exports: Exports, intake: ImportIntake, views: Views) -> None:
+        """Hand out what `exports` makes, as `views` shows it, and give `intake` what comes in."""
         self._exports = exports
         self._intake = intake
+        self._views = views
 
     async def ExportExecutions(
         self, request: pb.ExportExecutionsRequest, context: Context
     ) -> AsyncIterator[pb.ExportExecutionsResponse]:
         """Stream one file of all executions that match and that the caller may see."""
-        wanted = _read_request(request)
+        wanted = await self._seen(_read_request(request))
         form = wanted.format
         async with aclosing(self._exports.chunks(wanted)) as chunks:
             async for chunk in chunks:
@@ -59,6 +61,17 @@ class ExportServicer(export_service_pb2_grpc.ExportServiceServicer):
                     size_bytes=chunk.size_bytes,
                     record_count=chunk.record_count,
                 )
+
+    async def _seen(self, request: ExportRequest) -> ExportRequest:
+        """Return a request as its caller may make it: nobody sees more in a file than elsewhere."""
+        view = self._views.of(current_principal())
+        if not view.pseudonymous:
+            return request
+        return replace(
+            request,
+            wanted=await view.wanted(request.wanted),
+            shape=replace(request.shape, pseudonymise=True),
+        )
 
     async def ImportExecutions(
         self, requests: AsyncIterator[pb.ImportExecutionsRequest], context: Context

@@ -10,12 +10,12 @@ from tracker_service.export_servicer import ExportServicer
 from tracker_service.generation_client import GenerationMedia
 from tracker_service.importing.imports import Importer
 from tracker_service.importing.intake import ImportIntake
+from tracker_service.views import Views
 
 if TYPE_CHECKING:
     import grpc
 
     from tracker_service.export.kept_files import KeptFiles
-    from tracker_service.settings import TrackerSettings
     from tracker_service.store.interface import Store
 
 MEDIA_SECONDS: Final = 120.0
@@ -23,28 +23,28 @@ MEDIA_SECONDS: Final = 120.0
 
 
 def open_exports(
-    settings: TrackerSettings,
     store: Store,
     files: KeptFiles,
     generation: grpc.aio.Channel,
+    pseudonym_key: bytes,
 ) -> ExportServicer:
     """Return what hands out exports and takes in imports.
 
     Args:
-        settings: The key of pseudonyms.
         store: What is exported.
         files: Keeps what was built.
         generation: To the service that has the media.
+        pseudonym_key: Of the pseudonyms; empty: the deployment has none.
     """
     media = GenerationMedia(generation, timeout_seconds=MEDIA_SECONDS)
     keeper = Keeper(
         files=files,
         media=media,
-        pseudonym_key=settings.pseudonym_key.get_secret_value().encode(),
+        pseudonym_key=pseudonym_key,
         software_version=_software_version(),
     )
     intake = ImportIntake(Importer(store, media), files)
-    return ExportServicer(Exports(store, keeper), intake)
+    return ExportServicer(Exports(store, keeper), intake, Views(store, pseudonym_key))
 
 
 def _software_version() -> str:

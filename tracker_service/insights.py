@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,6 +162,10 @@ class Patterns:
     abandoned: Sequence[Counted] = field(default_factory=tuple)
 
 
+NameKind = Literal["user", "session"]
+"""Who or what a name is of."""
+
+
 class Insights(Protocol):
     """Questions about many executions; each may raise UnavailableError, STORE_UNAVAILABLE."""
 
@@ -187,3 +191,6 @@ class Insights(Protocol):
 
     async def patterns(self, wanted: ExecutionFilter, audience: Audience) -> Patterns:
         """Return how people work."""
+
+    async def names(self, kind: NameKind) -> list[str]:
+        """Return all names of a kind, in no order."""

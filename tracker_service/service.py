@@ -27,6 +27,7 @@ from tracker_service.store.database import wall_clock_us
 from tracker_service.store.sqlite import open_sqlite_store
 from tracker_service.sweeper import sweep
 from tracker_service.taxonomy import Taxonomy
+from tracker_service.views import Views, kept_key
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 DATABASE_NAME = "tracker.sqlite3"
 FILES_FOLDER = "research_data"
 EXPORTS_FOLDER = "exports"
+PSEUDONYM_KEY_NAME = "pseudonym.key"
 ERASE_SECONDS = 30.0
 """Limit of erasing the media of one execution."""
 
@@ -76,9 +78,10 @@ def registration(settings: TrackerSettings) -> Register:
         run_in_background(owned, eraser.run(), "eraser")
         run_in_background(owned, retention_of(settings, store, eraser), "retention")
         streams = RecordStreams(store, Taxonomy())
-        servicer = TrackerServicer(store, hub, streams, eraser)
+        key = await asyncio.to_thread(pseudonym_key_of, settings)
+        servicer = TrackerServicer(store, hub, streams, eraser, Views(store, key))
         tracker_service_pb2_grpc.add_TrackerServiceServicer_to_server(servicer, server)
-        exports = open_exports(settings, store, built, generation)
+        exports = open_exports(store, built, generation, key)
         export_service_pb2_grpc.add_ExportServiceServicer_to_server(exports, server)
         owned.before_stop(streams.drain)
         owned.before_stop(hub.close)
@@ -100,6 +103,17 @@ async def retention_of(settings: TrackerSettings, store: Store, eraser: Eraser) 
             dry_run=settings.retention_dry_run,
             clock=wall_clock_us,
         )
+
+
+def pseudonym_key_of(settings: TrackerSettings) -> bytes:
+    """Return the key of pseudonyms; empty: there is none.
+
+    A single tracker keeps one of its own; several must be told the same.
+    """
+    told = settings.pseudonym_key.get_secret_value()
+    if told or settings.database_url.get_secret_value():
+        return told.encode()
+    return kept_key(settings.data_dir / PSEUDONYM_KEY_NAME)
 
 
 def open_generation(settings: TrackerSettings) -> AbstractAsyncContextManager[grpc.aio.Channel]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tracker_service.eraser import Eraser
     from tracker_service.ingest import RecordStreams
     from tracker_service.store.interface import Store
+    from tracker_service.views import Views
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -37,7 +38,7 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
     """Keeps the history of every execution."""
 
     def __init__(
-        self, store: Store, hub: CommitHub, streams: RecordStreams, eraser: Eraser
+        self, store: Store, hub: CommitHub, streams: RecordStreams, eraser: Eraser, views: Views
     ) -> None:
         """Serve what `store` keeps.
 
@@ -46,11 +47,13 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
             hub: Tells about commits.
             streams: Takes batches.
             eraser: Erases.
+            views: How callers see records.
         """
         self._store = store
         self._hub = hub
         self._streams = streams
         self._eraser = eraser
+        self._views = views
 
     async def ClaimExecution(
         self, request: pb.ClaimExecutionRequest, context: Context
@@ -72,9 +75,11 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         self, request: pb.GetExecutionRequest, context: Context
     ) -> pb.GetExecutionResponse:
         """Return one execution with all items."""
-        audience = audience_of(current_principal())
-        found = await self._store.record_of(request.execution_id, audience)
-        response = pb.GetExecutionResponse(record=converters.record_message(found.record))
+        principal = current_principal()
+        view = self._views.of(principal)
+        found = await self._store.record_of(request.execution_id, audience_of(principal))
+        record = view.record(found.record)
+        response = pb.GetExecutionResponse(record=converters.record_message(record))
         if response.ByteSize() > MAX_RECORD_BYTES:
             raise FailedPreconditionError(
                 "RECORD_TOO_LARGE", "The record is over 4 MiB; use WatchItems or ExportExecutions."
@@ -91,12 +96,14 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         self, request: pb.ListExecutionsRequest, context: Context
     ) -> pb.ListExecutionsResponse:
         """Return a page of executions, newest first."""
-        audience = audience_of(current_principal())
-        wanted = insight_messages.read_list_filter(request)
+        principal = current_principal()
+        view = self._views.of(principal)
+        wanted = await view.wanted(insight_messages.read_list_filter(request))
         after = _page_key(request.page_token, wanted)
-        page = await self._store.page(wanted, audience, _page_size(request.page_size), after)
+        size = _page_size(request.page_size)
+        page = await self._store.page(wanted, audience_of(principal), size, after)
         return pb.ListExecutionsResponse(
-            executions=[converters.summary_message(one) for one in page.executions],
+            executions=[converters.summary_message(view.summary(one)) for one in page.executions],
             next_page_token=_page_token(page.next, wanted),
         )
 
@@ -104,17 +111,19 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         self, request: pb.WatchItemsRequest, context: Context
     ) -> AsyncIterator[pb.WatchItemsResponse]:
         """Stream the items of one execution: what is there, then what comes."""
+        principal = current_principal()
+        view = self._views.of(principal)
         watched = watch_items(
             self._store,
             self._hub,
             request.execution_id,
-            audience_of(current_principal()),
+            audience_of(principal),
             request.after_position,
             converters.read_max_wait(request),
         )
         async with aclosing(watched) as items:
             async for one in items:
-                yield converters.watched_message(one)
+                yield converters.watched_message(await view.watched(one))
 
     async def VerifyChain(
         self, request: pb.VerifyChainRequest, context: Context
@@ -146,14 +155,16 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         self, request: pb.ListSessionsRequest, context: Context
     ) -> pb.ListSessionsResponse:
         """Return a page of sessions, the latest first."""
+        principal = current_principal()
+        view = self._views.of(principal)
         page = await self._store.insights.sessions(
             ExecutionFilter(),
-            audience_of(current_principal()),
+            audience_of(principal),
             _page_size(request.page_size),
             _page_key(request.page_token, "sessions"),
         )
         return pb.ListSessionsResponse(
-            sessions=[insight_messages.session_message(one) for one in page.sessions],
+            sessions=[insight_messages.session_message(view.session(one)) for one in page.sessions],
             next_page_token=_page_token(page.next, "sessions"),
         )
 
@@ -161,8 +172,11 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         self, request: pb.GetSessionRequest, context: Context
     ) -> pb.GetSessionResponse:
         """Return one session with its executions."""
-        audience = audience_of(current_principal())
-        wanted = ExecutionFilter(session_id=request.session_id, oldest_first=True)
+        principal = current_principal()
+        view, audience = self._views.of(principal), audience_of(principal)
+        wanted = await view.wanted(
+            ExecutionFilter(session_id=request.session_id, oldest_first=True)
+        )
         executions = await self._store.page(wanted, audience, MAX_PAGE_SIZE, None)
         found = await self._store.insights.sessions(wanted, audience, 1, None)
         if not request.session_id or not found.sessions:
@@ -170,17 +184,20 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
                 "SESSION_NOT_FOUND", "There is no such session, or it is not yours."
             )
         return pb.GetSessionResponse(
-            session=insight_messages.session_message(found.sessions[0]),
-            executions=[converters.summary_message(one) for one in executions.executions],
+            session=insight_messages.session_message(view.session(found.sessions[0])),
+            executions=[
+                converters.summary_message(view.summary(one)) for one in executions.executions
+            ],
         )
 
     async def GetStatistics(
         self, request: pb.GetStatisticsRequest, context: Context
     ) -> pb.GetStatisticsResponse:
         """Return figures of many executions."""
+        principal = current_principal()
         rows = await self._store.insights.statistics(
-            insight_messages.read_scope(request),
-            audience_of(current_principal()),
+            await self._views.of(principal).wanted(insight_messages.read_scope(request)),
+            audience_of(principal),
             insight_messages.read_dimensions(request.dimensions),
         )
         return pb.GetStatisticsResponse(
@@ -191,9 +208,9 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         self, request: pb.GetPatternsRequest, context: Context
     ) -> pb.GetPatternsResponse:
         """Return how people work."""
-        wanted = insight_messages.read_scope(request)
-        audience = audience_of(current_principal())
-        patterns = await self._store.insights.patterns(wanted, audience)
+        principal = current_principal()
+        wanted = await self._views.of(principal).wanted(insight_messages.read_scope(request))
+        patterns = await self._store.insights.patterns(wanted, audience_of(principal))
         return insight_messages.patterns_message(patterns)
 
     async def ListConfigUsage(

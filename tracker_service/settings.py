@@ -76,8 +76,9 @@ class TrackerSettings(ServiceSettings):
     )
     pseudonym_key: SecretStr = Field(
         SecretStr(""),
-        description="Key of the pseudonyms in exports, 16 characters or more; keep it apart from "
-        "the data. Empty: no export can be pseudonymised.",
+        description="Key of the pseudonyms in exports and in all that researchers read, 16 "
+        "characters or more; keep it apart from the data. Empty: a random one is kept in "
+        "`DATA_DIR/pseudonym.key`; with PostgreSQL there is none, and researchers read nothing.",
     )
 
     @field_validator("pseudonym_key")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from tests.e2e.searching import holders
+from tests.searching import holders
 from tests.support import eventually
 
 if TYPE_CHECKING:

@@ -260,18 +260,6 @@ async def test_builds_are_bounded(tracker: Tracker, generation: Generation) -> N
     assert await export(tracker, pb.EXPORT_FORMAT_ZIP)
 
 
-async def test_pseudonyms_need_a_key(tmp_path: Path) -> None:
-    """A deployment without a key says so instead of handing out names."""
-    async with running_tracker(tmp_path) as tracker:
-        for form in (pb.EXPORT_FORMAT_JSON, pb.EXPORT_FORMAT_CSV):
-            request = pb.ExportExecutionsRequest(format=form, pseudonymise=True)
-            error = await failure(read_all(tracker.exports.ExportExecutions(request)))
-            assert (error.code, error.reason) == (
-                Code.FAILED_PRECONDITION,
-                "PSEUDONYM_KEY_MISSING",
-            )
-
-
 async def test_pdf_of_too_many_is_refused(tracker: Tracker) -> None:
     """A format that is kept in memory names its limit."""
     await tracker.record_all(

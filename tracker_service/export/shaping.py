@@ -64,31 +64,47 @@ class Shaper:
 
     def shaped(self, record: ExecutionRecord) -> ExecutionRecord:
         """Return what the export shows of `record`."""
-        shape, summary = self._shape, record.summary
-        if shape == Shape():
+        if self._shape == Shape():
             return record
-        known = self._pseudonyms(summary) if shape.pseudonymise else {}
-        items = tuple(self._item(item, known) for item in record.items)
-        if known:
+        known = self.pseudonyms(record.summary)
+        items = tuple(self.item(item, known) for item in record.items)
+        return ExecutionRecord(self.summary(record.summary), items)
+
+    def summary(self, summary: ExecutionSummary) -> ExecutionSummary:
+        """Return what the export shows of an execution without its items."""
+        if known := self.pseudonyms(summary):
             summary = replace(
                 summary,
                 user_id=known.get(summary.user_id, summary.user_id),
                 session_id=known.get(summary.session_id, summary.session_id),
                 group_id=known.get(summary.group_id, summary.group_id),
             )
-        if shape.drop_text:
-            summary = replace(summary, user_input="")
-        return ExecutionRecord(summary, items)
+        return replace(summary, user_input="") if self._shape.drop_text else summary
 
-    def _pseudonyms(self, summary: ExecutionSummary) -> dict[str, str]:
+    def pseudonyms(self, summary: ExecutionSummary) -> dict[str, str]:
+        """Return the names that an execution holds, with what stands in their places."""
+        if not self._shape.pseudonymise:
+            return {}
         kinds = {"group": summary.group_id, "session": summary.session_id, "user": summary.user_id}
-        return {real: self._pseudonym(kind, real) for kind, real in kinds.items() if real}
+        return {real: self.pseudonym(kind, real) for kind, real in kinds.items() if real}
 
-    def _pseudonym(self, kind: str, real: str) -> str:
+    def pseudonym(self, kind: str, real: str) -> str:
+        """Return what stands for a name.
+
+        Args:
+            kind: What it names: `user`, `session` or `group`.
+            real: The name.
+        """
         digest = hmac.new(self._key, f"{kind}:{real}".encode(), hashlib.sha256).hexdigest()
         return f"{kind}-{digest[:PSEUDONYM_DIGITS]}"
 
-    def _item(self, item: ExecutionItem, known: Mapping[str, str]) -> ExecutionItem:
+    def item(self, item: ExecutionItem, known: Mapping[str, str]) -> ExecutionItem:
+        """Return what the export shows of an item.
+
+        Args:
+            item: The item.
+            known: The names that its execution holds; see `pseudonyms`.
+        """
         shape = self._shape
         metadata_json = item.metadata_json
         if known and any(real in metadata_json for real in known):

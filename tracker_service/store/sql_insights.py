@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracker_service.access import Audience
-    from tracker_service.insights import Patterns
+    from tracker_service.insights import NameKind, Patterns
     from tracker_service.store.interface import ExecutionFilter
     from tracker_service.store.sql import SqlConnection, TransactionalBook
     from tracker_service.store.sql_erasures import Read, Write
@@ -83,6 +83,15 @@ class SqlInsights:
     async def patterns(self, wanted: ExecutionFilter, audience: Audience) -> Patterns:
         """See `Insights.patterns`."""
         return await self._read(lambda connection: patterns_of(connection, wanted, audience))
+
+    async def names(self, kind: NameKind) -> list[str]:
+        """See `Insights.names`."""
+        found = await self._read(
+            lambda connection: connection.execute(
+                f"SELECT DISTINCT {kind}_id FROM executions WHERE {kind}_id <> ''"
+            ).fetchall()
+        )
+        return [name for (name,) in found]
 
 
 # --- what executions are found by ----------------------------------------------------------------

@@ -30,6 +30,9 @@ class ExportServiceStub(object):
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
+
+    Exports of researchers are pseudonymised, whether they ask for it or not, and
+    their filters take pseudonyms.
     """
 
     def __init__(self, channel):
@@ -55,6 +58,9 @@ class ExportServiceServicer(object):
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
+
+    Exports of researchers are pseudonymised, whether they ask for it or not, and
+    their filters take pseudonyms.
     """
 
     def ExportExecutions(self, request, context):
@@ -126,6 +132,9 @@ class ExportService(object):
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
+
+    Exports of researchers are pseudonymised, whether they ask for it or not, and
+    their filters take pseudonyms.
     """
 
     @staticmethod

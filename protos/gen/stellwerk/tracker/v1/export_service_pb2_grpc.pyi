@@ -31,6 +31,9 @@ class ExportServiceStub:
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
+
+    Exports of researchers are pseudonymised, whether they ask for it or not, and
+    their filters take pseudonyms.
     """
 
     @_typing.overload
@@ -79,6 +82,9 @@ class ExportServiceAsyncStub(ExportServiceStub):
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
+
+    Exports of researchers are pseudonymised, whether they ask for it or not, and
+    their filters take pseudonyms.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -123,6 +129,9 @@ class ExportServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo.
+
+    Exports of researchers are pseudonymised, whether they ask for it or not, and
+    their filters take pseudonyms.
     """
 
     @_abc_1.abstractmethod

@@ -32,6 +32,11 @@ class TrackerServiceStub(object):
     rights; UNAVAILABLE, reason DRAINING or STORE_UNAVAILABLE, RetryInfo: repeat
     if the RPC is safe to repeat. An execution that is not the caller's reads as
     NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    To researchers users, sessions and groups appear under keyed pseudonyms, and
+    filters take these; only what is their own appears under their own name.
+    FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no key
+    for them.
     """
 
     def __init__(self, channel):
@@ -124,6 +129,11 @@ class TrackerServiceServicer(object):
     rights; UNAVAILABLE, reason DRAINING or STORE_UNAVAILABLE, RetryInfo: repeat
     if the RPC is safe to repeat. An execution that is not the caller's reads as
     NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    To researchers users, sessions and groups appear under keyed pseudonyms, and
+    filters take these; only what is their own appears under their own name.
+    FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no key
+    for them.
     """
 
     def ClaimExecution(self, request, context):
@@ -390,6 +400,11 @@ class TrackerService(object):
     rights; UNAVAILABLE, reason DRAINING or STORE_UNAVAILABLE, RetryInfo: repeat
     if the RPC is safe to repeat. An execution that is not the caller's reads as
     NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    To researchers users, sessions and groups appear under keyed pseudonyms, and
+    filters take these; only what is their own appears under their own name.
+    FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no key
+    for them.
     """
 
     @staticmethod

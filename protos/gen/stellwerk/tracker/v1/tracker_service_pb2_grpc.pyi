@@ -33,6 +33,11 @@ class TrackerServiceStub:
     rights; UNAVAILABLE, reason DRAINING or STORE_UNAVAILABLE, RetryInfo: repeat
     if the RPC is safe to repeat. An execution that is not the caller's reads as
     NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    To researchers users, sessions and groups appear under keyed pseudonyms, and
+    filters take these; only what is their own appears under their own name.
+    FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no key
+    for them.
     """
 
     @_typing.overload
@@ -159,6 +164,11 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     rights; UNAVAILABLE, reason DRAINING or STORE_UNAVAILABLE, RetryInfo: repeat
     if the RPC is safe to repeat. An execution that is not the caller's reads as
     NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    To researchers users, sessions and groups appear under keyed pseudonyms, and
+    filters take these; only what is their own appears under their own name.
+    FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no key
+    for them.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -281,6 +291,11 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
     rights; UNAVAILABLE, reason DRAINING or STORE_UNAVAILABLE, RetryInfo: repeat
     if the RPC is safe to repeat. An execution that is not the caller's reads as
     NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    To researchers users, sessions and groups appear under keyed pseudonyms, and
+    filters take these; only what is their own appears under their own name.
+    FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no key
+    for them.
     """
 
     @_abc_1.abstractmethod
