@@ -17,7 +17,6 @@ import grpc
 import structlog
 
 from orchestrator.converters import generation, verdicts, words
-from orchestrator.intake import Claim
 from orchestrator.model import StageFailure
 from servicekit.channel import deadline, ending, retry_unavailable
 from servicekit.errors import Code, NotFoundError, RemoteError, UnavailableError, remote_error
@@ -25,8 +24,6 @@ from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from stellwerk.safety.v1 import safety_service_pb2 as safety_pb2
 from stellwerk.safety.v1.safety_service_pb2_grpc import SafetyServiceStub
-from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
-from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -106,6 +103,14 @@ class SafetyClient:
             lambda: self._stub.CheckImage(request, timeout=deadline(self._limit_seconds))
         )
         return verdicts.verdict_from_proto(response.verdict)
+
+    async def policy_version(self, level: SafetyLevel) -> str:
+        """See `ports.Safety`."""
+        request = safety_pb2.GetPolicyRequest(safety_level=words.LEVELS[level])
+        response = await self._ask(
+            lambda: self._stub.GetPolicy(request, timeout=deadline(self._limit_seconds))
+        )
+        return response.policy_version
 
     async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call, and again while unreachable, within the limit."""
@@ -274,73 +279,3 @@ def _raise_generation_failure(error: RemoteError, exc: BaseException) -> NoRetur
         recoverable=recoverable,
         details=tuple(f"{field}: {text}" for field, text in error.violations),
     ) from exc
-
-
-class TrackerClient:
-    """Asks the tracker what only it knows. Items go to it by the recorder, never from here."""
-
-    def __init__(
-        self, channel: grpc.aio.Channel, *, limit_seconds: float, owner_address: str
-    ) -> None:
-        self._stub = TrackerServiceStub(channel)
-        self._limit_seconds = limit_seconds
-        self._owner_address = owner_address
-
-    async def claim(self, execution_id: str, idempotency_key: str) -> Claim:
-        """See `intake.Claims`."""
-        request = tracker_pb2.ClaimExecutionRequest(
-            execution_id=execution_id,
-            owner_address=self._owner_address,
-            idempotency_key=idempotency_key,
-        )
-        with _tracker_failures():
-            response = await retry_unavailable(
-                lambda: self._stub.ClaimExecution(request, timeout=deadline(self._limit_seconds))
-            )
-        return Claim(response.execution_id, response.epoch, response.existing)
-
-    async def get(self, execution_id: str) -> tracker_pb2.GetExecutionResponse:
-        """Return the stored record as the current principal may see it.
-
-        Raises:
-            NotFoundError: EXECUTION_NOT_FOUND.
-            UnavailableError: TRACKER_UNAVAILABLE.
-        """
-        request = tracker_pb2.GetExecutionRequest(execution_id=execution_id)
-        with _tracker_failures():
-            return await retry_unavailable(
-                lambda: self._stub.GetExecution(request, timeout=deadline(self._limit_seconds))
-            )
-
-    async def watch(
-        self, execution_id: str, after_position: int, max_wait_seconds: float
-    ) -> AsyncGenerator[tracker_pb2.WatchItemsResponse, None]:
-        """Stream stored items after a position, then new ones, until none comes for a while.
-
-        Raises:
-            NotFoundError: EXECUTION_NOT_FOUND.
-            UnavailableError: TRACKER_UNAVAILABLE.
-        """
-        request = tracker_pb2.WatchItemsRequest(
-            execution_id=execution_id,
-            after_position=after_position,
-            max_wait_duration=words.duration(max_wait_seconds),
-        )
-        with _tracker_failures(), ending(self._stub.WatchItems(request)) as call:
-            async for response in call:
-                yield response
-
-
-@contextmanager
-def _tracker_failures() -> Iterator[None]:
-    try:
-        yield
-    except grpc.RpcError as exc:
-        error = remote_error(exc)
-        if error.code is Code.NOT_FOUND:
-            raise NotFoundError(error.reason, error.message) from exc
-        raise UnavailableError(
-            "TRACKER_UNAVAILABLE",
-            "The tracker does not answer; try again in a moment.",
-            retry_seconds=RETRY_SECONDS,
-        ) from exc

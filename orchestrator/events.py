@@ -53,12 +53,17 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The execution has a new state; a terminal one ends the log."""
+    """The execution has a new state; a terminal one ends the log.
+
+    Attributes:
+        head: Item that holds the newest text, for a person's next step; empty: there is none.
+    """
 
     state: ExecutionState
     reason: str = ""
     message: Mapping[str, str] = field(default_factory=dict)
     total_seconds: float | None = None
+    head: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +209,18 @@ class EventLog:
         self.closed = True
         self._wake()
 
-    async def watch(self, after_sequence: int = 0) -> AsyncIterator[Logged]:
+    @property
+    def position(self) -> int:
+        """Where the next durable event will stand; `watch_from` it sees what comes."""
+        return len(self._events)
+
+    def watch(self, after_sequence: int = 0) -> AsyncIterator[Logged]:
         """Yield what happened after the item of that number, then what happens, until closed."""
-        subscriber = _Subscriber(position=self._position_after(after_sequence))
+        return self.watch_from(self._position_after(after_sequence))
+
+    async def watch_from(self, position: int) -> AsyncIterator[Logged]:
+        """Yield what happened from a position on, then what happens, until closed."""
+        subscriber = _Subscriber(position=position)
         self._subscribers.add(subscriber)
         try:
             while True:

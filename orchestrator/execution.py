@@ -5,37 +5,92 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
+from orchestrator.ending import (
+    CANCELLED,
+    EDIT_TIME_OVER,
+    INTERRUPTED,
+    Ending,
+    crashed,
+    ending_of_outputs,
+    failed,
+)
 from orchestrator.events import EventLog, StateChanged, WorkFailed
 from orchestrator.journal import Journal
-from orchestrator.model import Blocked, ExecutionState, OutputState, OutputStatus, StageFailure
+from orchestrator.model import Blocked, ExecutionState, Mode, OutputStatus, StageFailure
 from orchestrator.stages.input_check import check_inputs
 from orchestrator.stages.interception import intercept
 from orchestrator.stages.outputs import make_outputs
 from orchestrator.stages.run import Run, Services
+from orchestrator.steps import Step, StepKind
 from servicekit.context import detached
+from servicekit.errors import FailedPreconditionError
 
 if TYPE_CHECKING:
     from orchestrator.configs.plan import Plan
     from orchestrator.model import MediaFile, SafetyLevel
     from orchestrator.ports import Records
+    from orchestrator.progress import Draft, Progress
+    from orchestrator.stages.run import StoredVerdict
     from servicekit.principals import Principal
 
 log = structlog.get_logger(__name__)
 
 LAST_STAGE = 5
 
-_MESSAGES = {
-    "cancelled": {"de": "Abgebrochen.", "en": "Cancelled."},
-    "interrupted": {
-        "de": "Der Dienst wird gerade neu gestartet. Was aufgezeichnet ist, bleibt.",
-        "en": "The service is restarting. What was recorded stays.",
-    },
-}
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """What an execution is to do, and what of it is done.
+
+    Attributes:
+        execution_id: UUIDv7.
+        owner: Whose it is; decides who may see and cancel it.
+        progress: The person's texts, and what is done already.
+        images: The person's pictures.
+        language: Of the person, for messages.
+        seed: Of all outputs and of what stage 2 draws.
+        epoch: The claim under which it runs.
+        first_number: The first sequence number of this claim.
+        parent_execution_id: What it was made from; empty: nothing.
+        of_item: Item of the parent that holds the text that it begins with; empty: none.
+        request_digest: Digest of the request, to tell a repeat from another use of a key.
+        wish_sha256: Digest of what was asked for, by which the next run's seed is chosen.
+        stored_verdict: An earlier verdict about the text that it begins with; None: none.
+        outputs: How far its outputs are; None: nothing is done.
+        start_time: When it started, for one that is taken up again; None: now.
+        stage: The latest stage that it has reached.
+    """
+
+    execution_id: str
+    owner: Principal
+    plan: Plan
+    level: SafetyLevel
+    progress: Progress
+    images: list[MediaFile]
+    language: str
+    seed: int
+    mode: Mode = Mode.WHOLE
+    epoch: int = 1
+    first_number: int = 1
+    parent_execution_id: str = ""
+    of_item: str = ""
+    request_digest: str = ""
+    wish_sha256: str = ""
+    stored_verdict: StoredVerdict | None = None
+    outputs: list[OutputStatus] | None = None
+    start_time: datetime | None = None
+    stage: int = 0
+
+    @property
+    def resumes(self) -> bool:
+        """Whether it goes on with what an earlier claim began."""
+        return self.epoch > 1
 
 
 class Execution:
@@ -55,62 +110,86 @@ class Execution:
 
     def __init__(
         self,
+        commission: Commission,
         *,
-        execution_id: str,
-        epoch: int,
-        owner: Principal,
-        plan: Plan,
-        level: SafetyLevel,
-        texts: list[str],
-        images: list[MediaFile],
-        language: str,
-        seed: int,
         services: Services,
         records: Records,
         software_version: str,
-        request_digest: str = "",
+        edit_seconds: float,
     ) -> None:
-        self.id = execution_id
-        self.owner = owner
-        self.request_digest = request_digest
+        self.id = commission.execution_id
+        self.owner = commission.owner
+        self.request_digest = commission.request_digest
         self.events = EventLog()
-        self.journal = Journal(execution_id, epoch, records, self.events)
-        self.run = Run(
-            execution_id=execution_id,
-            plan=plan,
-            level=level,
-            texts=texts,
-            images=images,
-            language=language,
-            seed=seed,
-            journal=self.journal,
-            services=services,
-            outputs=[
-                OutputStatus(planned.loop_iteration, planned.id, planned.media_type)
-                for planned in plan.outputs
-            ],
+        self.journal = Journal(
+            self.id,
+            commission.epoch,
+            records,
+            self.events,
+            first_number=commission.first_number,
         )
+        self.run = _run_of(commission, self.journal, services)
         self.state = ExecutionState.RUNNING
         self.reason = ""
         self.message: dict[str, str] = {}
-        self.start_time = datetime.now(UTC)
+        self.start_time = commission.start_time or datetime.now(UTC)
         self.end_time: datetime | None = None
         self.ended_at: float | None = None
+        self._commission = commission
         self._started = time.monotonic()
         self._records = records
         self._software_version = software_version
+        self._edit_seconds = edit_seconds
         self._task: asyncio.Task[None] | None = None
         self._stop_as: ExecutionState | None = None
+        self._next_step: asyncio.Future[Step] | None = None
 
     @property
     def shown_text(self) -> str:
         """What its person may see of stage 2's text by now."""
         return self.run.shown_text
 
+    @property
+    def parent_execution_id(self) -> str:
+        """The execution that it was made from; empty: none."""
+        return self._commission.parent_execution_id
+
+    @property
+    def drafts(self) -> dict[str, Draft]:
+        """The texts that a person may change now, by slot."""
+        return self.run.progress.drafts if self._commission.mode is Mode.STEPS else {}
+
     def start(self) -> None:
         """Begin, in a task of its own that outlives the call which asked for it."""
         with detached(self.id):
             self._task = asyncio.create_task(self._live(), name=f"execution-{self.id}")
+
+    def take_step(self, step: Step) -> int:
+        """Let a person's next step be done.
+
+        Returns:
+            The position in the events at which the step begins.
+
+        Raises:
+            FailedPreconditionError: EXECUTION_CLOSED, NOT_STEP_BY_STEP, STEP_RUNNING, or as of
+                `Step.require_possible`.
+            InvalidArgumentError: As of `Step.require_possible`.
+        """
+        if self.state.ended:
+            raise FailedPreconditionError("EXECUTION_CLOSED", "The execution has ended.")
+        if self._commission.mode is not Mode.STEPS:
+            raise FailedPreconditionError(
+                "NOT_STEP_BY_STEP", "This execution runs in one go; start one with StartExecution."
+            )
+        if self._next_step is None or self._next_step.done():
+            raise FailedPreconditionError(
+                "STEP_RUNNING", "A step is running, perhaps in another tab; wait until it is done."
+            )
+        step.require_possible(self.run)
+        position = self.events.position
+        self._next_step.set_result(step)
+        self._change_state(ExecutionState.RUNNING)
+        return position
 
     def cancel(self) -> None:
         """End it and everything done for it as CANCELLED; nothing happens if it has ended."""
@@ -135,88 +214,119 @@ class Execution:
         """Run the stages; whatever happens, end in one state."""
         try:
             self._record_start()
-            await self._run_stages()
+            self._end(await self._work())
         except Blocked as blocked:
-            self._end(ExecutionState.BLOCKED, message=dict(blocked.verdict.message))
+            self._end(Ending(ExecutionState.BLOCKED, message=dict(blocked.verdict.message)))
         except StageFailure as failure:
-            self._fail(failure)
+            self._end(failed(failure))
         except asyncio.CancelledError:
             self._end_stopped()
         except Exception:
             log.exception("execution_crashed")
-            crash = StageFailure("INTERNAL", "Internal error.", recoverable=False)
-            self._fail(crash, traceback.format_exc())
+            self._end(crashed(traceback.format_exc()))
         finally:
             self.events.close()
 
-    async def _run_stages(self) -> None:
-        run = self.run
-        await check_inputs(run)
-        await intercept(run)
-        if not run.outputs:
-            self._complete(from_stage=2)
-            return
+    async def _work(self) -> Ending:
+        """Do what is to be done, as the mode says, and return how it ended."""
+        run, mode = self.run, self._commission.mode
+        if mode is not Mode.REGENERATION:
+            await check_inputs(run)
+        if mode is Mode.STEPS:
+            return await self._take_steps()
+        if mode is Mode.WHOLE:
+            await intercept(run)
         await make_outputs(run)
-        states = {status.state for status in run.outputs}
-        if OutputState.DELIVERED in states:
-            self._complete(from_stage=4)
-        elif OutputState.FAILED in states:
-            failed = next(each for each in run.outputs if each.state is OutputState.FAILED)
-            self._fail(StageFailure(failed.reason, failed.message))
-        else:
-            blocked = next(each for each in run.outputs if each.state is OutputState.BLOCKED)
-            self._end(ExecutionState.BLOCKED, message={run.language: blocked.message})
+        return ending_of_outputs(run)
+
+    async def _take_steps(self) -> Ending:
+        """Wait for a person's steps and do them, until one renders or the time to edit is over."""
+        while True:
+            self._next_step = asyncio.get_running_loop().create_future()
+            self._change_state(ExecutionState.AWAITING_EDIT)
+            try:
+                async with asyncio.timeout(self._edit_seconds):
+                    step = await self._next_step
+            except TimeoutError:
+                return EDIT_TIME_OVER
+            await step.take(self.run)
+            if step.kind is StepKind.RENDER:
+                return ending_of_outputs(self.run)
+
+    def _change_state(self, state: ExecutionState) -> None:
+        self.state = state
+        self.events.add(StateChanged(state, head=self.run.progress.head))
 
     def _record_start(self) -> None:
-        plan = self.run.plan
-        self._records.record_plan(plan.digest, plan.to_json().encode())
+        if self._commission.resumes:
+            self.journal.record(
+                self.run.stage,
+                "warning",
+                media_type="metadata",
+                metadata={
+                    "reason": "RESUMED",
+                    "message": "Taken up again; what was not recorded is done once more.",
+                    "software_version": self._software_version,
+                },
+            )
+        else:
+            plan = self.run.plan
+            self._records.record_plan(plan.digest, plan.to_json().encode())
+            self.journal.record(
+                0,
+                "pipeline_start",
+                media_type="metadata",
+                config_used=plan.config_id,
+                metadata=self._start_facts(),
+            )
+        self._change_state(ExecutionState.RUNNING)
+        self._record_given_text()
+
+    def _start_facts(self) -> dict[str, object]:
+        run, commission = self.run, self._commission
+        facts: dict[str, object] = {
+            "config_name": run.plan.config_id,
+            "safety_level": run.level.word,
+            "user_id": self.owner.id,
+            "session_id": self.owner.session,
+            "group_id": self.owner.group,
+            "plan_digest": run.plan.digest,
+            "software_version": self._software_version,
+            "taxonomy_version": "1.1",
+            "language": run.language,
+            "seed": run.seed,
+            "mode": commission.mode.value,
+            "wish_sha256": commission.wish_sha256,
+        }
+        if commission.parent_execution_id:
+            facts["parent_execution_id"] = commission.parent_execution_id
+        return facts
+
+    def _record_given_text(self) -> None:
+        """Record the text of the parent that a regeneration begins with."""
+        given = self.run.progress.interception
+        if self._commission.mode is not Mode.REGENERATION or given is None or given.item_id:
+            return
         self.journal.record(
-            0,
-            "pipeline_start",
-            media_type="metadata",
-            config_used=plan.config_id,
+            3,
+            "pipeline_input_text",
+            loop_iteration=1,
+            media_type="text",
+            content=given.text,
             metadata={
-                "config_name": plan.config_id,
-                "safety_level": self.run.level.word,
-                "user_id": self.owner.id,
-                "session_id": self.owner.session,
-                "group_id": self.owner.group,
-                "plan_digest": plan.digest,
-                "software_version": self._software_version,
-                "taxonomy_version": "1.1",
-                "language": self.run.language,
-                "seed": self.run.seed,
+                "of_item": self._commission.of_item,
+                "of_execution": self._commission.parent_execution_id,
+                "language": given.language,
             },
         )
-        self.events.add(StateChanged(ExecutionState.RUNNING))
-
-    def _complete(self, from_stage: int) -> None:
-        self.journal.transition(from_stage, LAST_STAGE)
-        self._end(ExecutionState.COMPLETED)
-
-    def _fail(self, failure: StageFailure, stack_trace: str = "") -> None:
-        self.reason = failure.reason
-        facts: dict[str, object] = {
-            "error_type": failure.reason,
-            "error_stage": self.run.stage,
-            "error_message": failure.message,
-            "recoverable": failure.recoverable,
-        }
-        if stack_trace:
-            facts["stack_trace"] = stack_trace
-        self.events.add(
-            WorkFailed(self.run.stage, failure.reason, failure.message, failure.recoverable)
-        )
-        message = {"en": failure.message}
-        self._end(ExecutionState.FAILED, facts=facts, message=message)
 
     def _end_stopped(self) -> None:
         """Close what was cancelled or drained; a cancel that nobody asked for is a drain too."""
         if self._stop_as is ExecutionState.CANCELLED:
-            self._end(ExecutionState.CANCELLED, message=_MESSAGES["cancelled"])
+            self._end(CANCELLED)
             return
-        self.state = ExecutionState.INTERRUPTED
-        self.message = _MESSAGES["interrupted"]
+        self.state = INTERRUPTED.state
+        self.message = dict(INTERRUPTED.message)
         self._mark_end()
         self._records.heartbeat(
             self.id,
@@ -228,38 +338,32 @@ class Execution:
         self.events.add(StateChanged(self.state, "DRAINING", self.message))
         log.info("execution_interrupted")
 
-    def _end(
-        self,
-        state: ExecutionState,
-        *,
-        facts: dict[str, object] | None = None,
-        message: dict[str, str] | None = None,
-    ) -> None:
+    def _end(self, ending: Ending) -> None:
         """Record the one terminal item and tell everyone who watches."""
         self._mark_end()
         total = time.monotonic() - self._started
-        delivered = sum(each.state is OutputState.DELIVERED for each in self.run.outputs)
-        failed = state is ExecutionState.FAILED
+        if ending.state is ExecutionState.COMPLETED:
+            self.journal.transition(4 if self.run.outputs else 2, LAST_STAGE)
+        if ending.failure is not None:
+            failure = ending.failure
+            self.events.add(
+                WorkFailed(self.run.stage, failure.reason, failure.message, failure.recoverable)
+            )
         self.journal.record(
-            self.run.stage if failed else LAST_STAGE,
-            _TERMINAL_ITEMS[state],
+            self.run.stage if ending.failure else LAST_STAGE,
+            ending.item_type,
             media_type="metadata",
             run_seconds=total,
-            metadata={
-                **(facts or {}),
-                "total_duration_seconds": round(total, 6),
-                "total_items_logged": self.journal.last_sequence_number + 1,
-                "outputs_generated": delivered,
-                "stages_completed": sorted(self.run.stages_completed),
-            },
+            metadata=ending.facts(self.run, total, self.journal.last_sequence_number + 1),
         )
-        self.state = state
-        self.message = message or {}
-        self.events.add(StateChanged(state, self.reason, self.message, total))
+        self.state = ending.state
+        self.reason = ending.reason
+        self.message = dict(ending.message)
+        self.events.add(StateChanged(ending.state, ending.reason, ending.message, total))
         log.info(
             "execution_finished",
-            state=state.value,
-            reason=self.reason,
+            state=ending.state.value,
+            reason=ending.reason,
             duration_ms=round(total * 1000, 1),
             items=self.journal.last_sequence_number,
         )
@@ -269,9 +373,26 @@ class Execution:
         self.ended_at = time.monotonic()
 
 
-_TERMINAL_ITEMS = {
-    ExecutionState.COMPLETED: "pipeline_complete",
-    ExecutionState.BLOCKED: "pipeline_blocked",
-    ExecutionState.FAILED: "pipeline_error",
-    ExecutionState.CANCELLED: "pipeline_cancelled",
-}
+def _run_of(commission: Commission, journal: Journal, services: Services) -> Run:
+    outputs = commission.outputs
+    if outputs is None:
+        outputs = [
+            OutputStatus(planned.loop_iteration, planned.id, planned.media_type)
+            for planned in commission.plan.outputs
+        ]
+    text = commission.progress.interception
+    return Run(
+        execution_id=commission.execution_id,
+        plan=commission.plan,
+        level=commission.level,
+        progress=commission.progress,
+        images=commission.images,
+        language=commission.language,
+        seed=commission.seed,
+        journal=journal,
+        services=services,
+        outputs=outputs,
+        shown_text=text.text if text else "",
+        stored_verdict=commission.stored_verdict,
+        stage=commission.stage,
+    )

@@ -8,17 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
+from orchestrator.audience import as_learner
 from orchestrator.configs.languages import is_language
 from orchestrator.configs.planning import PlanRequest, build_plan
-from orchestrator.execution import Execution
+from orchestrator.execution import Commission, Execution
 from orchestrator.journal import new_id
 from orchestrator.levels import effective_level
+from orchestrator.model import Mode
+from orchestrator.progress import Draft, Progress
 from servicekit.errors import AlreadyExistsError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -26,19 +26,14 @@ if TYPE_CHECKING:
 
     from orchestrator.configs.model import ConfigSet
     from orchestrator.configs.plan import Plan
-    from orchestrator.model import MediaFile, SafetyLevel
-    from orchestrator.ports import Records
-    from orchestrator.registry import Executions
-    from orchestrator.stages.run import Services
+    from orchestrator.launch import Launcher
+    from orchestrator.model import SafetyLevel
+    from orchestrator.seeds import SessionSeeds
     from servicekit.principals import Principal
-
-log = structlog.get_logger(__name__)
 
 MAX_TEXT_LENGTH = 20_000
 MAX_PARAMETERS = 32
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
-SEED_BITS = 63
-"""Drawn seeds fit a signed 64-bit integer, which every backend takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +51,13 @@ class RunRequest:
     seed: int | None = None
     language: str = ""
     idempotency_key: str = ""
+    mode: Mode = Mode.WHOLE
+
+    @property
+    def wish_sha256(self) -> str:
+        """SHA-256 of what changes a result, beside the seed: config, words and pictures."""
+        wish = [self.config, self.texts, self.image_hashes, self.context]
+        return hashlib.sha256(json.dumps(wish).encode()).hexdigest()
 
     @property
     def digest(self) -> str:
@@ -65,11 +67,17 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The tracker's answer about an idempotency key."""
+    """The tracker's answer about who runs an execution.
+
+    Attributes:
+        first_number: The first sequence number that the owner may use.
+        existing: Somebody else owns it: its idempotency key was used before.
+    """
 
     execution_id: str
     epoch: int
     existing: bool
+    first_number: int = 1
 
 
 class Claims(Protocol):
@@ -99,26 +107,24 @@ class Intake:
         self,
         *,
         configs: Callable[[], ConfigSet],
-        executions: Executions,
-        services: Services,
-        records: Records,
+        launcher: Launcher,
         claims: Claims,
         models: Models,
+        seeds: SessionSeeds,
         deployment_max: SafetyLevel,
         max_outputs: int,
         default_language: str,
-        software_version: str,
     ) -> None:
         self._configs = configs
-        self._executions = executions
-        self._services = services
-        self._records = records
+        self._launcher = launcher
+        self._executions = launcher.executions
+        self._services = launcher.services
         self._claims = claims
         self._models = models
+        self._seeds = seeds
         self._deployment_max = deployment_max
         self._max_outputs = max_outputs
         self._default_language = default_language
-        self._software_version = software_version
 
     async def begin(self, request: RunRequest, principal: Principal) -> Execution | str:
         """Start an execution, or find the one that its idempotency key was used for.
@@ -135,7 +141,7 @@ class Intake:
             return _same_request(known, request)
         self._executions.require_room(principal)
         language = await self._language(request)
-        plan = self._plan(request, language)
+        plan = self._plan(request, language, principal)
         images = [
             await self._services.generation.media_info(sha256) for sha256 in request.image_hashes
         ]
@@ -146,42 +152,22 @@ class Intake:
             if claim.existing:
                 known = self._executions.find(claim.execution_id, principal)
                 return _same_request(known, request) if known else claim.execution_id
-        return self._start(request, principal, plan, images, language, claim)
-
-    def _start(
-        self,
-        request: RunRequest,
-        principal: Principal,
-        plan: Plan,
-        images: list[MediaFile],
-        language: str,
-        claim: Claim,
-    ) -> Execution:
-        self._executions.require_room(principal)
-        execution = Execution(
+        wish = request.wish_sha256
+        commission = Commission(
             execution_id=claim.execution_id,
             epoch=claim.epoch,
             owner=principal,
             plan=plan,
             level=effective_level(request.safety_level, principal, self._deployment_max),
-            texts=list(request.texts),
+            progress=Progress([Draft(text) for text in request.texts]),
             images=images,
             language=language,
-            seed=secrets.randbits(SEED_BITS) if request.seed is None else request.seed,
-            services=self._services,
-            records=self._records,
-            software_version=self._software_version,
+            seed=await self._seeds.choose(principal.session, wish, request.seed),
+            mode=request.mode,
             request_digest=request.digest,
+            wish_sha256=wish,
         )
-        self._executions.start(execution, request.idempotency_key)
-        log.info(
-            "execution_started",
-            started_execution_id=execution.id,
-            config=plan.config_id,
-            level=execution.run.level.word,
-            outputs=len(plan.outputs),
-        )
-        return execution
+        return self._launcher.launch(commission, key)
 
     async def _language(self, request: RunRequest) -> str:
         """The person's language: as said, else that of the first text, else the house's."""
@@ -192,7 +178,7 @@ class Intake:
         found = await self._services.languages.detect(request.texts[0], self._default_language)
         return found.code or self._default_language
 
-    def _plan(self, request: RunRequest, language: str) -> Plan:
+    def _plan(self, request: RunRequest, language: str, principal: Principal) -> Plan:
         wanted = PlanRequest(
             config=request.config,
             language=language,
@@ -202,15 +188,16 @@ class Intake:
             text_only=request.text_only,
             context=request.context,
             parameters=request.parameters,
+            learner=as_learner(principal),
         )
         return build_plan(self._configs(), wanted, max_outputs=self._max_outputs)
 
 
 def _check(request: RunRequest) -> None:
     for index, text in enumerate(request.texts):
-        _check_text(text, f"texts[{index}]")
+        check_text(text, f"texts[{index}]")
     if request.context is not None and request.context.strip():
-        _check_text(request.context, "context")
+        check_text(request.context, "context")
     if request.language and not is_language(request.language):
         raise InvalidArgumentError(
             "LANGUAGE_INVALID", "Use an ISO 639-1 code such as `de`.", field="language"
@@ -229,7 +216,12 @@ def _check(request: RunRequest) -> None:
         )
 
 
-def _check_text(text: str, where: str) -> None:
+def check_text(text: str, where: str) -> None:
+    """Refuse a text that nothing can be made of.
+
+    Raises:
+        InvalidArgumentError: EMPTY_TEXT or TEXT_TOO_LONG, naming the field `where`.
+    """
     if not text.strip():
         raise InvalidArgumentError("EMPTY_TEXT", "Write what you imagine.", field=where)
     if len(text) > MAX_TEXT_LENGTH:

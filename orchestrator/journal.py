@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import uuid_utils
 
@@ -16,6 +16,7 @@ from orchestrator.events import EventLog, Item, ItemRecorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Unpack
 
     from orchestrator.model import MediaFile
     from orchestrator.ports import Records
@@ -26,36 +27,57 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
-class Journal:
-    """The record of one execution while it is written."""
+class ItemFields(TypedDict, total=False):
+    """What an item may hold beside its place; see `events.Item`."""
 
-    def __init__(self, execution_id: str, epoch: int, records: Records, log: EventLog) -> None:
+    stage_iteration: int | None
+    loop_iteration: int | None
+    media_type: str
+    content: str | None
+    media: MediaFile | None
+    config_used: str
+    model_used: str
+    backend_used: str
+    backend_job_id: str
+    run_seconds: float | None
+    metadata: Mapping[str, Any]
+
+
+class Journal:
+    """The record of one execution while it is written.
+
+    Attributes:
+        epoch: The claim under which it is written.
+        log: Where watchers see it.
+        last_sequence_number: The last number that was given.
+    """
+
+    def __init__(
+        self,
+        execution_id: str,
+        epoch: int,
+        records: Records,
+        log: EventLog,
+        *,
+        first_number: int = 1,
+    ) -> None:
         self.execution_id = execution_id
         self.epoch = epoch
         self.log = log
-        self.last_sequence_number = 0
+        self.last_sequence_number = first_number - 1
         self._records = records
         self._last_transition = time.monotonic()
 
     def record(
-        self,
-        stage: int,
-        item_type: str,
-        *,
-        stage_iteration: int | None = None,
-        loop_iteration: int | None = None,
-        media_type: str = "",
-        content: str | None = None,
-        media: MediaFile | None = None,
-        config_used: str = "",
-        model_used: str = "",
-        backend_used: str = "",
-        backend_job_id: str = "",
-        run_seconds: float | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        item_id: str = "",
+        self, stage: int, item_type: str, *, item_id: str = "", **fields: Unpack[ItemFields]
     ) -> Item:
         """Give the next number to an event, record it and show it.
+
+        Args:
+            stage: 0 to 5.
+            item_type: A word of the taxonomy.
+            item_id: Where it had to be known before; empty: a fresh one.
+            fields: The rest of the item.
 
         Returns:
             The item as recorded.
@@ -69,17 +91,7 @@ class Journal:
             occur_time=datetime.now(UTC),
             stage=stage,
             item_type=item_type,
-            stage_iteration=stage_iteration,
-            loop_iteration=loop_iteration,
-            media_type=media_type,
-            content=content,
-            media=media,
-            config_used=config_used,
-            model_used=model_used,
-            backend_used=backend_used,
-            backend_job_id=backend_job_id,
-            run_seconds=run_seconds,
-            metadata=metadata or {},
+            **fields,
         )
         self._records.record(
             execution_id=item.execution_id,
@@ -87,19 +99,9 @@ class Journal:
             sequence_number=item.sequence_number,
             stage=stage,
             item_type=item_type,
-            stage_iteration=stage_iteration,
-            loop_iteration=loop_iteration,
-            media_type=media_type,
-            content=content,
-            media=media,
-            config_used=config_used,
-            model_used=model_used,
-            backend_used=backend_used,
-            backend_job_id=backend_job_id,
-            run_seconds=run_seconds,
-            metadata=item.metadata,
             item_id=item.item_id,
             occur_time=item.occur_time,
+            **fields,
         )
         self.log.add(ItemRecorded(item))
         return item

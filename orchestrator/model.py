@@ -63,6 +63,11 @@ class OutputState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is done for it."""
+        return self in (OutputState.DELIVERED, OutputState.BLOCKED, OutputState.FAILED)
+
 
 class Phase(StrEnum):
     """The two halves of stage 2."""
@@ -202,6 +207,7 @@ class OutputStatus:
 
     Attributes:
         more_files: Further files of it, each with the id of its item.
+        text: The text of an output that is one, such as code.
     """
 
     loop_iteration: int
@@ -216,6 +222,26 @@ class OutputStatus:
     prompt: str = ""
     seed: int | None = None
     more_files: tuple[tuple[str, MediaFile], ...] = ()
+    text: str = ""
+
+    def begin_anew(self) -> None:
+        """Forget how it ended, so that it is made once more."""
+        self.state = OutputState.PENDING
+        self.text_alternative = self.reason = self.message = self.item_id = ""
+
+
+class Mode(StrEnum):
+    """How an execution is run; the words of the record.
+
+    Attributes:
+        WHOLE: All stages in one go.
+        STEPS: Step by step, with a person's edits in between.
+        REGENERATION: From stage 3 on, with the text of another execution.
+    """
+
+    WHOLE = "whole"
+    STEPS = "step_by_step"
+    REGENERATION = "regeneration"
 
 
 class StageFailure(Exception):

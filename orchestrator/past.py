@@ -16,7 +16,7 @@ from stellwerk.tracker.v1 import execution_pb2
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from orchestrator.clients import TrackerClient
+    from orchestrator.tracker_client import TrackerClient
 
 UNFINISHED = frozenset(
     {execution_pb2.EXECUTION_STATE_RUNNING, execution_pb2.EXECUTION_STATE_AWAITING_EDIT}
@@ -113,6 +113,7 @@ def _execution(record: execution_pb2.ExecutionRecord) -> event_pb2.Execution:
         end_time=summary.end_time if summary.HasField("end_time") else None,
         reason=summary.error,
         plan_digest=summary.plan_digest,
+        parent_execution_id=summary.parent_execution_id,
     )
     outputs: dict[int, event_pb2.Output] = {}
     for item in record.items:
@@ -152,7 +153,10 @@ def _fold(outputs: dict[int, event_pb2.Output], item: execution_pb2.ExecutionIte
             output.more_files.add(media=item.media, item_id=item.item_id)
             return
         output.state = event_pb2.OUTPUT_STATE_DELIVERED
-        output.media.CopyFrom(item.media)
+        if item.HasField("media"):
+            output.media.CopyFrom(item.media)
+        else:
+            output.text = item.content
         output.media_type = item.media_type
         output.item_id = item.item_id
         output.output_config = item.config_used

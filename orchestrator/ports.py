@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 class Safety(Protocol):
     """Decides what is allowed. Every failure to get an answer is a StageFailure."""
 
+    async def policy_version(self, level: SafetyLevel) -> str:
+        """Return the version of the policy that is in force.
+
+        Raises:
+            StageFailure: SAFETY_UNAVAILABLE.
+        """
+        ...
+
     async def check_texts(
         self,
         texts: Sequence[tuple[str, str]],

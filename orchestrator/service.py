@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from orchestrator.catalogue import Catalogue
-from orchestrator.clients import GenerationClient, SafetyClient, TrackerClient
+from orchestrator.clients import GenerationClient, SafetyClient
 from orchestrator.configs import ConfigError, ConfigSet, shipped_configs_dir
 from orchestrator.configs.imported import load_with_imported
 from orchestrator.converters.words import LEVELS
 from orchestrator.intake import MAX_TEXT_LENGTH, Intake
 from orchestrator.languages import Languages
+from orchestrator.launch import Launcher
 from orchestrator.levels import laxest_level
 from orchestrator.model import SafetyLevel
 from orchestrator.registry import Executions
+from orchestrator.revival import Revival
+from orchestrator.seeds import SessionSeeds
 from orchestrator.servicer import OrchestratorServicer
 from orchestrator.stages.run import Limits, Services
+from orchestrator.tracker_client import TrackerClient
 from orchestrator.translation import TranslationCache
 from servicekit.channel import open_channel
+from servicekit.reloading import Reloading
 from servicekit.settings import ConfigurationError
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
 from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import (
@@ -40,6 +47,8 @@ if TYPE_CHECKING:
 
 SERVICE_NAME = pb2.DESCRIPTOR.services_by_name["OrchestratorService"].full_name
 RECORDER_CLOSE_SECONDS = 1.0
+CONFIGS_HEALTH = "configs"
+"""What health checks ask for to see whether a change of the configs was refused."""
 
 
 def registration(settings: OrchestratorSettings, records: Records | None = None) -> Register:
@@ -66,27 +75,80 @@ async def build_servicer(
     Raises:
         ConfigurationError: The configs are faulty; its text names every fault.
     """
-    configs = await asyncio.to_thread(_load, settings)
-    recorder = records or _open_recorder(settings, owned)
+    configs = await asyncio.to_thread(_open_configs, settings)
+    in_order = partial(_tell_health, owned)
+    await owned.enter_async_context(configs.watching(settings.configs_poll_seconds, in_order))
+    recorder = None
+    if records is None:
+        records = recorder = _open_recorder(settings, owned)
+    near = await _neighbours(settings, owned)
+    launcher = _launcher(settings, owned, near, records)
+    seeds = SessionSeeds(near.tracker)
+    deployment_max = SafetyLevel[settings.max_safety_level.upper()]
+    intake = Intake(
+        configs=lambda: configs.value,
+        launcher=launcher,
+        claims=near.tracker,
+        models=near.generation,
+        seeds=seeds,
+        deployment_max=deployment_max,
+        max_outputs=settings.max_outputs,
+        default_language=settings.default_language,
+    )
+    revival = Revival(
+        launcher=launcher,
+        past=near.tracker,
+        seeds=seeds,
+        pending_items=lambda: recorder.stats().pending if recorder else 0,
+        deployment_max=deployment_max,
+    )
+    return OrchestratorServicer(
+        intake,
+        revival,
+        launcher.executions,
+        Catalogue(lambda: configs.value),
+        near.tracker,
+        _server_info(settings, configs),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """The other services."""
+
+    generation: GenerationClient
+    safety: SafetyClient
+    tracker: TrackerClient
+
+
+async def _neighbours(settings: OrchestratorSettings, owned: Owned) -> _Neighbours:
+    return _Neighbours(
+        GenerationClient(
+            await _channel(settings, settings.generation_address, owned),
+            text_seconds=settings.text_seconds,
+            media_seconds=settings.generation_seconds,
+            reattach_seconds=settings.reattach_seconds,
+        ),
+        SafetyClient(
+            await _channel(settings, settings.safety_address, owned), settings.safety_seconds
+        ),
+        TrackerClient(
+            await _channel(settings, settings.tracker_address, owned),
+            limit_seconds=settings.tracker_seconds,
+            owner_address=owner_address(settings),
+        ),
+    )
+
+
+def _launcher(
+    settings: OrchestratorSettings, owned: Owned, near: _Neighbours, records: Records
+) -> Launcher:
     languages = Languages()
     owned.push_async_callback(languages.close)
-    generation = GenerationClient(
-        await _channel(settings, settings.generation_address, owned),
-        text_seconds=settings.text_seconds,
-        media_seconds=settings.generation_seconds,
-        reattach_seconds=settings.reattach_seconds,
-    )
-    tracker = TrackerClient(
-        await _channel(settings, settings.tracker_address, owned),
-        limit_seconds=settings.tracker_seconds,
-        owner_address=owner_address(settings),
-    )
-    safety = SafetyClient(
-        await _channel(settings, settings.safety_address, owned), settings.safety_seconds
-    )
-    services = Services(safety, generation, languages, TranslationCache(), _limits(settings))
+    limits = _limits(settings)
+    services = Services(near.safety, near.generation, languages, TranslationCache(), limits)
     executions = Executions(
-        recorder,
+        records,
         owner_address=owner_address(settings),
         max_running=settings.max_executions,
         max_running_per_learner=settings.max_executions_per_learner,
@@ -95,21 +157,7 @@ async def build_servicer(
     )
     executions.open()
     owned.before_stop(lambda: executions.drain(settings.finish_seconds))
-    intake = Intake(
-        configs=lambda: configs,
-        executions=executions,
-        services=services,
-        records=recorder,
-        claims=tracker,
-        models=generation,
-        deployment_max=SafetyLevel[settings.max_safety_level.upper()],
-        max_outputs=settings.max_outputs,
-        default_language=settings.default_language,
-        software_version=software_version(),
-    )
-    return OrchestratorServicer(
-        intake, executions, Catalogue(lambda: configs), tracker, _server_info(settings, configs)
-    )
+    return Launcher(executions, services, records, software_version(), settings.edit_seconds)
 
 
 def owner_address(settings: OrchestratorSettings) -> str:
@@ -125,12 +173,17 @@ def software_version() -> str:
         return "unknown"
 
 
-def _load(settings: OrchestratorSettings) -> ConfigSet:
-    folder = settings.configs_dir or shipped_configs_dir()
+def _open_configs(settings: OrchestratorSettings) -> Reloading[ConfigSet]:
+    folder, imported = settings.configs_dir or shipped_configs_dir(), settings.imported_configs_dir
+    load = partial(load_with_imported, folder, imported)
     try:
-        return load_with_imported(folder, settings.imported_configs_dir)
+        return Reloading("configs", load, (folder, imported), ConfigError)
     except ConfigError as exc:
         raise ConfigurationError(f"The configs in {folder} cannot be used:\n{exc}") from exc
+
+
+async def _tell_health(owned: Owned, in_order: bool) -> None:
+    await owned.report(CONFIGS_HEALTH, in_order=in_order)
 
 
 def _open_recorder(settings: OrchestratorSettings, owned: Owned) -> Recorder:
@@ -171,7 +224,7 @@ def _limits(settings: OrchestratorSettings) -> Limits:
 
 
 def _server_info(
-    settings: OrchestratorSettings, configs: ConfigSet
+    settings: OrchestratorSettings, configs: Reloading[ConfigSet]
 ) -> Callable[[Principal], pb2.GetServerInfoResponse]:
     deployment_max = SafetyLevel[settings.max_safety_level.upper()]
     default = SafetyLevel[settings.default_safety_level.upper()]
@@ -185,7 +238,7 @@ def _server_info(
             tracker_address=settings.tracker_address,
             default_safety_level=LEVELS[min(default, laxest)],
             max_safety_level=LEVELS[laxest],
-            configs_digest=configs.digest,
+            configs_digest=configs.value.digest,
             max_outputs=settings.max_outputs,
             max_text_length=MAX_TEXT_LENGTH,
         )

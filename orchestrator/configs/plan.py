@@ -245,6 +245,14 @@ class Plan(FrozenModel):
         chunks += [output.chunk for output in self.outputs if output.chunk]
         return tuple(sorted({chunk.role for chunk in chunks}))
 
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Every placeholder that chunks and branches of the flow give values to."""
+        names = [name for chunk in chunks_of(self.flow) for name in chunk.values]
+        if isinstance(self.flow, PlannedParallel):
+            names += [branch.name for branch in self.flow.branches]
+        return tuple(dict.fromkeys(names))
+
     def with_models(self, models: Mapping[str, str]) -> Plan:
         """Return this plan with the models that its roles mean now.
 
@@ -252,6 +260,18 @@ class Plan(FrozenModel):
             models: Role to `<backend>/<model>`.
         """
         return Plan.model_validate({**self.model_dump(), "models": models})
+
+    def with_only(self, output: PlannedOutput) -> Plan:
+        """Return a plan that makes one output from a text that is there, as its only one."""
+        alone = output.model_copy(
+            update={
+                "loop_iteration": 1,
+                "optimization": None,
+                "optimization_instruction": None,
+                "prompt": None,
+            }
+        )
+        return Plan.model_validate({**self.model_dump(), "outputs": (alone.model_dump(),)})
 
     def to_json(self) -> str:
         """Return the canonical JSON: the same plan always gives the same bytes."""

@@ -46,6 +46,12 @@ def execution_to_proto(execution: Execution) -> event_pb2.Execution:
         plan_digest=run.plan.digest,
         language=run.language,
         interception_text=execution.shown_text,
+        head_item_id=run.progress.head,
+        drafts=[
+            event_pb2.Draft(item_id=draft.item_id, field=slot, text=draft.text)
+            for slot, draft in execution.drafts.items()
+        ],
+        parent_execution_id=execution.parent_execution_id,
     )
 
 
@@ -66,6 +72,7 @@ def output_to_proto(status: OutputStatus) -> event_pb2.Output:
             event_pb2.OutputFile(item_id=item_id, media=media_to_proto(media))
             for item_id, media in status.more_files
         ],
+        text=status.text,
     )
 
 
@@ -126,6 +133,7 @@ def _event_message(event: events.Durable | events.Ephemeral) -> tuple[str, objec
                 reason=event.reason,
                 message=localized(event.message),
                 total_duration=duration(event.total_seconds),
+                head_item_id=event.head,
             )
         case events.StageStarted():
             return "stage_started", event_pb2.StageStarted(

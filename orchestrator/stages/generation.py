@@ -17,6 +17,7 @@ from orchestrator.ports import (
     MediaRequest,
 )
 from orchestrator.stages.delivery import deliver
+from orchestrator.stages.written_output import write_output
 
 if TYPE_CHECKING:
     from orchestrator.configs.plan import PlannedOutput
@@ -39,6 +40,9 @@ async def generate(run: Run, output: PlannedOutput, status: OutputStatus, prompt
         run.journal.record(
             4, "pipeline_input_text", loop_iteration=number, media_type="text", content=prompt
         )
+        if output.chunk is not None:
+            await write_output(run, output, status, prompt)
+            return
         files, finished = await _render(run, output, status)
         status.seed = _seed(finished)
         await deliver(run, output, status, files, finished)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.model import Decision, Direction
+from orchestrator.progress import Draft, input_slot
 from orchestrator.stages.translate import translate
 
 if TYPE_CHECKING:
@@ -31,20 +32,22 @@ class _Input:
 
 
 async def check_inputs(run: Run) -> None:
-    """Record and check all inputs at once, and find the language of each text.
+    """Record and check all inputs at once, unless that is done, and find each text's language.
 
     Raises:
         Blocked: One of them does not fit the level.
         StageFailure: A verdict could not be had.
     """
+    progress = run.progress
+    if progress.inputs_checked:
+        return
     run.journal.transition(0, 1)
     async with run.in_stage(1, run.services.limits.input_check_seconds):
-        inputs = [_Input(f"texts[{index}]", text) for index, text in enumerate(run.texts)]
+        inputs = [_Input(input_slot(at), draft.text) for at, draft in enumerate(progress.inputs)]
         inputs += [_Input(extra.field, extra.text) for extra in run.plan.caller_texts]
         languages = await asyncio.gather(
             *(run.services.languages.detect(each.text, run.language) for each in inputs)
         )
-        run.text_languages = [found.code or run.language for found in languages[: len(run.texts)]]
         _record_inputs(run, inputs, languages)
         verdicts = await _check(run, inputs, languages)
         for index, verdict in enumerate(verdicts):
@@ -55,13 +58,29 @@ async def check_inputs(run: Run) -> None:
         # A refusal is said before an outage: it holds whatever the other checks would say.
         for verdict in sorted(verdicts, key=lambda each: each.decision is not Decision.BLOCK):
             run.require_allowed(verdict, 1)
-        if run.plan.translate_input:
-            await _translate_inputs(run)
+        await translate_inputs(run)
+        progress.inputs_checked = True
+
+
+async def translate_inputs(run: Run) -> None:
+    """Put the person's texts into the working language, if the config wants that.
+
+    Raises:
+        StageFailure: The model gave no translation.
+    """
+    if not run.plan.translate_input:
+        return
+    for index, draft in enumerate(run.progress.inputs):
+        if draft.language != WORKING_LANGUAGE:
+            translated = await translate(
+                run, draft.text, draft.language, WORKING_LANGUAGE, stage=1, input_index=index
+            )
+            run.progress.put(input_slot(index), translated)
 
 
 def _record_inputs(run: Run, inputs: list[_Input], languages: list[DetectedLanguage]) -> None:
     for index, (each, language) in enumerate(zip(inputs, languages, strict=True)):
-        run.journal.record(
+        item = run.journal.record(
             1,
             "user_input_text",
             media_type="text",
@@ -73,6 +92,9 @@ def _record_inputs(run: Run, inputs: list[_Input], languages: list[DetectedLangu
                 "language_confidence": language.confidence,
             },
         )
+        if index < len(run.progress.inputs):
+            draft = Draft(each.text, language.code or run.language, item.item_id)
+            run.progress.put(input_slot(index), draft)
     for offset, image in enumerate(run.images):
         run.journal.record(
             1,
@@ -103,12 +125,3 @@ async def _check_image(run: Run, image: MediaFile) -> Verdict:
     return await run.services.safety.check_image(
         image, level=run.level, direction=Direction.INPUT, photographic=True
     )
-
-
-async def _translate_inputs(run: Run) -> None:
-    for index, (text, language) in enumerate(zip(run.texts, run.text_languages, strict=True)):
-        if language == WORKING_LANGUAGE:
-            continue
-        answer = await translate(run, text, language, WORKING_LANGUAGE, stage=1)
-        run.texts[index] = answer
-        run.text_languages[index] = WORKING_LANGUAGE

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,17 +21,17 @@ from orchestrator.events import (
     VerdictReached,
 )
 from orchestrator.model import Blocked, Decision, Phase, StageFailure
-from orchestrator.ports import TextAnswer, TextRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
-    from orchestrator.configs.plan import Plan, PlannedChunk
+    from orchestrator.configs.plan import Plan
     from orchestrator.events import EventLog
     from orchestrator.journal import Journal
     from orchestrator.languages import Languages
     from orchestrator.model import MediaFile, OutputStatus, SafetyLevel, Verdict
     from orchestrator.ports import Generation, Safety
+    from orchestrator.progress import Draft, Progress
     from orchestrator.translation import TranslationCache
 
 log = structlog.get_logger(__name__)
@@ -62,42 +62,77 @@ class Services:
     limits: Limits
 
 
+@dataclass(frozen=True, slots=True)
+class StoredVerdict:
+    """An ALLOW of stage 3 that another execution recorded.
+
+    Attributes:
+        item_id: The item that holds it.
+        text_sha256: Of the text that it is about.
+        level: For whom that text is fit.
+        policy_version: By which rules.
+    """
+
+    item_id: str
+    text_sha256: str
+    level: SafetyLevel
+    policy_version: str
+
+
 @dataclass(slots=True)
 class Run:
     """One execution as its stages see it.
 
     Attributes:
-        texts: The person's texts in order; after stage 1 perhaps translated.
-        text_languages: Language of each text, ISO 639-1.
+        progress: What is done, and the texts as they stand.
         language: Language of the person, for messages.
         seed: Seed of all outputs and of what stage 2 draws.
-        text: What stage 2 made of the texts.
-        text_language: Its language.
         shown_text: What the person may see of stage 2's text by now.
+        stored_verdict: An earlier verdict about the text of a regenerated output; None: none.
+        stage: The latest stage that was reached.
         stages_completed: Stages that came to their end, for the terminal item.
     """
 
     execution_id: str
     plan: Plan
     level: SafetyLevel
-    texts: list[str]
+    progress: Progress
     images: list[MediaFile]
     language: str
     seed: int
     journal: Journal
     services: Services
     outputs: list[OutputStatus]
-    text_languages: list[str] = field(default_factory=list)
-    text: str = ""
-    text_language: str = ""
     shown_text: str = ""
+    stored_verdict: StoredVerdict | None = None
     stage: int = 0
     stages_completed: set[int] = field(default_factory=set)
+
+    @property
+    def text(self) -> Draft:
+        """The text of phase 1 as it stands.
+
+        Raises:
+            LookupError: There is none yet.
+        """
+        if self.progress.interception is None:
+            raise LookupError("phase 1 has not ended")
+        return self.progress.interception
 
     @property
     def log(self) -> EventLog:
         """Where events are shown."""
         return self.journal.log
+
+    def status(self, loop_iteration: int) -> OutputStatus:
+        """Return how far an output is."""
+        return self.outputs[loop_iteration - 1]
+
+    def begin_anew(self) -> None:
+        """Let stage 2 and all that follows be done once more."""
+        self.progress.forget_interception()
+        for status in self.outputs:
+            status.begin_anew()
 
     @asynccontextmanager
     async def in_stage(
@@ -149,9 +184,14 @@ class Run:
         stage_iteration: int | None = None,
         loop_iteration: int | None = None,
         input_index: int | None = None,
+        of_item: str = "",
     ) -> None:
         """Record a verdict and show it; a check that could not run is a warning of its own."""
-        where = {"input_index": input_index} if input_index is not None else {}
+        where: dict[str, object] = {}
+        if input_index is not None:
+            where["input_index"] = input_index
+        if of_item:
+            where["of_item"] = of_item
         self.journal.record(
             stage,
             item_type,
@@ -185,19 +225,7 @@ class Run:
         if verdict.decision is Decision.UNAVAILABLE:
             message = verdict.message.get("en", "A safety check could not run; try again later.")
             raise StageFailure("SAFETY_UNAVAILABLE", message)
-        terms = [finding.term for finding in verdict.findings if finding.term][:TERMS_IN_RECORD]
-        reason = ", ".join(verdict.categories)
-        facts: dict[str, object] = {
-            "blocked_reason": reason,
-            "safety_level": self.level.word,
-            "educational_message": dict(verdict.message),
-            "policy_version": verdict.policy_version,
-        }
-        if stage == 1:
-            facts["blocked_term"] = terms[0] if terms else ""
-        else:
-            facts["blocked_terms"] = terms
-            facts["fallback"] = "text_alternative" if loop_iteration else "none"
+        facts = self._block_facts(verdict, stage, of_output=loop_iteration is not None)
         self.journal.record(
             stage,
             f"stage{stage}_blocked",
@@ -210,85 +238,23 @@ class Run:
         )
         raise Blocked(verdict, stage)
 
-    async def ask(
-        self,
-        chunk: PlannedChunk,
-        values: Mapping[str, str],
-        *,
-        text: str,
-        source_language: str = "",
-        target_language: str = "",
-        shown_as: TextWritten | None = None,
-    ) -> TextAnswer:
-        """Ask the chunk's model.
-
-        Args:
-            chunk: What the model is told and with which parameters.
-            values: For the chunk's placeholders.
-            text: What it works on, for models that only complete texts.
-            source_language: ISO 639-1 code of `text`.
-            target_language: ISO 639-1 code of the wanted answer.
-            shown_as: Where deltas belong, if the person may see them at once.
-
-        Raises:
-            StageFailure: There was no answer, or an empty one.
-        """
-        request = TextRequest(
-            role=chunk.role,
-            model=chunk.model or "",
-            messages=tuple((message.role, message.content) for message in chunk.messages(values)),
-            parameters=_parameters(chunk),
-            execution_id=self.execution_id,
-            level=self.level,
-            text=text,
-            context=values.get("CONTEXT", ""),
-            source_language=source_language,
-            target_language=target_language,
-            config_id=self.plan.config_id,
-        )
-        if shown_as is not None:
-            self.show(replace(shown_as, text="", restart=True))
-        answer: TextAnswer | None = None
-        # Closing the stream is what stops the model when this run is cancelled.
-        async with aclosing(self.services.generation.generate_text(request)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, TextAnswer):
-                    answer = piece
-                elif shown_as is not None:
-                    self.show(replace(shown_as, text=piece.text, restart=piece.restart))
-        if answer is None or not answer.text.strip():
-            raise StageFailure("EMPTY_ANSWER", "The language model gave no answer; try again.")
-        return answer
-
     def show(self, written: TextWritten) -> None:
         """Show a piece of text that the person may see."""
         if written.phase is Phase.INTERCEPTION:
             self.shown_text = written.text if written.restart else self.shown_text + written.text
         self.log.add(written)
 
-    def record_switches(
-        self, stage: int, answer: TextAnswer, *, loop_iteration: int | None = None
-    ) -> None:
-        """Record each model that another one had to stand in for."""
-        for from_model, to_model, why in answer.switches:
-            self.journal.record(
-                stage,
-                "backend_switch",
-                loop_iteration=loop_iteration,
-                media_type="metadata",
-                metadata={"from": from_model, "to": to_model, "why": why},
-            )
-
-
-def _parameters(chunk: PlannedChunk) -> dict[str, object]:
-    """The chunk's sampling parameters under the contract's names, without those left open."""
-    given = chunk.parameters
-    named = {
-        "temperature": given.temperature,
-        "top_p": given.top_p,
-        "max_tokens": given.max_tokens,
-        "stop": given.stop or None,
-        "seed": given.seed,
-        "keep_alive_seconds": given.keep_alive_seconds,
-    }
-    return {name: value for name, value in named.items() if value is not None}
+    def _block_facts(self, verdict: Verdict, stage: int, *, of_output: bool) -> dict[str, object]:
+        terms = [finding.term for finding in verdict.findings if finding.term][:TERMS_IN_RECORD]
+        facts: dict[str, object] = {
+            "blocked_reason": ", ".join(verdict.categories),
+            "safety_level": self.level.word,
+            "educational_message": dict(verdict.message),
+            "policy_version": verdict.policy_version,
+        }
+        if stage == 1:
+            facts["blocked_term"] = terms[0] if terms else ""
+        else:
+            facts["blocked_terms"] = terms
+            facts["fallback"] = "text_alternative" if of_output else "none"
+        return facts

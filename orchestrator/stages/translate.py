@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.configs.languages import language_name
+from orchestrator.progress import Draft
+from orchestrator.stages.asking import Task, ask, record_switches
 from orchestrator.translation import translation_key
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ async def translate(
     *,
     stage: int,
     loop_iteration: int | None = None,
-) -> str:
+    input_index: int | None = None,
+) -> Draft:
     """Translate a text and record it as `translation_result`.
 
     Args:
@@ -30,6 +33,7 @@ async def translate(
         target: ISO 639-1 code of the wanted language.
         stage: 1 or 3.
         loop_iteration: The output that it is for.
+        input_index: The person's text that it stands for, from 0.
 
     Returns:
         The translation.
@@ -47,16 +51,14 @@ async def translate(
     }
 
     async def make() -> TextAnswer:
-        return await run.ask(
-            chunk, values, text=text, source_language=source, target_language=target
-        )
+        return await ask(run, chunk, values, Task(text, source, target))
 
     model = chunk.model or run.plan.models.get(chunk.role, chunk.role)
     answer = await run.services.translations.get_or_make(
         translation_key(text, source, target, model), make
     )
-    run.record_switches(stage, answer, loop_iteration=loop_iteration)
-    run.journal.record(
+    record_switches(run, stage, answer, loop_iteration)
+    item = run.journal.record(
         stage,
         "translation_result",
         loop_iteration=loop_iteration,
@@ -67,11 +69,18 @@ async def translate(
         backend_used=answer.backend,
         backend_job_id=answer.backend_job_id,
         run_seconds=answer.run_seconds,
-        metadata={
-            "from_lang": source,
-            "to_lang": target,
-            "detected_language": source,
-            **answer.metadata(),
-        },
+        metadata=_facts(answer, source, target, input_index),
     )
-    return answer.text
+    return Draft(answer.text, target, item.item_id)
+
+
+def _facts(
+    answer: TextAnswer, source: str, target: str, input_index: int | None
+) -> dict[str, object]:
+    facts = {
+        "from_lang": source,
+        "to_lang": target,
+        "detected_language": source,
+        **answer.metadata(),
+    }
+    return facts if input_index is None else {**facts, "input_index": input_index}

@@ -15,7 +15,7 @@ from orchestrator.languages import Languages
 from orchestrator.levels import LAXEST_BY_ROLE, effective_level
 from orchestrator.model import SafetyLevel
 from orchestrator.ports import TextAnswer
-from orchestrator.stages.interception import draw_languages
+from orchestrator.stages.flows import draw_languages
 from orchestrator.translation import TranslationCache, translation_key
 from servicekit.principals import LOCAL_ADMIN, Role
 

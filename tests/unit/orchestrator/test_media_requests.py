@@ -7,7 +7,7 @@ import json
 from orchestrator.configs import PlanRequest, build_plan, load_configs, shipped_configs_dir
 from orchestrator.configs.model import Lora
 from orchestrator.converters.generation import media_request_to_proto
-from orchestrator.model import MediaFile
+from orchestrator.model import MediaFile, SafetyLevel
 from orchestrator.ports import MediaRequest
 
 
@@ -25,6 +25,7 @@ def test_workflow_and_its_inputs_travel_exactly() -> None:
     message = media_request_to_proto(
         MediaRequest(
             execution_id="e",
+            level=SafetyLevel.ADULT,
             loop_iteration=1,
             output_config=output.id,
             backend=output.backend,

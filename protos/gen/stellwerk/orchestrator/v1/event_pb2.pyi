@@ -221,10 +221,15 @@ class StateChanged(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     TOTAL_DURATION_FIELD_NUMBER: _builtins.int
+    HEAD_ITEM_ID_FIELD_NUMBER: _builtins.int
     state: _execution_pb2.ExecutionState.ValueType
     """The state."""
     reason: _builtins.str
     """Why, for FAILED: an ErrorInfo reason such as SAFETY_UNAVAILABLE."""
+    head_item_id: _builtins.str
+    """Item that holds the newest text, for AWAITING_EDIT: what the next step is
+    based on. Empty: there is none.
+    """
     @_builtins.property
     def message(self) -> _types_pb2.LocalizedText:
         """One sentence for the person, when there is something to say."""
@@ -240,10 +245,11 @@ class StateChanged(_message.Message):
         reason: _builtins.str = ...,
         message: _types_pb2.LocalizedText | None = ...,
         total_duration: _duration_pb2.Duration | None = ...,
+        head_item_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "total_duration", b"total_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "state", b"state", "total_duration", b"total_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head_item_id", b"head_item_id", "message", b"message", "reason", b"reason", "state", b"state", "total_duration", b"total_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -660,6 +666,9 @@ class Execution(_message.Message):
     PLAN_DIGEST_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     INTERCEPTION_TEXT_FIELD_NUMBER: _builtins.int
+    HEAD_ITEM_ID_FIELD_NUMBER: _builtins.int
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    PARENT_EXECUTION_ID_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """The execution."""
     config_name: _builtins.str
@@ -682,6 +691,12 @@ class Execution(_message.Message):
     """The language of the input, ISO 639-1. Empty: not known."""
     interception_text: _builtins.str
     """The text of stage 2, when the person may see it. Empty: none yet."""
+    head_item_id: _builtins.str
+    """Item that holds the newest text: what the next step is based on. Empty: it
+    does not run here, or there is none.
+    """
+    parent_execution_id: _builtins.str
+    """The execution that it was made from. Empty: none."""
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Output]:
         """Its outputs, in order of `loop_iteration`."""
@@ -697,6 +712,10 @@ class Execution(_message.Message):
     @_builtins.property
     def message(self) -> _types_pb2.LocalizedText:
         """What to tell the person at a block or failure."""
+
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Draft]:
+        """The texts that a person may change now, while it is run step by step."""
 
     def __init__(
         self,
@@ -716,14 +735,49 @@ class Execution(_message.Message):
         plan_digest: _builtins.str = ...,
         language: _builtins.str = ...,
         interception_text: _builtins.str = ...,
+        head_item_id: _builtins.str = ...,
+        drafts: _abc.Iterable[Global___Draft] | None = ...,
+        parent_execution_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "message", b"message", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "end_time", b"end_time", "epoch", b"epoch", "execution_id", b"execution_id", "interception_text", b"interception_text", "language", b"language", "last_sequence_number", b"last_sequence_number", "message", b"message", "outputs", b"outputs", "plan_digest", b"plan_digest", "reason", b"reason", "safety_level", b"safety_level", "stage", b"stage", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_name", b"config_name", "drafts", b"drafts", "end_time", b"end_time", "epoch", b"epoch", "execution_id", b"execution_id", "head_item_id", b"head_item_id", "interception_text", b"interception_text", "language", b"language", "last_sequence_number", b"last_sequence_number", "message", b"message", "outputs", b"outputs", "parent_execution_id", b"parent_execution_id", "plan_digest", b"plan_digest", "reason", b"reason", "safety_level", b"safety_level", "stage", b"stage", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Execution: _TypeAlias = Execution  # noqa: Y015
+
+@_typing.final
+class Draft(_message.Message):
+    """Draft is a text as it stands, which a person may change in the next step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item that holds it."""
+    field: _builtins.str
+    """What it is: `texts[0]` and so on, `interception`, `optimization[1]` and so
+    on.
+    """
+    text: _builtins.str
+    """The text."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        field: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "item_id", b"item_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Draft: _TypeAlias = Draft  # noqa: Y015
 
 @_typing.final
 class Output(_message.Message):
@@ -742,6 +796,7 @@ class Output(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     MORE_FILES_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     loop_iteration: _builtins.int
     """Its number, from 1."""
     output_config: _builtins.str
@@ -760,6 +815,10 @@ class Output(_message.Message):
     """The prompt as it was sent. Empty: not sent yet."""
     seed: _builtins.int
     """The seed as applied. Unset: not known yet."""
+    text: _builtins.str
+    """The text of an output that is one, such as code; show it in a sandbox.
+    Empty: it is a file, or there is none yet.
+    """
     @_builtins.property
     def media(self) -> _types_pb2.MediaRef:
         """Its file, once it can be fetched. Read it by execution and `item_id`."""
@@ -782,10 +841,11 @@ class Output(_message.Message):
         prompt: _builtins.str = ...,
         seed: _builtins.int | None = ...,
         more_files: _abc.Iterable[Global___OutputFile] | None = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "media", b"media", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "item_id", b"item_id", "loop_iteration", b"loop_iteration", "media", b"media", "media_type", b"media_type", "more_files", b"more_files", "output_config", b"output_config", "prompt", b"prompt", "reason", b"reason", "seed", b"seed", "state", b"state", "text_alternative", b"text_alternative"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "item_id", b"item_id", "loop_iteration", b"loop_iteration", "media", b"media", "media_type", b"media_type", "more_files", b"more_files", "output_config", b"output_config", "prompt", b"prompt", "reason", b"reason", "seed", b"seed", "state", b"state", "text", b"text", "text_alternative", b"text_alternative"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from stellwerk.common.v1 import types_pb2 as stellwerk_dot_common_dot_v1_dot_types__pb2
 from stellwerk.orchestrator.v1 import event_pb2 as stellwerk_dot_orchestrator_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n4stellwerk/orchestrator/v1/orchestrator_service.proto\x12\x19stellwerk.orchestrator.v1\x1a\x1fstellwerk/common/v1/types.proto\x1a%stellwerk/orchestrator/v1/event.proto\"\x16\n\x14GetServerInfoRequest\"\xc0\x02\n\x15GetServerInfoResponse\x12\x18\n\x10software_version\x18\x01 \x01(\t\x12\x16\n\x0esafety_address\x18\x02 \x01(\t\x12\x1a\n\x12generation_address\x18\x03 \x01(\t\x12\x17\n\x0ftracker_address\x18\x04 \x01(\t\x12>\n\x14\x64\x65\x66\x61ult_safety_level\x18\x05 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12:\n\x10max_safety_level\x18\x06 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12\x16\n\x0e\x63onfigs_digest\x18\x07 \x01(\t\x12\x13\n\x0bmax_outputs\x18\x08 \x01(\x05\x12\x17\n\x0fmax_text_length\x18\t \x01(\x05\"\xa3\x04\n\x13RunExecutionRequest\x12\x0e\n\x06\x63onfig\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12-\n\x06images\x18\x03 \x03(\x0b\x32\x1d.stellwerk.common.v1.MediaRef\x12\x36\n\x0csafety_level\x18\x04 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12\x0f\n\x07outputs\x18\x05 \x03(\t\x12\x11\n\ttext_only\x18\x06 \x01(\x08\x12\x14\n\x07\x63ontext\x18\x07 \x01(\tH\x00\x88\x01\x01\x12R\n\nparameters\x18\x08 \x03(\x0b\x32>.stellwerk.orchestrator.v1.RunExecutionRequest.ParametersEntry\x12\x11\n\x04seed\x18\t \x01(\x04H\x01\x88\x01\x01\x12\x10\n\x08language\x18\n \x01(\t\x12\x43\n\ron_disconnect\x18\x0b \x01(\x0e\x32\'.stellwerk.orchestrator.v1.OnDisconnectH\x02\x88\x01\x01\x12\x17\n\x0fidempotency_key\x18\x0c \x01(\t\x12\x1b\n\x13without_text_deltas\x18\r \x01(\x08\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\n\n\x08_contextB\x07\n\x05_seedB\x10\n\x0e_on_disconnect\"P\n\x14RunExecutionResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\"+\n\x13GetExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"O\n\x14GetExecutionResponse\x12\x37\n\texecution\x18\x01 \x01(\x0b\x32$.stellwerk.orchestrator.v1.Execution\"Z\n\x15WatchExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x66ter_epoch\x18\x02 \x01(\x05\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x03\"R\n\x16WatchExecutionResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\".\n\x16\x43\x61ncelExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"R\n\x17\x43\x61ncelExecutionResponse\x12\x37\n\texecution\x18\x01 \x01(\x0b\x32$.stellwerk.orchestrator.v1.Execution\"p\n\x12ListConfigsRequest\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32%.stellwerk.orchestrator.v1.ConfigKind\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x13ListConfigsResponse\x12\x39\n\x07\x63onfigs\x18\x01 \x03(\x0b\x32(.stellwerk.orchestrator.v1.ConfigSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe8\x02\n\rConfigSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32%.stellwerk.orchestrator.v1.ConfigKind\x12\x30\n\x04name\x18\x03 \x01(\x0b\x32\".stellwerk.common.v1.LocalizedText\x12\x37\n\x0b\x64\x65scription\x18\x04 \x01(\x0b\x32\".stellwerk.common.v1.LocalizedText\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12\x12\n\ntext_count\x18\x06 \x01(\x05\x12\x13\n\x0bimage_count\x18\x07 \x01(\x05\x12\x17\n\x0f\x64\x65\x66\x61ult_outputs\x18\x08 \x03(\t\x12\x32\n\nmedia_type\x18\t \x01(\x0e\x32\x1e.stellwerk.common.v1.MediaType\x12\x17\n\x0f\x61\x63\x63\x65pts_context\x18\n \x01(\x08\x12\x0c\n\x04tags\x18\x0b \x03(\t\"S\n\x10GetConfigRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32%.stellwerk.orchestrator.v1.ConfigKind\"d\n\x11GetConfigResponse\x12\x38\n\x06\x63onfig\x18\x01 \x01(\x0b\x32(.stellwerk.orchestrator.v1.ConfigSummary\x12\x15\n\rresolved_json\x18\x02 \x01(\x0c*_\n\nConfigKind\x12\x1b\n\x17\x43ONFIG_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONFIG_KIND_INTERCEPTION\x10\x01\x12\x16\n\x12\x43ONFIG_KIND_OUTPUT\x10\x02*_\n\x0cOnDisconnect\x12\x1d\n\x19ON_DISCONNECT_UNSPECIFIED\x10\x00\x12\x16\n\x12ON_DISCONNECT_KEEP\x10\x01\x12\x18\n\x14ON_DISCONNECT_CANCEL\x10\x02\x32\xb6\x06\n\x13OrchestratorService\x12r\n\rGetServerInfo\x12/.stellwerk.orchestrator.v1.GetServerInfoRequest\x1a\x30.stellwerk.orchestrator.v1.GetServerInfoResponse\x12q\n\x0cRunExecution\x12..stellwerk.orchestrator.v1.RunExecutionRequest\x1a/.stellwerk.orchestrator.v1.RunExecutionResponse0\x01\x12o\n\x0cGetExecution\x12..stellwerk.orchestrator.v1.GetExecutionRequest\x1a/.stellwerk.orchestrator.v1.GetExecutionResponse\x12w\n\x0eWatchExecution\x12\x30.stellwerk.orchestrator.v1.WatchExecutionRequest\x1a\x31.stellwerk.orchestrator.v1.WatchExecutionResponse0\x01\x12x\n\x0f\x43\x61ncelExecution\x12\x31.stellwerk.orchestrator.v1.CancelExecutionRequest\x1a\x32.stellwerk.orchestrator.v1.CancelExecutionResponse\x12l\n\x0bListConfigs\x12-.stellwerk.orchestrator.v1.ListConfigsRequest\x1a..stellwerk.orchestrator.v1.ListConfigsResponse\x12\x66\n\tGetConfig\x12+.stellwerk.orchestrator.v1.GetConfigRequest\x1a,.stellwerk.orchestrator.v1.GetConfigResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n4stellwerk/orchestrator/v1/orchestrator_service.proto\x12\x19stellwerk.orchestrator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fstellwerk/common/v1/types.proto\x1a%stellwerk/orchestrator/v1/event.proto\"\x16\n\x14GetServerInfoRequest\"\xc0\x02\n\x15GetServerInfoResponse\x12\x18\n\x10software_version\x18\x01 \x01(\t\x12\x16\n\x0esafety_address\x18\x02 \x01(\t\x12\x1a\n\x12generation_address\x18\x03 \x01(\t\x12\x17\n\x0ftracker_address\x18\x04 \x01(\t\x12>\n\x14\x64\x65\x66\x61ult_safety_level\x18\x05 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12:\n\x10max_safety_level\x18\x06 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12\x16\n\x0e\x63onfigs_digest\x18\x07 \x01(\t\x12\x13\n\x0bmax_outputs\x18\x08 \x01(\x05\x12\x17\n\x0fmax_text_length\x18\t \x01(\x05\"\xa3\x04\n\x13RunExecutionRequest\x12\x0e\n\x06\x63onfig\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\x12-\n\x06images\x18\x03 \x03(\x0b\x32\x1d.stellwerk.common.v1.MediaRef\x12\x36\n\x0csafety_level\x18\x04 \x01(\x0e\x32 .stellwerk.common.v1.SafetyLevel\x12\x0f\n\x07outputs\x18\x05 \x03(\t\x12\x11\n\ttext_only\x18\x06 \x01(\x08\x12\x14\n\x07\x63ontext\x18\x07 \x01(\tH\x00\x88\x01\x01\x12R\n\nparameters\x18\x08 \x03(\x0b\x32>.stellwerk.orchestrator.v1.RunExecutionRequest.ParametersEntry\x12\x11\n\x04seed\x18\t \x01(\x04H\x01\x88\x01\x01\x12\x10\n\x08language\x18\n \x01(\t\x12\x43\n\ron_disconnect\x18\x0b \x01(\x0e\x32\'.stellwerk.orchestrator.v1.OnDisconnectH\x02\x88\x01\x01\x12\x17\n\x0fidempotency_key\x18\x0c \x01(\t\x12\x1b\n\x13without_text_deltas\x18\r \x01(\x08\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\n\n\x08_contextB\x07\n\x05_seedB\x10\n\x0e_on_disconnect\"P\n\x14RunExecutionResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\"Z\n\x15StartExecutionRequest\x12\x41\n\texecution\x18\x01 \x01(\x0b\x32..stellwerk.orchestrator.v1.RunExecutionRequest\"R\n\x16StartExecutionResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\"\x93\x01\n\x10InterceptRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x18\n\x10\x62\x61sed_on_item_id\x18\x02 \x01(\t\x12\x32\n\x05\x65\x64its\x18\x03 \x03(\x0b\x32#.stellwerk.orchestrator.v1.TextEdit\x12\x1b\n\x13without_text_deltas\x18\x04 \x01(\x08\"M\n\x11InterceptResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\"\xab\x01\n\x0fOptimizeRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x18\n\x10\x62\x61sed_on_item_id\x18\x02 \x01(\t\x12\x32\n\x05\x65\x64its\x18\x03 \x03(\x0b\x32#.stellwerk.orchestrator.v1.TextEdit\x12\x1b\n\x13without_text_deltas\x18\x04 \x01(\x08\x12\x17\n\x0floop_iterations\x18\x05 \x03(\x05\"L\n\x10OptimizeResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\"\xa9\x01\n\rRenderRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x18\n\x10\x62\x61sed_on_item_id\x18\x02 \x01(\t\x12\x32\n\x05\x65\x64its\x18\x03 \x03(\x0b\x32#.stellwerk.orchestrator.v1.TextEdit\x12\x1b\n\x13without_text_deltas\x18\x04 \x01(\x08\x12\x17\n\x0floop_iterations\x18\x05 \x03(\x05\"J\n\x0eRenderResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\".\n\x16ResumeExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"S\n\x17ResumeExecutionResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\"\xba\x01\n\x17RegenerateOutputRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x16\n\x0eloop_iteration\x18\x02 \x01(\x05\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x43\n\ron_disconnect\x18\x04 \x01(\x0e\x32\'.stellwerk.orchestrator.v1.OnDisconnectH\x01\x88\x01\x01\x42\x07\n\x05_seedB\x10\n\x0e_on_disconnect\"T\n\x18RegenerateOutputResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\"+\n\x13GetExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"O\n\x14GetExecutionResponse\x12\x37\n\texecution\x18\x01 \x01(\x0b\x32$.stellwerk.orchestrator.v1.Execution\"Z\n\x15WatchExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x66ter_epoch\x18\x02 \x01(\x05\x12\x16\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x03\"R\n\x16WatchExecutionResponse\x12\x38\n\x05\x65vent\x18\x01 \x01(\x0b\x32).stellwerk.orchestrator.v1.ExecutionEvent\".\n\x16\x43\x61ncelExecutionRequest\x12\x14\n\x0c\x65xecution_id\x18\x01 \x01(\t\"R\n\x17\x43\x61ncelExecutionResponse\x12\x37\n\texecution\x18\x01 \x01(\x0b\x32$.stellwerk.orchestrator.v1.Execution\"p\n\x12ListConfigsRequest\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32%.stellwerk.orchestrator.v1.ConfigKind\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x13ListConfigsResponse\x12\x39\n\x07\x63onfigs\x18\x01 \x03(\x0b\x32(.stellwerk.orchestrator.v1.ConfigSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x08TextEdit\x12\x12\n\nof_item_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x33\n\x10\x65\x64iting_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xe8\x02\n\rConfigSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32%.stellwerk.orchestrator.v1.ConfigKind\x12\x30\n\x04name\x18\x03 \x01(\x0b\x32\".stellwerk.common.v1.LocalizedText\x12\x37\n\x0b\x64\x65scription\x18\x04 \x01(\x0b\x32\".stellwerk.common.v1.LocalizedText\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\x12\x12\n\ntext_count\x18\x06 \x01(\x05\x12\x13\n\x0bimage_count\x18\x07 \x01(\x05\x12\x17\n\x0f\x64\x65\x66\x61ult_outputs\x18\x08 \x03(\t\x12\x32\n\nmedia_type\x18\t \x01(\x0e\x32\x1e.stellwerk.common.v1.MediaType\x12\x17\n\x0f\x61\x63\x63\x65pts_context\x18\n \x01(\x08\x12\x0c\n\x04tags\x18\x0b \x03(\t\"S\n\x10GetConfigRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32%.stellwerk.orchestrator.v1.ConfigKind\"d\n\x11GetConfigResponse\x12\x38\n\x06\x63onfig\x18\x01 \x01(\x0b\x32(.stellwerk.orchestrator.v1.ConfigSummary\x12\x15\n\rresolved_json\x18\x02 \x01(\x0c*_\n\nConfigKind\x12\x1b\n\x17\x43ONFIG_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONFIG_KIND_INTERCEPTION\x10\x01\x12\x16\n\x12\x43ONFIG_KIND_OUTPUT\x10\x02*_\n\x0cOnDisconnect\x12\x1d\n\x19ON_DISCONNECT_UNSPECIFIED\x10\x00\x12\x16\n\x12ON_DISCONNECT_KEEP\x10\x01\x12\x18\n\x14ON_DISCONNECT_CANCEL\x10\x02\x32\xdc\x0b\n\x13OrchestratorService\x12r\n\rGetServerInfo\x12/.stellwerk.orchestrator.v1.GetServerInfoRequest\x1a\x30.stellwerk.orchestrator.v1.GetServerInfoResponse\x12q\n\x0cRunExecution\x12..stellwerk.orchestrator.v1.RunExecutionRequest\x1a/.stellwerk.orchestrator.v1.RunExecutionResponse0\x01\x12w\n\x0eStartExecution\x12\x30.stellwerk.orchestrator.v1.StartExecutionRequest\x1a\x31.stellwerk.orchestrator.v1.StartExecutionResponse0\x01\x12h\n\tIntercept\x12+.stellwerk.orchestrator.v1.InterceptRequest\x1a,.stellwerk.orchestrator.v1.InterceptResponse0\x01\x12\x65\n\x08Optimize\x12*.stellwerk.orchestrator.v1.OptimizeRequest\x1a+.stellwerk.orchestrator.v1.OptimizeResponse0\x01\x12_\n\x06Render\x12(.stellwerk.orchestrator.v1.RenderRequest\x1a).stellwerk.orchestrator.v1.RenderResponse0\x01\x12z\n\x0fResumeExecution\x12\x31.stellwerk.orchestrator.v1.ResumeExecutionRequest\x1a\x32.stellwerk.orchestrator.v1.ResumeExecutionResponse0\x01\x12}\n\x10RegenerateOutput\x12\x32.stellwerk.orchestrator.v1.RegenerateOutputRequest\x1a\x33.stellwerk.orchestrator.v1.RegenerateOutputResponse0\x01\x12o\n\x0cGetExecution\x12..stellwerk.orchestrator.v1.GetExecutionRequest\x1a/.stellwerk.orchestrator.v1.GetExecutionResponse\x12w\n\x0eWatchExecution\x12\x30.stellwerk.orchestrator.v1.WatchExecutionRequest\x1a\x31.stellwerk.orchestrator.v1.WatchExecutionResponse0\x01\x12x\n\x0f\x43\x61ncelExecution\x12\x31.stellwerk.orchestrator.v1.CancelExecutionRequest\x1a\x32.stellwerk.orchestrator.v1.CancelExecutionResponse\x12l\n\x0bListConfigs\x12-.stellwerk.orchestrator.v1.ListConfigsRequest\x1a..stellwerk.orchestrator.v1.ListConfigsResponse\x12\x66\n\tGetConfig\x12+.stellwerk.orchestrator.v1.GetConfigRequest\x1a,.stellwerk.orchestrator.v1.GetConfigResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,42 +36,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RUNEXECUTIONREQUEST_PARAMETERSENTRY']._loaded_options = None
   _globals['_RUNEXECUTIONREQUEST_PARAMETERSENTRY']._serialized_options = b'8\001'
-  _globals['_CONFIGKIND']._serialized_start=2339
-  _globals['_CONFIGKIND']._serialized_end=2434
-  _globals['_ONDISCONNECT']._serialized_start=2436
-  _globals['_ONDISCONNECT']._serialized_end=2531
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=155
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=177
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=180
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=500
-  _globals['_RUNEXECUTIONREQUEST']._serialized_start=503
-  _globals['_RUNEXECUTIONREQUEST']._serialized_end=1050
-  _globals['_RUNEXECUTIONREQUEST_PARAMETERSENTRY']._serialized_start=962
-  _globals['_RUNEXECUTIONREQUEST_PARAMETERSENTRY']._serialized_end=1011
-  _globals['_RUNEXECUTIONRESPONSE']._serialized_start=1052
-  _globals['_RUNEXECUTIONRESPONSE']._serialized_end=1132
-  _globals['_GETEXECUTIONREQUEST']._serialized_start=1134
-  _globals['_GETEXECUTIONREQUEST']._serialized_end=1177
-  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1179
-  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1258
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1260
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1350
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1352
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=1434
-  _globals['_CANCELEXECUTIONREQUEST']._serialized_start=1436
-  _globals['_CANCELEXECUTIONREQUEST']._serialized_end=1482
-  _globals['_CANCELEXECUTIONRESPONSE']._serialized_start=1484
-  _globals['_CANCELEXECUTIONRESPONSE']._serialized_end=1566
-  _globals['_LISTCONFIGSREQUEST']._serialized_start=1568
-  _globals['_LISTCONFIGSREQUEST']._serialized_end=1680
-  _globals['_LISTCONFIGSRESPONSE']._serialized_start=1682
-  _globals['_LISTCONFIGSRESPONSE']._serialized_end=1787
-  _globals['_CONFIGSUMMARY']._serialized_start=1790
-  _globals['_CONFIGSUMMARY']._serialized_end=2150
-  _globals['_GETCONFIGREQUEST']._serialized_start=2152
-  _globals['_GETCONFIGREQUEST']._serialized_end=2235
-  _globals['_GETCONFIGRESPONSE']._serialized_start=2237
-  _globals['_GETCONFIGRESPONSE']._serialized_end=2337
-  _globals['_ORCHESTRATORSERVICE']._serialized_start=2534
-  _globals['_ORCHESTRATORSERVICE']._serialized_end=3356
+  _globals['_CONFIGKIND']._serialized_start=3783
+  _globals['_CONFIGKIND']._serialized_end=3878
+  _globals['_ONDISCONNECT']._serialized_start=3880
+  _globals['_ONDISCONNECT']._serialized_end=3975
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=187
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=209
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=212
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=532
+  _globals['_RUNEXECUTIONREQUEST']._serialized_start=535
+  _globals['_RUNEXECUTIONREQUEST']._serialized_end=1082
+  _globals['_RUNEXECUTIONREQUEST_PARAMETERSENTRY']._serialized_start=994
+  _globals['_RUNEXECUTIONREQUEST_PARAMETERSENTRY']._serialized_end=1043
+  _globals['_RUNEXECUTIONRESPONSE']._serialized_start=1084
+  _globals['_RUNEXECUTIONRESPONSE']._serialized_end=1164
+  _globals['_STARTEXECUTIONREQUEST']._serialized_start=1166
+  _globals['_STARTEXECUTIONREQUEST']._serialized_end=1256
+  _globals['_STARTEXECUTIONRESPONSE']._serialized_start=1258
+  _globals['_STARTEXECUTIONRESPONSE']._serialized_end=1340
+  _globals['_INTERCEPTREQUEST']._serialized_start=1343
+  _globals['_INTERCEPTREQUEST']._serialized_end=1490
+  _globals['_INTERCEPTRESPONSE']._serialized_start=1492
+  _globals['_INTERCEPTRESPONSE']._serialized_end=1569
+  _globals['_OPTIMIZEREQUEST']._serialized_start=1572
+  _globals['_OPTIMIZEREQUEST']._serialized_end=1743
+  _globals['_OPTIMIZERESPONSE']._serialized_start=1745
+  _globals['_OPTIMIZERESPONSE']._serialized_end=1821
+  _globals['_RENDERREQUEST']._serialized_start=1824
+  _globals['_RENDERREQUEST']._serialized_end=1993
+  _globals['_RENDERRESPONSE']._serialized_start=1995
+  _globals['_RENDERRESPONSE']._serialized_end=2069
+  _globals['_RESUMEEXECUTIONREQUEST']._serialized_start=2071
+  _globals['_RESUMEEXECUTIONREQUEST']._serialized_end=2117
+  _globals['_RESUMEEXECUTIONRESPONSE']._serialized_start=2119
+  _globals['_RESUMEEXECUTIONRESPONSE']._serialized_end=2202
+  _globals['_REGENERATEOUTPUTREQUEST']._serialized_start=2205
+  _globals['_REGENERATEOUTPUTREQUEST']._serialized_end=2391
+  _globals['_REGENERATEOUTPUTRESPONSE']._serialized_start=2393
+  _globals['_REGENERATEOUTPUTRESPONSE']._serialized_end=2477
+  _globals['_GETEXECUTIONREQUEST']._serialized_start=2479
+  _globals['_GETEXECUTIONREQUEST']._serialized_end=2522
+  _globals['_GETEXECUTIONRESPONSE']._serialized_start=2524
+  _globals['_GETEXECUTIONRESPONSE']._serialized_end=2603
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=2605
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=2695
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=2697
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=2779
+  _globals['_CANCELEXECUTIONREQUEST']._serialized_start=2781
+  _globals['_CANCELEXECUTIONREQUEST']._serialized_end=2827
+  _globals['_CANCELEXECUTIONRESPONSE']._serialized_start=2829
+  _globals['_CANCELEXECUTIONRESPONSE']._serialized_end=2911
+  _globals['_LISTCONFIGSREQUEST']._serialized_start=2913
+  _globals['_LISTCONFIGSREQUEST']._serialized_end=3025
+  _globals['_LISTCONFIGSRESPONSE']._serialized_start=3027
+  _globals['_LISTCONFIGSRESPONSE']._serialized_end=3132
+  _globals['_TEXTEDIT']._serialized_start=3134
+  _globals['_TEXTEDIT']._serialized_end=3231
+  _globals['_CONFIGSUMMARY']._serialized_start=3234
+  _globals['_CONFIGSUMMARY']._serialized_end=3594
+  _globals['_GETCONFIGREQUEST']._serialized_start=3596
+  _globals['_GETCONFIGREQUEST']._serialized_end=3679
+  _globals['_GETCONFIGRESPONSE']._serialized_start=3681
+  _globals['_GETCONFIGRESPONSE']._serialized_end=3781
+  _globals['_ORCHESTRATORSERVICE']._serialized_start=3978
+  _globals['_ORCHESTRATORSERVICE']._serialized_end=5478
 # @@protoc_insertion_point(module_scope)

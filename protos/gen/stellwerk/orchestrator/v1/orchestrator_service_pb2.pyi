@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -288,6 +289,363 @@ class RunExecutionResponse(_message.Message):
 Global___RunExecutionResponse: _TypeAlias = RunExecutionResponse  # noqa: Y015
 
 @_typing.final
+class StartExecutionRequest(_message.Message):
+    """StartExecutionRequest is one person's idea, to be run step by step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def execution(self) -> Global___RunExecutionRequest:
+        """The idea and how to run it. Required."""
+
+    def __init__(
+        self,
+        *,
+        execution: Global___RunExecutionRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartExecutionRequest: _TypeAlias = StartExecutionRequest  # noqa: Y015
+
+@_typing.final
+class StartExecutionResponse(_message.Message):
+    """StartExecutionResponse holds one event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> _event_pb2.ExecutionEvent:
+        """The event."""
+
+    def __init__(
+        self,
+        *,
+        event: _event_pb2.ExecutionEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartExecutionResponse: _TypeAlias = StartExecutionResponse  # noqa: Y015
+
+@_typing.final
+class InterceptRequest(_message.Message):
+    """InterceptRequest is one step of a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    BASED_ON_ITEM_ID_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    WITHOUT_TEXT_DELTAS_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution."""
+    based_on_item_id: _builtins.str
+    """The newest text that the person has seen: `head_item_id` of the latest
+    AWAITING_EDIT. Required.
+    """
+    without_text_deltas: _builtins.bool
+    """Leave out text deltas."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextEdit]:
+        """Texts that the person changed since. Checked like inputs."""
+
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        based_on_item_id: _builtins.str = ...,
+        edits: _abc.Iterable[Global___TextEdit] | None = ...,
+        without_text_deltas: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["based_on_item_id", b"based_on_item_id", "edits", b"edits", "execution_id", b"execution_id", "without_text_deltas", b"without_text_deltas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterceptRequest: _TypeAlias = InterceptRequest  # noqa: Y015
+
+@_typing.final
+class InterceptResponse(_message.Message):
+    """InterceptResponse holds one event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> _event_pb2.ExecutionEvent:
+        """The event."""
+
+    def __init__(
+        self,
+        *,
+        event: _event_pb2.ExecutionEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterceptResponse: _TypeAlias = InterceptResponse  # noqa: Y015
+
+@_typing.final
+class OptimizeRequest(_message.Message):
+    """OptimizeRequest is one step of a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    BASED_ON_ITEM_ID_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    WITHOUT_TEXT_DELTAS_FIELD_NUMBER: _builtins.int
+    LOOP_ITERATIONS_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution."""
+    based_on_item_id: _builtins.str
+    """The newest text that the person has seen: `head_item_id` of the latest
+    AWAITING_EDIT. Required.
+    """
+    without_text_deltas: _builtins.bool
+    """Leave out text deltas."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextEdit]:
+        """Texts that the person changed since. Checked like inputs."""
+
+    @_builtins.property
+    def loop_iterations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of the outputs. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        based_on_item_id: _builtins.str = ...,
+        edits: _abc.Iterable[Global___TextEdit] | None = ...,
+        without_text_deltas: _builtins.bool = ...,
+        loop_iterations: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["based_on_item_id", b"based_on_item_id", "edits", b"edits", "execution_id", b"execution_id", "loop_iterations", b"loop_iterations", "without_text_deltas", b"without_text_deltas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OptimizeRequest: _TypeAlias = OptimizeRequest  # noqa: Y015
+
+@_typing.final
+class OptimizeResponse(_message.Message):
+    """OptimizeResponse holds one event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> _event_pb2.ExecutionEvent:
+        """The event."""
+
+    def __init__(
+        self,
+        *,
+        event: _event_pb2.ExecutionEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OptimizeResponse: _TypeAlias = OptimizeResponse  # noqa: Y015
+
+@_typing.final
+class RenderRequest(_message.Message):
+    """RenderRequest is one step of a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    BASED_ON_ITEM_ID_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    WITHOUT_TEXT_DELTAS_FIELD_NUMBER: _builtins.int
+    LOOP_ITERATIONS_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution."""
+    based_on_item_id: _builtins.str
+    """The newest text that the person has seen: `head_item_id` of the latest
+    AWAITING_EDIT. Required.
+    """
+    without_text_deltas: _builtins.bool
+    """Leave out text deltas."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextEdit]:
+        """Texts that the person changed since. Checked like inputs."""
+
+    @_builtins.property
+    def loop_iterations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of the outputs. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        based_on_item_id: _builtins.str = ...,
+        edits: _abc.Iterable[Global___TextEdit] | None = ...,
+        without_text_deltas: _builtins.bool = ...,
+        loop_iterations: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["based_on_item_id", b"based_on_item_id", "edits", b"edits", "execution_id", b"execution_id", "loop_iterations", b"loop_iterations", "without_text_deltas", b"without_text_deltas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderRequest: _TypeAlias = RenderRequest  # noqa: Y015
+
+@_typing.final
+class RenderResponse(_message.Message):
+    """RenderResponse holds one event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> _event_pb2.ExecutionEvent:
+        """The event."""
+
+    def __init__(
+        self,
+        *,
+        event: _event_pb2.ExecutionEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderResponse: _TypeAlias = RenderResponse  # noqa: Y015
+
+@_typing.final
+class ResumeExecutionRequest(_message.Message):
+    """ResumeExecutionRequest names an execution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeExecutionRequest: _TypeAlias = ResumeExecutionRequest  # noqa: Y015
+
+@_typing.final
+class ResumeExecutionResponse(_message.Message):
+    """ResumeExecutionResponse holds one event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> _event_pb2.ExecutionEvent:
+        """The event."""
+
+    def __init__(
+        self,
+        *,
+        event: _event_pb2.ExecutionEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeExecutionResponse: _TypeAlias = ResumeExecutionResponse  # noqa: Y015
+
+@_typing.final
+class RegenerateOutputRequest(_message.Message):
+    """RegenerateOutputRequest names an output."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    LOOP_ITERATION_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    ON_DISCONNECT_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution that it belongs to."""
+    loop_iteration: _builtins.int
+    """The output, from 1."""
+    seed: _builtins.int
+    """Seed. Unset: a new one."""
+    on_disconnect: Global___OnDisconnect.ValueType
+    """What happens when the caller goes away. Unset: KEEP."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        loop_iteration: _builtins.int = ...,
+        seed: _builtins.int | None = ...,
+        on_disconnect: Global___OnDisconnect.ValueType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_on_disconnect", b"_on_disconnect", "_seed", b"_seed", "on_disconnect", b"on_disconnect", "seed", b"seed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_on_disconnect", b"_on_disconnect", "_seed", b"_seed", "execution_id", b"execution_id", "loop_iteration", b"loop_iteration", "on_disconnect", b"on_disconnect", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__on_disconnect: _TypeAlias = _typing.Literal["on_disconnect"]  # noqa: Y015
+    _WhichOneofArgType__on_disconnect: _TypeAlias = _typing.Literal["_on_disconnect", b"_on_disconnect"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_disconnect) -> _WhichOneofReturnType__on_disconnect | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+
+Global___RegenerateOutputRequest: _TypeAlias = RegenerateOutputRequest  # noqa: Y015
+
+@_typing.final
+class RegenerateOutputResponse(_message.Message):
+    """RegenerateOutputResponse holds one event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> _event_pb2.ExecutionEvent:
+        """The event, of the new execution."""
+
+    def __init__(
+        self,
+        *,
+        event: _event_pb2.ExecutionEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegenerateOutputResponse: _TypeAlias = RegenerateOutputResponse  # noqa: Y015
+
+@_typing.final
 class GetExecutionRequest(_message.Message):
     """GetExecutionRequest names an execution."""
 
@@ -490,6 +848,38 @@ class ListConfigsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListConfigsResponse: _TypeAlias = ListConfigsResponse  # noqa: Y015
+
+@_typing.final
+class TextEdit(_message.Message):
+    """TextEdit is a text that a person changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OF_ITEM_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    EDITING_DURATION_FIELD_NUMBER: _builtins.int
+    of_item_id: _builtins.str
+    """The item that holds the text as it was."""
+    text: _builtins.str
+    """The text as it is to be, 1 to 20 000 code points."""
+    @_builtins.property
+    def editing_duration(self) -> _duration_pb2.Duration:
+        """How long the person worked on it. Unset: not known."""
+
+    def __init__(
+        self,
+        *,
+        of_item_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        editing_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["editing_duration", b"editing_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["editing_duration", b"editing_duration", "of_item_id", b"of_item_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextEdit: _TypeAlias = TextEdit  # noqa: Y015
 
 @_typing.final
 class ConfigSummary(_message.Message):

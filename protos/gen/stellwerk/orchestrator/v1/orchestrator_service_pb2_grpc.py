@@ -49,6 +49,36 @@ class OrchestratorServiceStub(object):
                 request_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RunExecutionRequest.SerializeToString,
                 response_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RunExecutionResponse.FromString,
                 _registered_method=True)
+        self.StartExecution = channel.unary_stream(
+                '/stellwerk.orchestrator.v1.OrchestratorService/StartExecution',
+                request_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.StartExecutionRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.StartExecutionResponse.FromString,
+                _registered_method=True)
+        self.Intercept = channel.unary_stream(
+                '/stellwerk.orchestrator.v1.OrchestratorService/Intercept',
+                request_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterceptRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterceptResponse.FromString,
+                _registered_method=True)
+        self.Optimize = channel.unary_stream(
+                '/stellwerk.orchestrator.v1.OrchestratorService/Optimize',
+                request_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OptimizeRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OptimizeResponse.FromString,
+                _registered_method=True)
+        self.Render = channel.unary_stream(
+                '/stellwerk.orchestrator.v1.OrchestratorService/Render',
+                request_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RenderRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RenderResponse.FromString,
+                _registered_method=True)
+        self.ResumeExecution = channel.unary_stream(
+                '/stellwerk.orchestrator.v1.OrchestratorService/ResumeExecution',
+                request_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeExecutionRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeExecutionResponse.FromString,
+                _registered_method=True)
+        self.RegenerateOutput = channel.unary_stream(
+                '/stellwerk.orchestrator.v1.OrchestratorService/RegenerateOutput',
+                request_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RegenerateOutputRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RegenerateOutputResponse.FromString,
+                _registered_method=True)
         self.GetExecution = channel.unary_unary(
                 '/stellwerk.orchestrator.v1.OrchestratorService/GetExecution',
                 request_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExecutionRequest.SerializeToString,
@@ -105,6 +135,79 @@ class OrchestratorServiceServicer(object):
         UNAVAILABLE, reason TRACKER_UNAVAILABLE, RetryInfo: only with an
         idempotency key, which cannot be kept without the tracker.
         ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED: with another request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartExecution(self, request, context):
+        """StartExecution runs stage 1 and streams what happens until the execution
+        awaits a person's step, or has ended. Then the person goes on with
+        Intercept, Optimize and Render; each may be repeated before the next one.
+        Without a step for too long it ends CANCELLED, reason EDIT_TIME_OVER.
+
+        Errors as of RunExecution.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Intercept(self, request, context):
+        """Intercept runs phase 1 on the person's texts and streams what happens until
+        the execution awaits a step, or has ended.
+
+        Errors as of GetExecution.
+        FAILED_PRECONDITION, reason EXECUTION_CLOSED, NOT_STEP_BY_STEP,
+        STEP_RUNNING (another one is not done yet), STEP_OUT_OF_ORDER, STEP_STALE
+        (it is based on a text that has changed since), or NOT_RUNNING (resume it).
+        INVALID_ARGUMENT, reason EMPTY_TEXT, TEXT_TOO_LONG, EDIT_NOT_POSSIBLE or
+        OUTPUT_UNKNOWN, naming the field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Optimize(self, request, context):
+        """Optimize runs phase 2 for outputs and streams as Intercept does.
+
+        Errors as of Intercept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Render(self, request, context):
+        """Render runs stages 3 and 4 for outputs, and phase 2 where it was not run,
+        and streams what happens until the end. It is the last step.
+
+        Errors as of Intercept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeExecution(self, request, context):
+        """ResumeExecution goes on with an INTERRUPTED execution after what is
+        recorded of it, and streams what happens. One that runs here is watched.
+
+        Errors as of GetExecution.
+        FAILED_PRECONDITION, reason EXECUTION_CLOSED: it has ended; LEASE_HELD:
+        somebody else still runs it, try again later; or NOT_RESUMABLE: its
+        beginning or its plan was not recorded.
+        RESOURCE_EXHAUSTED, reason TOO_MANY_EXECUTIONS, RetryInfo.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegenerateOutput(self, request, context):
+        """RegenerateOutput makes an output once more from the text that it was made
+        from: a new execution, linked to the old one, that begins at stage 3.
+
+        Errors as of GetExecution.
+        INVALID_ARGUMENT, reason OUTPUT_UNKNOWN or ON_DISCONNECT_UNSPECIFIED.
+        FAILED_PRECONDITION, reason NOT_REGENERABLE: there is no text to begin with.
+        RESOURCE_EXHAUSTED, reason TOO_MANY_EXECUTIONS, RetryInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -172,6 +275,36 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.RunExecution,
                     request_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RunExecutionRequest.FromString,
                     response_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RunExecutionResponse.SerializeToString,
+            ),
+            'StartExecution': grpc.unary_stream_rpc_method_handler(
+                    servicer.StartExecution,
+                    request_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.StartExecutionRequest.FromString,
+                    response_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.StartExecutionResponse.SerializeToString,
+            ),
+            'Intercept': grpc.unary_stream_rpc_method_handler(
+                    servicer.Intercept,
+                    request_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterceptRequest.FromString,
+                    response_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterceptResponse.SerializeToString,
+            ),
+            'Optimize': grpc.unary_stream_rpc_method_handler(
+                    servicer.Optimize,
+                    request_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OptimizeRequest.FromString,
+                    response_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OptimizeResponse.SerializeToString,
+            ),
+            'Render': grpc.unary_stream_rpc_method_handler(
+                    servicer.Render,
+                    request_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RenderRequest.FromString,
+                    response_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RenderResponse.SerializeToString,
+            ),
+            'ResumeExecution': grpc.unary_stream_rpc_method_handler(
+                    servicer.ResumeExecution,
+                    request_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeExecutionRequest.FromString,
+                    response_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeExecutionResponse.SerializeToString,
+            ),
+            'RegenerateOutput': grpc.unary_stream_rpc_method_handler(
+                    servicer.RegenerateOutput,
+                    request_deserializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RegenerateOutputRequest.FromString,
+                    response_serializer=stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RegenerateOutputResponse.SerializeToString,
             ),
             'GetExecution': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExecution,
@@ -258,6 +391,168 @@ class OrchestratorService(object):
             '/stellwerk.orchestrator.v1.OrchestratorService/RunExecution',
             stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RunExecutionRequest.SerializeToString,
             stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RunExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stellwerk.orchestrator.v1.OrchestratorService/StartExecution',
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.StartExecutionRequest.SerializeToString,
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.StartExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Intercept(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stellwerk.orchestrator.v1.OrchestratorService/Intercept',
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterceptRequest.SerializeToString,
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterceptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Optimize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stellwerk.orchestrator.v1.OrchestratorService/Optimize',
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OptimizeRequest.SerializeToString,
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OptimizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Render(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stellwerk.orchestrator.v1.OrchestratorService/Render',
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RenderRequest.SerializeToString,
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RenderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stellwerk.orchestrator.v1.OrchestratorService/ResumeExecution',
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeExecutionRequest.SerializeToString,
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegenerateOutput(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stellwerk.orchestrator.v1.OrchestratorService/RegenerateOutput',
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RegenerateOutputRequest.SerializeToString,
+            stellwerk_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RegenerateOutputResponse.FromString,
             options,
             channel_credentials,
             insecure,

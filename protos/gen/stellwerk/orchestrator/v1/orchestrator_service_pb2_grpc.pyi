@@ -56,6 +56,55 @@ class OrchestratorServiceStub:
     idempotency key, which cannot be kept without the tracker.
     ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED: with another request.
     """
+    StartExecution: _grpc.UnaryStreamMultiCallable[_orchestrator_service_pb2.StartExecutionRequest, _orchestrator_service_pb2.StartExecutionResponse]
+    """StartExecution runs stage 1 and streams what happens until the execution
+    awaits a person's step, or has ended. Then the person goes on with
+    Intercept, Optimize and Render; each may be repeated before the next one.
+    Without a step for too long it ends CANCELLED, reason EDIT_TIME_OVER.
+
+    Errors as of RunExecution.
+    """
+    Intercept: _grpc.UnaryStreamMultiCallable[_orchestrator_service_pb2.InterceptRequest, _orchestrator_service_pb2.InterceptResponse]
+    """Intercept runs phase 1 on the person's texts and streams what happens until
+    the execution awaits a step, or has ended.
+
+    Errors as of GetExecution.
+    FAILED_PRECONDITION, reason EXECUTION_CLOSED, NOT_STEP_BY_STEP,
+    STEP_RUNNING (another one is not done yet), STEP_OUT_OF_ORDER, STEP_STALE
+    (it is based on a text that has changed since), or NOT_RUNNING (resume it).
+    INVALID_ARGUMENT, reason EMPTY_TEXT, TEXT_TOO_LONG, EDIT_NOT_POSSIBLE or
+    OUTPUT_UNKNOWN, naming the field.
+    """
+    Optimize: _grpc.UnaryStreamMultiCallable[_orchestrator_service_pb2.OptimizeRequest, _orchestrator_service_pb2.OptimizeResponse]
+    """Optimize runs phase 2 for outputs and streams as Intercept does.
+
+    Errors as of Intercept.
+    """
+    Render: _grpc.UnaryStreamMultiCallable[_orchestrator_service_pb2.RenderRequest, _orchestrator_service_pb2.RenderResponse]
+    """Render runs stages 3 and 4 for outputs, and phase 2 where it was not run,
+    and streams what happens until the end. It is the last step.
+
+    Errors as of Intercept.
+    """
+    ResumeExecution: _grpc.UnaryStreamMultiCallable[_orchestrator_service_pb2.ResumeExecutionRequest, _orchestrator_service_pb2.ResumeExecutionResponse]
+    """ResumeExecution goes on with an INTERRUPTED execution after what is
+    recorded of it, and streams what happens. One that runs here is watched.
+
+    Errors as of GetExecution.
+    FAILED_PRECONDITION, reason EXECUTION_CLOSED: it has ended; LEASE_HELD:
+    somebody else still runs it, try again later; or NOT_RESUMABLE: its
+    beginning or its plan was not recorded.
+    RESOURCE_EXHAUSTED, reason TOO_MANY_EXECUTIONS, RetryInfo.
+    """
+    RegenerateOutput: _grpc.UnaryStreamMultiCallable[_orchestrator_service_pb2.RegenerateOutputRequest, _orchestrator_service_pb2.RegenerateOutputResponse]
+    """RegenerateOutput makes an output once more from the text that it was made
+    from: a new execution, linked to the old one, that begins at stage 3.
+
+    Errors as of GetExecution.
+    INVALID_ARGUMENT, reason OUTPUT_UNKNOWN or ON_DISCONNECT_UNSPECIFIED.
+    FAILED_PRECONDITION, reason NOT_REGENERABLE: there is no text to begin with.
+    RESOURCE_EXHAUSTED, reason TOO_MANY_EXECUTIONS, RetryInfo.
+    """
     GetExecution: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetExecutionRequest, _orchestrator_service_pb2.GetExecutionResponse]
     """GetExecution returns where an execution stands. Safe to repeat.
 
@@ -114,6 +163,55 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     UNAVAILABLE, reason TRACKER_UNAVAILABLE, RetryInfo: only with an
     idempotency key, which cannot be kept without the tracker.
     ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED: with another request.
+    """
+    StartExecution: _aio.UnaryStreamMultiCallable[_orchestrator_service_pb2.StartExecutionRequest, _orchestrator_service_pb2.StartExecutionResponse]  # type: ignore[assignment]
+    """StartExecution runs stage 1 and streams what happens until the execution
+    awaits a person's step, or has ended. Then the person goes on with
+    Intercept, Optimize and Render; each may be repeated before the next one.
+    Without a step for too long it ends CANCELLED, reason EDIT_TIME_OVER.
+
+    Errors as of RunExecution.
+    """
+    Intercept: _aio.UnaryStreamMultiCallable[_orchestrator_service_pb2.InterceptRequest, _orchestrator_service_pb2.InterceptResponse]  # type: ignore[assignment]
+    """Intercept runs phase 1 on the person's texts and streams what happens until
+    the execution awaits a step, or has ended.
+
+    Errors as of GetExecution.
+    FAILED_PRECONDITION, reason EXECUTION_CLOSED, NOT_STEP_BY_STEP,
+    STEP_RUNNING (another one is not done yet), STEP_OUT_OF_ORDER, STEP_STALE
+    (it is based on a text that has changed since), or NOT_RUNNING (resume it).
+    INVALID_ARGUMENT, reason EMPTY_TEXT, TEXT_TOO_LONG, EDIT_NOT_POSSIBLE or
+    OUTPUT_UNKNOWN, naming the field.
+    """
+    Optimize: _aio.UnaryStreamMultiCallable[_orchestrator_service_pb2.OptimizeRequest, _orchestrator_service_pb2.OptimizeResponse]  # type: ignore[assignment]
+    """Optimize runs phase 2 for outputs and streams as Intercept does.
+
+    Errors as of Intercept.
+    """
+    Render: _aio.UnaryStreamMultiCallable[_orchestrator_service_pb2.RenderRequest, _orchestrator_service_pb2.RenderResponse]  # type: ignore[assignment]
+    """Render runs stages 3 and 4 for outputs, and phase 2 where it was not run,
+    and streams what happens until the end. It is the last step.
+
+    Errors as of Intercept.
+    """
+    ResumeExecution: _aio.UnaryStreamMultiCallable[_orchestrator_service_pb2.ResumeExecutionRequest, _orchestrator_service_pb2.ResumeExecutionResponse]  # type: ignore[assignment]
+    """ResumeExecution goes on with an INTERRUPTED execution after what is
+    recorded of it, and streams what happens. One that runs here is watched.
+
+    Errors as of GetExecution.
+    FAILED_PRECONDITION, reason EXECUTION_CLOSED: it has ended; LEASE_HELD:
+    somebody else still runs it, try again later; or NOT_RESUMABLE: its
+    beginning or its plan was not recorded.
+    RESOURCE_EXHAUSTED, reason TOO_MANY_EXECUTIONS, RetryInfo.
+    """
+    RegenerateOutput: _aio.UnaryStreamMultiCallable[_orchestrator_service_pb2.RegenerateOutputRequest, _orchestrator_service_pb2.RegenerateOutputResponse]  # type: ignore[assignment]
+    """RegenerateOutput makes an output once more from the text that it was made
+    from: a new execution, linked to the old one, that begins at stage 3.
+
+    Errors as of GetExecution.
+    INVALID_ARGUMENT, reason OUTPUT_UNKNOWN or ON_DISCONNECT_UNSPECIFIED.
+    FAILED_PRECONDITION, reason NOT_REGENERABLE: there is no text to begin with.
+    RESOURCE_EXHAUSTED, reason TOO_MANY_EXECUTIONS, RetryInfo.
     """
     GetExecution: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetExecutionRequest, _orchestrator_service_pb2.GetExecutionResponse]  # type: ignore[assignment]
     """GetExecution returns where an execution stands. Safe to repeat.
@@ -182,6 +280,91 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         UNAVAILABLE, reason TRACKER_UNAVAILABLE, RetryInfo: only with an
         idempotency key, which cannot be kept without the tracker.
         ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED: with another request.
+        """
+
+    @_abc_1.abstractmethod
+    def StartExecution(
+        self,
+        request: _orchestrator_service_pb2.StartExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_orchestrator_service_pb2.StartExecutionResponse], _abc.AsyncIterator[_orchestrator_service_pb2.StartExecutionResponse]]:
+        """StartExecution runs stage 1 and streams what happens until the execution
+        awaits a person's step, or has ended. Then the person goes on with
+        Intercept, Optimize and Render; each may be repeated before the next one.
+        Without a step for too long it ends CANCELLED, reason EDIT_TIME_OVER.
+
+        Errors as of RunExecution.
+        """
+
+    @_abc_1.abstractmethod
+    def Intercept(
+        self,
+        request: _orchestrator_service_pb2.InterceptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_orchestrator_service_pb2.InterceptResponse], _abc.AsyncIterator[_orchestrator_service_pb2.InterceptResponse]]:
+        """Intercept runs phase 1 on the person's texts and streams what happens until
+        the execution awaits a step, or has ended.
+
+        Errors as of GetExecution.
+        FAILED_PRECONDITION, reason EXECUTION_CLOSED, NOT_STEP_BY_STEP,
+        STEP_RUNNING (another one is not done yet), STEP_OUT_OF_ORDER, STEP_STALE
+        (it is based on a text that has changed since), or NOT_RUNNING (resume it).
+        INVALID_ARGUMENT, reason EMPTY_TEXT, TEXT_TOO_LONG, EDIT_NOT_POSSIBLE or
+        OUTPUT_UNKNOWN, naming the field.
+        """
+
+    @_abc_1.abstractmethod
+    def Optimize(
+        self,
+        request: _orchestrator_service_pb2.OptimizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_orchestrator_service_pb2.OptimizeResponse], _abc.AsyncIterator[_orchestrator_service_pb2.OptimizeResponse]]:
+        """Optimize runs phase 2 for outputs and streams as Intercept does.
+
+        Errors as of Intercept.
+        """
+
+    @_abc_1.abstractmethod
+    def Render(
+        self,
+        request: _orchestrator_service_pb2.RenderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_orchestrator_service_pb2.RenderResponse], _abc.AsyncIterator[_orchestrator_service_pb2.RenderResponse]]:
+        """Render runs stages 3 and 4 for outputs, and phase 2 where it was not run,
+        and streams what happens until the end. It is the last step.
+
+        Errors as of Intercept.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeExecution(
+        self,
+        request: _orchestrator_service_pb2.ResumeExecutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_orchestrator_service_pb2.ResumeExecutionResponse], _abc.AsyncIterator[_orchestrator_service_pb2.ResumeExecutionResponse]]:
+        """ResumeExecution goes on with an INTERRUPTED execution after what is
+        recorded of it, and streams what happens. One that runs here is watched.
+
+        Errors as of GetExecution.
+        FAILED_PRECONDITION, reason EXECUTION_CLOSED: it has ended; LEASE_HELD:
+        somebody else still runs it, try again later; or NOT_RESUMABLE: its
+        beginning or its plan was not recorded.
+        RESOURCE_EXHAUSTED, reason TOO_MANY_EXECUTIONS, RetryInfo.
+        """
+
+    @_abc_1.abstractmethod
+    def RegenerateOutput(
+        self,
+        request: _orchestrator_service_pb2.RegenerateOutputRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_orchestrator_service_pb2.RegenerateOutputResponse], _abc.AsyncIterator[_orchestrator_service_pb2.RegenerateOutputResponse]]:
+        """RegenerateOutput makes an output once more from the text that it was made
+        from: a new execution, linked to the old one, that begins at stage 3.
+
+        Errors as of GetExecution.
+        INVALID_ARGUMENT, reason OUTPUT_UNKNOWN or ON_DISCONNECT_UNSPECIFIED.
+        FAILED_PRECONDITION, reason NOT_REGENERABLE: there is no text to begin with.
+        RESOURCE_EXHAUSTED, reason TOO_MANY_EXECUTIONS, RetryInfo.
         """
 
     @_abc_1.abstractmethod
