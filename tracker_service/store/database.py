@@ -87,11 +87,13 @@ class DatabaseStore:
         now_us = self._clock()
         names = {item.execution_id for _, item in batch.items}
         names.update(heartbeat.execution_id for heartbeat in batch.heartbeats)
-        return asyncio.wrap_future(
+        stored = asyncio.wrap_future(
             self._writer.submit(
                 lambda book: record_batch(book, batch, now_us), batch.size_bytes, frozenset(names)
             )
         )
+        stored.add_done_callback(_look_at)
+        return stored
 
     async def claim(self, request: ClaimRequest) -> Claim:
         """See `Store.claim`."""
@@ -224,3 +226,9 @@ class DatabaseStore:
             self._own.connection = None
             self._opened.discard(connection)
             connection.close()
+
+
+def _look_at(stored: asyncio.Future[BatchOutcome]) -> None:
+    """Take notice of a failure: a stream that has ended asks for no answer, which is no bug."""
+    if not stored.cancelled():
+        stored.exception()

@@ -47,6 +47,11 @@ class SqliteConnection:
         connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
         self._connection = connection
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open; SQLite itself ends one when the disk is full."""
+        return self._connection.in_transaction
+
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement."""
         return self._connection.execute(sql, values)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracker_service.recording import NewItem
     from tracker_service.store.interface import Committed
     from tracker_service.store.sql import SqlConnection
+    from tracker_service.store.sqlite import SqliteConnection
 
 MAX_REMEMBERED: Final = 2048
 """Executions that are remembered between transactions."""
@@ -29,7 +30,7 @@ MAX_REMEMBERED: Final = 2048
 class SqliteBook(SqlBook):
     """See `sql.TransactionalBook`."""
 
-    def __init__(self, connection: SqlConnection, lease_us: int) -> None:
+    def __init__(self, connection: SqliteConnection, lease_us: int) -> None:
         """Work on `connection`, beside which nobody writes.
 
         Args:
@@ -84,7 +85,8 @@ class SqliteBook(SqlBook):
         self.forget()
         if self._open:
             self._open = False
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def is_transient(self, exc: Exception) -> bool:
         """A single writer meets nobody: what failed will fail again."""

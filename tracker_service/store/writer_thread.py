@@ -144,13 +144,18 @@ class WriterThread:
         try:
             outcomes = self._transact(group)
         except Exception as exc:
-            if len(group) > 1 and not self._book.is_outage(exc):
+            error: Exception = exc
+            if self._book.is_outage(exc):
+                # Every producer sends again; a trace for each attempt would bury the cause.
+                log.warning("store_unavailable", error_type=type(exc).__name__, error=str(exc))
+                error = unavailable()
+            elif len(group) > 1:
                 # One bad job must not take its neighbours along.
                 for job in group:
                     self._commit([job])
                 return
-            log.exception("store_write_failed", error_type=type(exc).__name__)
-            error = unavailable() if self._book.is_outage(exc) else exc
+            else:
+                log.exception("store_write_failed", error_type=type(exc).__name__)
             for job in group:
                 job.result.set_exception(error)
             return
