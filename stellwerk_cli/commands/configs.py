@@ -16,7 +16,7 @@ from stellwerk.orchestrator.v1.orchestrator_service_pb2 import (
     CONFIG_KIND_UNSPECIFIED,
     ConfigKind,
 )
-from stellwerk_cli.commands import configs_import
+from stellwerk_cli.commands import configs_authoring, configs_import
 from stellwerk_cli.console import complain, say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import (
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from stellwerk.common.v1.types_pb2 import LocalizedText
     from stellwerk.orchestrator.v1.orchestrator_service_pb2 import ConfigSummary
 
-app = typer.Typer(help="List, show, check and import configs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, check, write, try and import configs.", no_args_is_help=True)
+app.command("new")(configs_authoring.new)
+app.command("try")(configs_authoring.try_)
+app.command("diff")(configs_authoring.diff)
 app.command("import")(configs_import.import_)
 
 _KINDS = {"interception": CONFIG_KIND_INTERCEPTION, "output": CONFIG_KIND_OUTPUT}
@@ -69,11 +72,17 @@ def list_(
 def show(
     config_id: Annotated[str, typer.Argument(help="Its id, as listed.")],
     kind: KindOption = "",
+    rendered: Annotated[
+        str, typer.Option(metavar="TEXT", help="Its prompts for this text instead, as `try`.")
+    ] = "",
     as_json: JsonOption = False,
     server: ServerOption = DEFAULT_SERVER,
     api_key: ApiKeyOption = "",
 ) -> None:
     """Show a config with its pipeline and chunks resolved, as JSON (one line with --json)."""
+    if rendered:
+        configs_authoring.try_(config_id, [rendered], as_json=as_json)
+        return
     kinds = [_kind(kind)] if kind else list(_KINDS.values())
 
     async def work() -> Exit:
