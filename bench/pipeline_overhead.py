@@ -1,127 +1,230 @@
-"""What the orchestrator and the tracker add to a run, with models that answer at once.
+"""What the orchestrator and its recording add to a run, with models that answer at once.
 
-The reference, measured in the same process in turn with ours, makes the same calls directly: the
-check of the input, the language model, for the same text. Figures are medians over many runs, in
-milliseconds; throughput is runs per second with 200 at once. All four services run in this one
-process, so the machine's cores are shared by both sides alike.
+Usage: `python -m bench.pipeline_overhead [--runs N] [--at-once N] [--rounds N] [--json FILE]`.
 
-Usage: `python -m bench.pipeline_overhead [RUNS] [AT_ONCE]`.
+The reference makes the same calls directly: the check of the input, then the language model, for
+the same text. Ours runs with tracking off (nothing is recorded), on, and frozen (the tracker's
+process is stopped). All are measured in turn, `--rounds` times; figures are medians. One at a time
+tells the milliseconds that are added, many at once the throughput and how late the event loop is.
+The orchestrator and its callers share one process, tracker and neighbours have one each.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
 import json
 import logging
+import os
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from bench._recorders import ROOT, percentile
+from bench.record_lag import probe
+from orchestrator.service import registration
+from orchestrator.settings import OrchestratorSettings
 from servicekit.channel import open_channel
+from servicekit.server import start_server
 from stellwerk.common.v1 import types_pb2
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
+from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
 from stellwerk.safety.v1 import safety_service_pb2 as safety_pb2
 from stellwerk.safety.v1.safety_service_pb2_grpc import SafetyServiceStub
-from tests.fakes.ollama import FakeOllama
-from tests.integration.house import open_house
+from stellwerk_cli.readiness import wait_until_serving
+from tests.support import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from tests.integration.house import House
+    from orchestrator.ports import Records
 
+    Work = Callable[[], Awaitable[None]]
+
+CASES = ("direct", "off", "on", "frozen")
 IDEA = "Eine Blume auf der Wiese"
 ADULT = types_pb2.SAFETY_LEVEL_ADULT
+START_SECONDS = 60.0
+
+Figures = dict[str, float]
 
 
-async def measure(runs: int, at_once: int) -> dict[str, float]:
-    """Return the figures."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with (
-            FakeOllama("Eine Blume tanzt.") as ollama,
-            open_house(Path(folder), ollama.url) as house,
-        ):
-            info = await house.orchestrator.GetServerInfo(pb2.GetServerInfoRequest())
+class Unrecorded:
+    """Tracking off: takes everything and keeps nothing."""
+
+    def record(self, *, item_id: str | None = None, **_: object) -> str:
+        """Forget an item."""
+        return item_id or ""
+
+    def record_plan(self, digest: str, plan_json: bytes) -> None:
+        """Forget a plan."""
+
+    def heartbeat(self, *_: object, **__: object) -> None:
+        """Forget a sign of life."""
+
+
+class Bench:
+    """The processes beside the orchestrator's, and one case of it after the other."""
+
+    def __init__(self, folder: Path, tracker: subprocess.Popen[bytes], options: argparse.Namespace):
+        """Take the folder of the data, the tracker's process and how much to run."""
+        self._folder = folder
+        self._tracker = tracker
+        self._options = options
+
+    async def measure(self, case: str, addresses: dict[str, str]) -> Figures:
+        """Measure one case."""
+        async with self._work(case, addresses) as work:
+            await work()
+            if case == "frozen":
+                self._tracker.send_signal(signal.SIGSTOP)
+            try:
+                return await self._figures(work)
+            finally:
+                self._tracker.send_signal(signal.SIGCONT)
+
+    @contextlib.asynccontextmanager
+    async def _work(self, case: str, addresses: dict[str, str]) -> AsyncIterator[Work]:
+        if case == "direct":
             async with (
-                open_channel(info.safety_address) as to_safety,
-                open_channel(info.generation_address) as to_generation,
+                open_channel(addresses["safety"]) as to_safety,
+                open_channel(addresses["generation"]) as to_generation,
             ):
-                direct = _Direct(to_safety, to_generation, await _messages(house, ollama))
-
-                async def ours() -> None:
-                    await house.run(config="dada", texts=[IDEA], text_only=True, safety_level=ADULT)
-
-                return await _compare(ours, direct.run, runs, at_once)
-
-
-async def _messages(house: House, ollama: FakeOllama) -> list[tuple[str, str]]:
-    """Run once to warm everything up, and return what the model was sent."""
-    await house.run(config="dada", texts=[IDEA], text_only=True, safety_level=ADULT)
-    sent = ollama.requests[0].json["messages"]
-    return [(message["role"], message["content"]) for message in sent]
-
-
-class _Direct:
-    """The reference: the same calls without orchestrator and tracker."""
-
-    def __init__(self, to_safety, to_generation, messages: list[tuple[str, str]]) -> None:  # type: ignore[no-untyped-def]
-        self._safety = SafetyServiceStub(to_safety)
-        self._generation = GenerationServiceStub(to_generation)
-        self._messages = [
-            generation_pb2.TextMessage(role=role, content=content) for role, content in messages
-        ]
-
-    async def run(self) -> None:
-        check = safety_pb2.CheckTextRequest(
-            text=IDEA, safety_level=ADULT, direction=safety_pb2.DIRECTION_INPUT
+                yield direct(SafetyServiceStub(to_safety), GenerationServiceStub(to_generation))
+            return
+        settings = OrchestratorSettings(
+            listen_address="127.0.0.1:0",
+            grace_seconds=1,
+            spool_dir=self._folder / "spool",
+            safety_address=addresses["safety"],
+            generation_address=addresses["generation"],
+            tracker_address=addresses["tracker"],
         )
-        await self._safety.CheckTexts(safety_pb2.CheckTextsRequest(requests=[check]))
-        request = generation_pb2.GenerateTextRequest(role="interception", messages=self._messages)
-        async for _ in self._generation.GenerateText(request):
+        records: Records | None = Unrecorded() if case == "off" else None
+        async with (
+            start_server(settings, registration(settings, records)) as server,
+            open_channel(server.address) as channel,
+        ):
+            yield through(OrchestratorServiceStub(channel))
+
+    async def _figures(self, work: Work) -> Figures:
+        times = []
+        for _ in range(self._options.runs):
+            started = time.perf_counter()
+            await work()
+            times.append((time.perf_counter() - started) * 1_000)
+        lags_ms: list[float] = []
+        probing = asyncio.create_task(probe(lags_ms))
+        started = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(self._options.at_once)))
+        seconds = time.perf_counter() - started
+        probing.cancel()
+        await asyncio.gather(probing, return_exceptions=True)
+        return {
+            "p50_ms": statistics.median(times),
+            "runs_per_second": self._options.at_once / seconds,
+            "lag_p99_ms": percentile(lags_ms, 0.99),
+        }
+
+
+def through(stub: Any) -> Work:
+    """Run through the orchestrator."""
+
+    async def run() -> None:
+        request = pb2.RunExecutionRequest(
+            config="dada", texts=[IDEA], text_only=True, safety_level=ADULT
+        )
+        async for _ in stub.RunExecution(request, timeout=START_SECONDS):
             pass
 
+    return run
 
-async def _compare(
-    ours: Callable[[], Awaitable[None]],
-    reference: Callable[[], Awaitable[None]],
-    runs: int,
-    at_once: int,
-) -> dict[str, float]:
-    times: dict[str, list[float]] = {"ours": [], "reference": []}
-    for _ in range(runs):
-        for name, run in (("ours", ours), ("reference", reference)):
-            started = time.perf_counter()
-            await run()
-            times[name].append((time.perf_counter() - started) * 1000)
-    rates = {"ours": 0.0, "reference": 0.0}
-    for name, run in (("ours", ours), ("reference", reference)):
-        started = time.perf_counter()
-        await asyncio.gather(*(run() for _ in range(at_once)))
-        rates[name] = at_once / (time.perf_counter() - started)
-    ours_ms, reference_ms = (statistics.median(times[name]) for name in ("ours", "reference"))
+
+def direct(safety: Any, generation: Any) -> Work:
+    """Make the same calls without the orchestrator."""
+    check = safety_pb2.CheckTextRequest(
+        text=IDEA, safety_level=ADULT, direction=safety_pb2.DIRECTION_INPUT
+    )
+    messages = [generation_pb2.TextMessage(role="user", content=IDEA * 20)]
+
+    async def run() -> None:
+        await safety.CheckTexts(safety_pb2.CheckTextsRequest(requests=[check]))
+        request = generation_pb2.GenerateTextRequest(role="interception", messages=messages)
+        async for _ in generation.GenerateText(request):
+            pass
+
+    return run
+
+
+@contextlib.contextmanager
+def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a module in a process of its own; killed in the end."""
+    command = [sys.executable, "-m", *arguments]
+    pipe = subprocess.PIPE
+    variables = os.environ | environment
+    with subprocess.Popen(command, cwd=ROOT, env=variables, stdin=pipe, stdout=pipe) as child:
+        try:
+            yield child
+        finally:
+            child.send_signal(signal.SIGCONT)
+            child.kill()
+
+
+async def measure_all(options: argparse.Namespace) -> dict[str, Figures]:
+    """Measure every case in turn; returns the medians of the rounds."""
+    tracker_address = f"127.0.0.1:{free_port()}"
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-overhead-") as name,
+        process("bench._neighbours", name) as neighbours,
+        process(
+            "tracker_service",
+            TRACKER_LISTEN_ADDRESS=tracker_address,
+            TRACKER_DATA_DIR=name,
+            TRACKER_LOG_LEVEL="ERROR",
+        ) as tracker,
+    ):
+        assert neighbours.stdout is not None
+        addresses = json.loads(neighbours.stdout.readline()) | {"tracker": tracker_address}
+        assert await wait_until_serving(tracker_address, START_SECONDS)
+        bench = Bench(Path(name), tracker, options)
+        rounds = [
+            {case: await bench.measure(case, addresses) for case in CASES}
+            for _ in range(options.rounds)
+        ]
     return {
-        "ours_p50_ms": round(ours_ms, 2),
-        "reference_p50_ms": round(reference_ms, 2),
-        "added_p50_ms": round(ours_ms - reference_ms, 2),
-        "ours_runs_per_second": round(rates["ours"], 1),
-        "reference_runs_per_second": round(rates["reference"], 1),
-        "throughput_ratio": round(rates["ours"] / rates["reference"], 2),
+        case: {
+            figure: round(statistics.median(one[case][figure] for one in rounds), 2)
+            for figure in rounds[0][case]
+        }
+        for case in CASES
     }
 
 
 def main() -> None:
-    """Measure and print the figures as one JSON object."""
-    runs, at_once = (int(text) for text in (*sys.argv[1:], "100", "200")[:2])
-    quiet = structlog.make_filtering_bound_logger(logging.ERROR)
-    structlog.configure(wrapper_class=quiet)
-    print(json.dumps({"bench": "pipeline_overhead", **asyncio.run(measure(runs, at_once))}))
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--at-once", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    rows = asyncio.run(measure_all(options))
+    print(f"{'tracking':>10}", " ".join(f"{name:>16}" for name in rows["direct"]))
+    for case, row in rows.items():
+        print(f"{case:>10}", " ".join(f"{value:>16}" for value in row.values()))
+    if options.json:
+        options.json.write_text(json.dumps({"pipeline_overhead": rows}, indent=2))
 
 
 if __name__ == "__main__":
