@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from orchestrator.model import ExecutionState
 from servicekit.errors import NotFoundError, ResourceExhaustedError, UnavailableError
 from servicekit.principals import Role
 
@@ -116,6 +117,9 @@ class Executions:
             self._heart.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._heart
+        for execution in list(self._executions.values()):
+            if execution.state is ExecutionState.AWAITING_EDIT:
+                execution.interrupt()  # a person is not waited for; whoever resumes it goes on
         if await self._wait_for_running(finish_seconds):
             return
         for execution in list(self._executions.values()):

@@ -148,7 +148,8 @@ async def _side_by_side(run: Run, flow: PlannedParallel, passage: Passage) -> Pa
     ends = await together(works)
     values = dict(passage.values)
     for branch, end in zip(flow.branches, ends, strict=True):
-        values |= {**end.values, branch.name: end.text}
+        found = {name: value for name, value in end.values.items() if value}
+        values |= {**found, branch.name: end.text}
     passage = replace(passage, values=values)
     if flow.join_chunk is not None:
         return await _in_order(run, [flow.join_chunk], passage, "join.", number, ends=True)

@@ -47,10 +47,15 @@ RUN_SECONDS = 60.0
 
 @dataclass
 class House:
-    """A running deployment and the ways into it."""
+    """A running deployment and the ways into it.
+
+    Attributes:
+        settings: Of its orchestrator, for another one beside it.
+    """
 
     orchestrator: OrchestratorServiceAsyncStub
     tracker: TrackerServiceAsyncStub
+    settings: OrchestratorSettings
 
     async def run(
         self, *, user: str = "", session: str = "", **fields: Any
@@ -146,7 +151,20 @@ async def open_house(
         )
         to_orchestrator = await running.enter_async_context(open_channel(running_one.address))
         to_tracker = await running.enter_async_context(open_channel(tracking.address))
-        yield House(OrchestratorServiceStub(to_orchestrator), TrackerServiceStub(to_tracker))
+        yield House(
+            OrchestratorServiceStub(to_orchestrator), TrackerServiceStub(to_tracker), settings
+        )
+
+
+@contextlib.asynccontextmanager
+async def another_orchestrator(house: House, **changes: Any) -> AsyncIterator[House]:
+    """Start one more orchestrator beside that of a house; leaving it gives its runs back at once."""
+    settings = house.settings.model_copy(update={"finish_seconds": 0.0, **changes})
+    async with (
+        start_server(*_with(orchestrator, settings)) as running,
+        open_channel(running.address) as channel,
+    ):
+        yield House(OrchestratorServiceStub(channel), house.tracker, settings)
 
 
 def _with(registration: Any, settings: Any) -> tuple[Any, Any]:

@@ -8,53 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-import pytest_asyncio
 
 from servicekit.errors import remote_error
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
 from stellwerk.tracker.v1 import execution_pb2
-from tests.fakes.ollama import FakeOllama
 from tests.fakes.text_server import Fault
 from tests.integration.house import House, item_types, open_house
+from tests.integration.one_house import house, model_server, ollama
 from tests.integration.steps import AWAITING, Person
 from tests.support import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import Coroutine
     from pathlib import Path
+
+    from tests.fakes.ollama import FakeOllama
 
 IDEA = "Eine Blume auf der Wiese"
 COMPLETED = execution_pb2.EXECUTION_STATE_COMPLETED
 
 
-# One deployment for all: starting it takes longer than what is tested.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def model_server() -> AsyncIterator[FakeOllama]:
-    """A recording model server."""
-    async with FakeOllama() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def house(
-    tmp_path_factory: pytest.TempPathFactory, model_server: FakeOllama
-) -> AsyncIterator[House]:
-    """A deployment that asks the fake model."""
-    async with open_house(tmp_path_factory.mktemp("house"), model_server.url) as running:
-        yield running
-
-
-@pytest.fixture
-def ollama(model_server: FakeOllama) -> FakeOllama:
-    """The model server, as it was at the beginning."""
-    model_server.answer = "Eine Blume tanzt auf der Wiese."
-    model_server.requests.clear()
-    model_server.fault = None
-    model_server.left_count = 0
-    return model_server
+__all__ = ["house", "model_server", "ollama"]
 
 
 async def refused(work: Coroutine[Any, Any, object]) -> str:
