@@ -123,14 +123,7 @@ def encode_item(
     fields["execution_id"], fields["epoch"] = execution_id, epoch
     fields["sequence_number"], fields["stage"] = sequence_number, stage
     fields["item_type"] = item_type
-    try:
-        item = execution_pb2.ExecutionItem(**fields)
-    except UnicodeEncodeError:
-        whole = {key: _whole_characters(value) for key, value in fields.items()}
-        item = execution_pb2.ExecutionItem(**whole)
-    content = details.get("content")
-    if content is not None and len(content) > MAX_TEXT_BYTES // 4:
-        item.content = _cut(item.content)
+    item = _item_of(fields)
     item.media_type = MEDIA_TYPES.get(media_type, types_pb2.MEDIA_TYPE_UNSPECIFIED)
     item.metadata_json = metadata_bytes(metadata)
     _set_time(item, time.time_ns() if occur_time is None else nanoseconds_of(occur_time))
@@ -139,6 +132,18 @@ def encode_item(
     if media is not None:
         _set_media(item, media)
     return field(ITEM, item.SerializeToString())
+
+
+def _item_of(fields: dict[str, Any]) -> execution_pb2.ExecutionItem:
+    try:
+        item = execution_pb2.ExecutionItem(**fields)
+    except UnicodeEncodeError:
+        whole = {key: _whole_characters(value) for key, value in fields.items()}
+        item = execution_pb2.ExecutionItem(**whole)
+    content = fields.get("content")
+    if content is not None and len(content) > MAX_TEXT_BYTES // 4:
+        item.content = _cut(item.content)
+    return item
 
 
 def _set_time(item: execution_pb2.ExecutionItem, nanoseconds: int) -> None:

@@ -145,8 +145,7 @@ class Recorder:
                 frame(encode_item(execution_id, epoch, sequence_number, stage, item_type, details))
             )
         except Exception as exc:  # a pipeline never fails because of its record
-            self._troubles.unreadable(item_type, exc)
-            taken = False
+            taken = self._troubles.unreadable(item_type, exc)
         if not taken:
             gaps.add(execution_id, sequence_number)
         elif gaps.any:
@@ -174,8 +173,7 @@ class Recorder:
         try:
             return self._intake.take(frame(encode()), item_count=0)
         except Exception as exc:  # as in record()
-            self._troubles.unreadable(kind, exc)
-            return False
+            return self._troubles.unreadable(kind, exc)
 
     def heartbeat(
         self,

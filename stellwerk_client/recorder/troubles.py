@@ -33,10 +33,15 @@ class Troubles:
         self._told_dropped = 0
         self._unreadable = ("", "")
 
-    def unreadable(self, item_type: str, exc: Exception) -> None:
-        """Count an item that could not be encoded; called on the hot path, so nothing is logged."""
+    def unreadable(self, item_type: str, exc: Exception) -> bool:
+        """Count an item that could not be encoded; called on the hot path, so nothing is logged.
+
+        Returns:
+            False: it was not taken.
+        """
         self.unreadable_count += 1
         self._unreadable = (str(item_type)[:64], type(exc).__name__)
+        return False
 
     def report(self, intake: Intake) -> None:
         """Log what is new; called by the keeper."""
