@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from safety_service.classifier import Classifier, ClassifierError, Weights
 from safety_service.extra_lists import read_extra_lists
+from safety_service.law_context import LAW_CONTEXT, LawContext, read_law_context
 from safety_service.model import (
     CLASSIFIER,
     IMAGE_CHECKS,
@@ -171,6 +172,7 @@ class Policy:
         version: SHA-256 of all its files, as hex.
         checks: The rules by check, in the order in which they run.
         terms: The compiled lists.
+        law_context: What makes the use of a forbidden sign lawful.
         classifier: The model.
         classifier_rule: When its score blocks.
         normaliser: The folding with which the lists were compiled.
@@ -181,6 +183,7 @@ class Policy:
     version: str
     checks: Mapping[str, CheckRule]
     terms: TermIndex
+    law_context: LawContext
     classifier: Classifier
     classifier_rule: ClassifierRule
     normaliser: Normaliser
@@ -237,12 +240,17 @@ def load_policy(folder: Path = SHIPPED_POLICIES, extra_lists: Path | None = None
             raise PolicyError(faults)
     rule, classifier = _read_classifier(folder, file, digest)
     terms = TermIndex(lists, file.voiding_set)
+    cues = _read(SHIPPED_POLICIES, LAW_CONTEXT, digest)  # the law is the same everywhere
+    law_context, faults = read_law_context(cues, normaliser)
+    if faults:
+        raise PolicyError(faults)
     if faults := _message_faults(file, terms, normaliser):
         raise PolicyError(faults)
     return Policy(
         version=digest.hexdigest(),
         checks={name: file.checks[name] for name in (*TEXT_CHECKS, *IMAGE_CHECKS)},
         terms=terms,
+        law_context=law_context,
         classifier=classifier,
         classifier_rule=rule,
         normaliser=normaliser,

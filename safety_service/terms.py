@@ -24,6 +24,7 @@ from safety_service.automaton import (
 from safety_service.disguises import View, ViewKind
 from safety_service.languages import OTHER, evident_languages, is_foreign_letter
 from safety_service.model import Severity
+from safety_service.repairs import Repairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -98,6 +99,7 @@ class TermIndex:
             ViewKind.RUN: UnboundedAutomaton(alone),
         }
         self._masked = MaskedForms(alone)
+        self._repairs = _law_repairs(lists)
         self._spellings = frozenset(lists.spellings)
 
     def find(self, text: Normalised) -> list[Finding]:
@@ -109,7 +111,7 @@ class TermIndex:
         Returns:
             Each entry once per place, by place; also those that are excused.
         """
-        views = (text.plain, *text.disguised)
+        views = (text.plain, *text.disguised, *self._repairs.views(text))
         scans = [(view, self._automata[view.kind].scan(view.text)) for view in views]
         found: dict[tuple[str, Span], Finding] = {}
         for view, hits in scans:
@@ -145,7 +147,7 @@ class TermIndex:
             for term in self._terms.get(number, ()):
                 if len(term.positions) == 1:
                     places = hits[number]
-                elif all(any(n in hits for n in position) for position in term.positions):
+                elif not any(position.isdisjoint(hits) for position in term.positions[1:]):
                     order = _word_order(view.text) if order is None else order
                     places = _sequences(term, number, hits, order)
                 else:
@@ -267,6 +269,17 @@ def _single_words(
         if term.entry is not None and len(term.positions) == 1
         if not term.entry.needs and (term.entry.law or not law_only)
     }
+
+
+def _law_repairs(lists: TermLists) -> Repairs:
+    """What can be put right: the words of law entries, and the company that they need."""
+    law = [entry for entry in lists.entries if entry.law]
+    words = [word for entry in law for members in entry.words for word in members]
+    words += [word for name in {n for e in law for n in e.needs} for word in lists.sets[name]]
+    return Repairs(
+        (form for word in words for form in word.forms),
+        (form for word in words if word.begins_compound for form in word.forms),
+    )
 
 
 def _word_order(text: str) -> dict[int, int]:

@@ -89,7 +89,7 @@ class TextChecker:
         normalised = self._policy.normaliser.normalise(text)
         readings = (normalised.plain, *normalised.disguised)
         folded = time.perf_counter()
-        findings = self._policy.terms.find(normalised)
+        findings = self._policy.law_context.judge(normalised, self._policy.terms.find(normalised))
         found = time.perf_counter()
         judgement = None
         if CLASSIFIER in rules:

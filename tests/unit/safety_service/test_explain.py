@@ -33,7 +33,7 @@ def test_it_tells_why_a_term_does_not_count() -> None:
     assert "level" in {term.why_not for term in explain("Blut", "adult").terms}
     assert "needs" in {term.why_not for term in explain("88 Drachen", "kids").terms}
     lesson = explain("Ein Hakenkreuz im Museum", "kids").terms
-    assert "context:museum" in {term.why_not for term in lesson}
+    assert "context:lawful.de.museum" in {term.why_not for term in lesson}
 
 
 def test_an_unknown_level_is_an_error() -> None:

@@ -1,0 +1,146 @@
+"""What makes the use of a forbidden sign lawful, and what voids that.
+
+§ 86 (4) StGB allows signs of unconstitutional organisations in civic education, art, science,
+research, teaching and reporting, and the courts allow them crossed out or smashed. A list of signs
+cannot know: this module looks at what is said around a sign. Cues have roles (`Role`); they are
+data, found like the signs themselves, so that inflection and disguises are the same for both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from safety_service.model import Category
+from safety_service.term_lists import ListReader
+from safety_service.terms import TermIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from safety_service.model import Span
+    from safety_service.normalise import Normalised, Normaliser
+    from safety_service.terms import Finding
+
+LAW_CONTEXT = "law_context.tsv"
+_NEAR_CHARACTERS = 200  # a cue counts this far before and after a sign
+_HINTS_NEEDED = 2
+_CATEGORIES = frozenset({Category.EXTREMISM_86A, Category.HATE})  # § 86 (4) and § 130 (8) StGB
+
+
+class Role(StrEnum):
+    """What a cue says about a sign near it.
+
+    Attributes:
+        AGAINST: The sign is opposed; lawful, even beside careless praise ("cool: crossed out").
+        LAWFUL: Education, art, science, reporting, a question; lawful unless it is praised.
+        HINT: Points there, but is said elsewhere too; two different ones are lawful.
+        PRAISE: The sign is admired; voids all but AGAINST.
+        WORSHIP: The sign is honoured, or a lawful cue denied; voids everything.
+    """
+
+    AGAINST = "against"
+    LAWFUL = "lawful"
+    HINT = "hint"
+    PRAISE = "praise"
+    WORSHIP = "worship"
+
+
+@dataclass(frozen=True, slots=True)
+class _Cue:
+    role: Role
+    id: str
+    span: Span
+
+    @property
+    def word(self) -> str:
+        """What was said; the lists of two languages may share it."""
+        return self.id.rpartition(".")[2]
+
+
+class LawContext:
+    """Excuses what the law lists find where the text around it makes the use lawful."""
+
+    def __init__(self, cues: TermIndex) -> None:
+        """Use compiled cues.
+
+        Args:
+            cues: Entries whose ids begin with a role; see `read_law_context`.
+        """
+        self._cues = cues
+
+    def judge(self, text: Normalised, findings: list[Finding]) -> list[Finding]:
+        """Look at what stands around the signs of a text.
+
+        Args:
+            text: The normalised text.
+            findings: What was found in it.
+
+        Returns:
+            The findings; those in a lawful use are excused with `context:<cue>`.
+        """
+        signs = [finding.span for finding in findings if _is_sign(finding)]
+        if not signs:
+            return findings
+        found = (
+            _Cue(Role(cue.entry.id.partition(".")[0]), cue.entry.id, cue.span)
+            for cue in self._cues.find(text)
+        )
+        cues = [cue for cue in found if not any(_is_part(cue, sign) for sign in signs)]
+        return [_judged(f, cues) if _is_sign(f) else f for f in findings]
+
+
+def read_law_context(text: str, normaliser: Normaliser) -> tuple[LawContext, list[str]]:
+    """Read `role <tab> language <tab> cues, separated by commas`, written as terms are.
+
+    Args:
+        text: The content of `LAW_CONTEXT`.
+        normaliser: Folds the cues as layer 1 does.
+
+    Returns:
+        The compiled cues, and what is wrong with the file, one sentence each.
+    """
+    reader = ListReader(lambda word: normaliser.normalise(word).plain.text.strip())
+    rows = [line.split("\t") for line in text.splitlines()]
+    for role in Role:
+        lines = [
+            f"{cells[1]}\tall\tblock\t{cells[2]}" if len(cells) == 3 and cells[0] == role else ""
+            for cells in rows
+        ]  # a line of another role stays as an empty one, so that faults name the right number
+        reader.read_entries(f"{LAW_CONTEXT}/{role}", "\n".join(lines), Category.OTHER, law=False)
+    faults = [
+        f"{LAW_CONTEXT}:{number}: a cue needs a role ({', '.join(Role)}), language and words"
+        for number, cells in enumerate(rows, start=1)
+        if cells[0].strip() and not cells[0].startswith("#")
+        if len(cells) != 3 or cells[0] not in set(Role)
+    ]
+    return LawContext(TermIndex(reader.lists, "")), [*reader.lists.faults, *faults]
+
+
+def _is_sign(finding: Finding) -> bool:
+    entry = finding.entry
+    return entry.law and entry.category in _CATEGORIES and not finding.excused
+
+
+def _judged(finding: Finding, cues: Sequence[_Cue]) -> Finding:
+    near = [cue for cue in cues if _is_near(cue.span, finding.span)]
+    said: dict[Role, str] = {cue.role: cue.id for cue in reversed(near)}
+    if Role.WORSHIP in said:
+        return finding
+    lawful = said.get(Role.AGAINST)
+    if lawful is None and Role.PRAISE not in said:
+        hints = {cue.word for cue in near if cue.role is Role.HINT}
+        lawful = said.get(Role.LAWFUL) or (said[Role.HINT] if len(hints) >= _HINTS_NEEDED else None)
+    return finding if lawful is None else replace(finding, excused=f"context:{lawful}")
+
+
+def _is_near(cue: Span, sign: Span) -> bool:
+    return cue.start <= sign.end + _NEAR_CHARACTERS and cue.end >= sign.start - _NEAR_CHARACTERS
+
+
+def _is_part(cue: _Cue, sign: Span) -> bool:
+    """Whether a cue is the sign's own words: the "Ehre" of a slogan is no praise of it."""
+    if cue.role in (Role.PRAISE, Role.WORSHIP):
+        return cue.span.start < sign.end and sign.start < cue.span.end
+    return sign.start <= cue.span.start and cue.span.end <= sign.end

@@ -1,0 +1,157 @@
+"""A reading in which hidden words are put right, for lists whose terms are several words.
+
+The other readings of layer 1 know nothing of the lists. They cannot say where `n a z i f l a g`
+falls into words, what the star in `D*utschland` hides or that `Deut schland` is one word. With the
+words of the lists at hand this is easy: what can be a listed word is read as that word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from safety_service.disguises import MaskedWord, View, ViewKind, squeeze
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from safety_service.normalise import Normalised
+
+_WORD = re.compile(r"[^ ]+")
+_STRETCHED = re.compile(r"([^ ])\1\1")
+_SINGLE = r"(?:[^ ]|[aou]e)"  # an umlaut is two letters by now
+_APART = re.compile(rf"(?<= ){_SINGLE}(?: {{1,3}}{_SINGLE})+(?= )")
+_LEAST_TORN = 7  # letters of a word whose halves are put together
+_LEAST_MASKED = 4
+_MAX_GUESSES = 3
+_Piece = tuple[str, int, int]  # a word, and its start and end in the folded text
+
+
+class Repairs:
+    """Puts hidden words right, by the words of some lists."""
+
+    def __init__(self, forms: Iterable[str], beginnings: Iterable[str] = ()) -> None:
+        """Index words.
+
+        Args:
+            forms: Folded words.
+            beginnings: Those of them that may begin a compound.
+        """
+        self._forms = frozenset(forms)
+        self._longest = max(map(len, self._forms), default=0)
+        self._squeezed = {squeeze(form): form for form in sorted(self._forms, reverse=True)}
+        self._shapes: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+        open_forms = frozenset(beginnings)
+        for form in sorted(self._forms):
+            if len(form) >= _LEAST_MASKED:
+                self._shapes[form[0]].append((form, form in open_forms))
+
+    def views(self, text: Normalised) -> Iterator[View]:
+        """Read a text with its hidden words put right.
+
+        Args:
+            text: The normalised text.
+
+        Yields:
+            The readings: none if there is nothing to put right, several if a starred word may be
+            several words.
+        """
+        plain = text.plain.text
+        if not text.disguised and not self._looks_torn(plain.split()):
+            return  # nearly every honest text
+        repaired = list(self._unstretched(plain))
+        for match in _APART.finditer(plain):
+            repaired += self._joined(match)
+        unmasked = [options for word in text.masked if (options := self._unmasked(word))]
+        for i in range(max(map(len, unmasked), default=1)):
+            guessed = [options[min(i, len(options) - 1)] for options in unmasked]
+            pieces = _merged(plain, [*repaired, *guessed])
+            mended = self._mended(pieces)
+            if repaired or guessed or len(mended) < len(pieces):
+                yield _view(mended)
+
+    def _looks_torn(self, words: list[str]) -> bool:
+        """Whether two neighbours are one listed word, or single letters."""
+        forms = self._forms
+        return any(a + b in forms or len(a) == len(b) == 1 for a, b in pairwise(words))
+
+    def _unmasked(self, word: MaskedWord) -> list[_Piece]:
+        """What a starred word may be, a few guesses."""
+        hidden = word.text
+        if hidden[0] == "*" or 2 * hidden.count("*") > len(hidden):
+            return []
+        shape = re.compile(re.escape(hidden).replace(r"\*", "[^ ]"))
+        found = []
+        for form, is_open in self._shapes.get(hidden[0], ()):
+            rest = hidden[len(form) :]
+            whole = form + rest
+            if (is_open or not rest) and shape.fullmatch(whole):
+                found.append((whole, word.start, word.end))
+        return found[:_MAX_GUESSES]
+
+    def _unstretched(self, plain: str) -> Iterator[_Piece]:
+        for match in _WORD.finditer(plain):
+            if _STRETCHED.search(match[0]) and (form := self._squeezed.get(squeeze(match[0]))):
+                yield form, match.start() - 1, match.end() - 1
+
+    def _joined(self, chain: re.Match[str]) -> Iterator[_Piece]:
+        """The listed words in a chain of single letters; what is between them stays together."""
+        letters = [
+            (letter, chain.start() + single.start() - 1)
+            for single in _WORD.finditer(chain[0])
+            for letter in single[0]
+        ]
+        run = "".join(letter for letter, _ in letters)
+        begin = unknown = 0
+        while begin < len(run):
+            length = self._longest_at(run, begin)
+            if length == 0:
+                begin += 1
+                continue
+            for start, end in ((unknown, begin), (begin, begin + length)):
+                if start < end:
+                    yield run[start:end], letters[start][1], letters[end - 1][1] + 1
+            begin = unknown = begin + length
+        if 0 < unknown < len(run):
+            yield run[unknown:], letters[unknown][1], letters[-1][1] + 1
+
+    def _longest_at(self, run: str, begin: int) -> int:
+        for length in range(min(self._longest, len(run) - begin), 1, -1):
+            if run[begin : begin + length] in self._forms:
+                return length
+        return 0
+
+    def _mended(self, pieces: list[_Piece]) -> list[_Piece]:
+        """The pieces, two that are the halves of a listed word as one."""
+        mended: list[_Piece] = []
+        for piece in pieces:
+            if mended:
+                last = mended[-1]
+                whole = last[0] + piece[0]
+                if len(whole) >= _LEAST_TORN and whole in self._forms:
+                    mended[-1] = (whole, last[1], piece[2])
+                    continue
+            mended.append(piece)
+        return mended
+
+
+def _merged(plain: str, repaired: list[_Piece]) -> list[_Piece]:
+    """All words of a text, by place; the repaired ones instead of what they were made from."""
+    found = [(match[0], match.start() - 1, match.end() - 1) for match in _WORD.finditer(plain)]
+    if not repaired:
+        return found
+    taken = {place for _, start, end in repaired for place in range(start, end)}
+    kept = [piece for piece in found if piece[1] not in taken]
+    return sorted((*kept, *repaired), key=lambda piece: piece[1])
+
+
+def _view(pieces: list[_Piece]) -> View:
+    text = [" "]
+    origins = [0]
+    for word, start, end in pieces:
+        text.append(f"{word} ")
+        origins += [start] * (len(word) - 1)
+        origins += [end - 1] * 2
+    return View(ViewKind.PLAIN, "".join(text), origins)
