@@ -90,6 +90,7 @@ class TextServer:
         self.first_token_delay_seconds = 0.0
         self.token_delay_seconds = 0.0
         self.left_count = 0
+        self.answering = 0  # calls that are being answered now
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -136,11 +137,14 @@ class TextServer:
         model = str(recorded.json["model"])
         if refusal := self._refusal(fault, model):
             return refusal
+        self.answering += 1
         try:
             return await self._stream(request, recorded, fault, model)
         except (asyncio.CancelledError, ConnectionError):
             self.left_count += 1
             raise
+        finally:
+            self.answering -= 1
 
     def _refusal(self, fault: Fault | None, model: str) -> web.Response | None:
         error = {"error": "a fake error"}
