@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from safety_service.model import (
     CLASSIFIER,
     NORMALISE,
+    PERSONAL_DATA,
     TERMS_AGE,
     TERMS_LAW,
+    Category,
     CheckRun,
     Decision,
     Direction,
@@ -22,12 +24,14 @@ from safety_service.model import (
     Verdict,
     text_digest,
 )
+from safety_service.personal_data import find_personal_data
 from safety_service.text_decision import TextDecider, check_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from safety_service.classifier import Judgement
+    from safety_service.personal_data import PersonalDetail
     from safety_service.policy import CheckRule, Policy
     from safety_service.terms import Finding
     from safety_service.text_decision import TextDecision
@@ -94,26 +98,31 @@ class TextChecker:
         judgement = None
         if CLASSIFIER in rules:
             judgement = self._policy.classifier.judge(normalised.plain.text)
-        seconds = {NORMALISE: folded - started, CLASSIFIER: time.perf_counter() - found}
+        scored = time.perf_counter()
+        personal = find_personal_data(text) if PERSONAL_DATA in rules else []
+        seconds = {NORMALISE: folded - started, CLASSIFIER: scored - found}
+        seconds[PERSONAL_DATA] = time.perf_counter() - scored
         seconds[TERMS_LAW] = seconds[TERMS_AGE] = found - folded
         counted = [f for f in findings if not f.excused and check_of(f) in rules]
         counted = [f for f in counted if level in f.entry.levels]
         decided = self._decider.decide(counted, judgement, level, rules)
         reasons = [_reason(f, rules) for f in decided.findings[:_MAX_REASONS]]
+        reasons += [_personal(detail, rules) for detail in personal]
         if judgement is not None and decided.classified:
             reasons.append(_classified(judgement, rules))
         verdict = Verdict(
             decision=Decision.BLOCK if reasons else Decision.ALLOW,
             level=level,
             reasons=tuple(reasons),
-            checks=self._runs(rules, decided, judgement, seconds),
+            checks=self._runs(rules, decided, judgement, seconds, personal=bool(personal)),
             policy_version=self._policy.version,
             content_sha256=text_digest(text),
             message=self._message(reasons, level, warned=decided.warned),
             warning=decided.warned and not reasons,
         )
+        grey = decided.grey and not personal  # no guard decides on somebody's address
         seen = tuple(view.text.strip() for view in readings)
-        return TextTrace(verdict, seen, tuple(findings), tuple(counted), judgement, decided.grey)
+        return TextTrace(verdict, seen, tuple(findings), tuple(counted), judgement, grey)
 
     def _runs(
         self,
@@ -121,10 +130,14 @@ class TextChecker:
         decided: TextDecision,
         judgement: Judgement | None,
         seconds: dict[str, float],
+        *,
+        personal: bool,
     ) -> tuple[CheckRun, ...]:
         """Every check of the level, in order, with what became of it."""
         outcomes = dict.fromkeys(rules, Outcome.PASSED)
         outcomes |= {check_of(finding): Outcome.HIT for finding in decided.findings}
+        if personal:
+            outcomes[PERSONAL_DATA] = Outcome.HIT
         details = {}
         if decided.classified:
             outcomes[CLASSIFIER] = Outcome.HIT
@@ -160,4 +173,14 @@ def _classified(judgement: Judgement, rules: dict[str, CheckRule]) -> Reason:
         score=judgement.score,
         layer=rules[CLASSIFIER].layer,
         severity=Severity.BLOCK,
+    )
+
+
+def _personal(detail: PersonalDetail, rules: dict[str, CheckRule]) -> Reason:
+    return Reason(
+        category=Category.PERSONAL_DATA,
+        score=1.0,
+        layer=rules[PERSONAL_DATA].layer,
+        severity=Severity.BLOCK,
+        span=detail.span,
     )
