@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pypdf
 import pytest
+from PIL import Image
 
 from tests.e2e.deployment import items_of
 
@@ -64,6 +65,30 @@ def test_older_records_are_imported_from_a_folder(served: Deployment, tmp_path: 
     assert sorted(file.read_bytes() for file in run.iterdir()) == before
     shown = served.command("records", "show", "run_e2e", "--view", "learner")
     assert IDEA in shown.out
+
+
+def test_run_folders_are_imported_with_their_files(served: Deployment, tmp_path: Path) -> None:
+    """A folder of the predecessor's runs becomes records with pictures; nothing in it changes."""
+    run = tmp_path / "exports" / "2025-11-03" / "run_7"
+    (run / "final").mkdir(parents=True)
+    (run / "prompting_process").mkdir()
+    facts = {"config": "dada", "user_id": "p-7", "timestamp": "2025-11-03T10:00:00"}
+    (run / "metadata.json").write_text(json.dumps(facts))
+    (run / "prompting_process" / "01_input.txt").write_text(IDEA)
+    Image.effect_noise((64, 64), 90).save(run / "final" / "output_image.png")
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    told = served.command("records", "import", str(tmp_path / "exports"), "--json")
+    report = told.lines[0]
+    assert (told.code, report["imported_count"], report["media_count"]) == (0, 1, 1), told.out
+    assert {one["reason"] for one in report["warnings"]} >= {"ITEM_TYPE_GUESSED"}
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+    again = served.command("records", "import", str(run), "--json").lines[0]
+    assert (again.get("imported_count", 0), again["present_count"]) == (0, 1)
+    listed = served.command("records", "list", "--user", "p-7", "--json").lines[0]
+    record = served.record(listed["execution_id"])
+    (picture,) = items_of(record, "output_image")
+    assert picture["media"]["sha256"]
+    assert record["user_input"] == IDEA
 
 
 @pytest.mark.parametrize(

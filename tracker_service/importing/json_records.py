@@ -41,7 +41,7 @@ _DRAFT_STAGES: Final = {
     "stage3_safety": 3,
     "stage4_generation": 4,
 }
-_STATES: Final = {
+STATES: Final = {
     "complete": ExecutionState.COMPLETED,
     "error": ExecutionState.FAILED,
     **{state.value: state for state in ExecutionState},
@@ -65,14 +65,19 @@ def read_record(form: Any, source: str, files: MediaFiles | None = None) -> Fore
     """
     if not isinstance(form, dict) or not isinstance(form.get("items"), list):
         raise UnreadableError("NO_RECORD", "This is no record of an execution.")
-    if form.keys() >= _OURS:
+    if is_own_form(form):
         return _own_record(form, source, files)
     if not form["items"]:
         raise UnreadableError("NO_ITEMS", "The record has no items.")
     try:
-        return completed(_older_record(form, source, files))
+        return completed(older_draft(form, source, files))
     except DAMAGES as exc:
         raise UnreadableError("RECORD_INVALID", f"The record is damaged: {_why(exc)}.") from exc
+
+
+def is_own_form(form: Any) -> bool:
+    """Tell whether a JSON value has the keys of our own form."""
+    return isinstance(form, dict) and form.keys() >= _OURS
 
 
 def _own_record(form: JsonObject, source: str, files: MediaFiles | None) -> ForeignRecord:
@@ -115,12 +120,22 @@ def _why(exc: Exception) -> str:
 # --- older forms ---------------------------------------------------------------------------------
 
 
-def _older_record(form: JsonObject, source: str, files: MediaFiles | None) -> Draft:
+def older_draft(form: JsonObject, source: str, files: MediaFiles | None) -> Draft:
+    """Read an older record as far as it goes; see `completing.completed`.
+
+    Args:
+        form: The JSON object; it has items.
+        source: Where it was found.
+        files: The files that came along.
+
+    Raises:
+        ValueError: It is damaged; or any other of `DAMAGES`.
+    """
     draft = Draft(
         source=source,
         execution_id=execution_id_of(str(form["execution_id"])),
         facts=facts_of(form),
-        state=_STATES.get(str(form.get("status", "")).lower()),
+        state=STATES.get(str(form.get("status", "")).lower()),
         error=_short(form, "error"),
         files=files,
     )

@@ -1,4 +1,4 @@
-"""Finds records in a file: JSON, JSON Lines, or a ZIP with records in it.
+"""Finds records in a file: JSON, JSON Lines, or a ZIP with records or run folders in it.
 
 Whatever its size, one record is in memory at a time, and nothing in an archive is trusted: sizes
 are counted while reading, and names never become paths.
@@ -6,17 +6,21 @@ are counted while reading, and names never become paths.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import stat
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, Any, Final
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
 
 from tracker_service.export.archive import MANIFEST
-from tracker_service.importing.json_records import read_record
+from tracker_service.importing.json_records import is_own_form, read_record
 from tracker_service.importing.model import ForeignRecord, Unreadable, UnreadableError
+from tracker_service.importing.run_folders import METADATA, read_run, runs_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Found = ForeignRecord | Unreadable
@@ -104,53 +108,100 @@ def _record(text: str, source: str) -> Found:
 # --- archives ------------------------------------------------------------------------------------
 
 
-def _copied(source: IO[bytes], target: IO[bytes]) -> bool:
-    """Copy a file; False: it is damaged, or larger than a file may be."""
-    size = 0
-    try:
-        while data := source.read(_PIECE):
-            size += len(data)
-            if size > MAX_MEDIA_BYTES:
-                return False
-            target.write(data)
-    except _BROKEN:
-        return False
-    return True
-
-
 class ArchiveFiles:
-    """The files of an archive; opened for each use, since uses may be far apart."""
+    """The files of an archive that stays open as long as its records are read."""
 
-    def __init__(self, path: Path) -> None:
-        """Read from the archive at `path`."""
-        self._path = path
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        """Read from an archive; its owner closes it."""
+        self._archive = archive
 
     def copy(self, name: str, to: Path) -> bool:
         """Write the bytes of a file; see `MediaFiles`."""
-        with zipfile.ZipFile(self._path) as archive:
-            try:
-                source = archive.open(name)
-            except KeyError:
-                return False
-            except _BROKEN:
-                return False
-            with source, to.open("wb") as target:
-                return _copied(source, target)
+        with to.open("wb") as target:
+            return self._taken(name, target.write)
+
+    def sha256(self, name: str) -> str | None:
+        """Return the hash of a file; see `RunFiles`."""
+        digest = hashlib.sha256()
+        return digest.hexdigest() if self._taken(name, digest.update) else None
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """Return the beginning of a file; see `RunFiles`."""
+        try:
+            with self._archive.open(name) as source:
+                return source.read(limit)
+        except (KeyError, *_BROKEN):
+            return None
+
+    def _taken(self, name: str, take: Callable[[bytes], object]) -> bool:
+        """Hand a file over in pieces; False: it is damaged, not there, or too large."""
+        size = 0
+        try:
+            with self._archive.open(name) as source:
+                while data := source.read(_PIECE):
+                    size += len(data)
+                    if size > MAX_MEDIA_BYTES:
+                        return False
+                    take(data)
+        except (KeyError, *_BROKEN):
+            return False
+        return True
 
 
 def _in_archive(path: Path) -> Iterator[Found]:
-    files = ArchiveFiles(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
-            for name in names:
-                if name.endswith(".json"):
-                    if name.rpartition("/")[2] not in _OURS_TOO:
-                        yield _record_in(archive, name, files)
-                elif name.endswith(".jsonl"):
-                    yield from _lines_in(archive, name)
+            files = ArchiveFiles(archive)
+            names = []
+            for entry in archive.infolist():
+                if (refusal := _refusal(entry)) is not None:
+                    yield Unreadable(entry.filename, *refusal)
+                elif not entry.is_dir():
+                    names.append(entry.filename)
+            in_runs: set[str] = set()
+            for folder, inside in runs_in(names).items():
+                if not _is_own_record(archive, f"{folder}/{METADATA}"):
+                    in_runs.update(inside)
+                    yield _run_in(folder, inside, files)
+            yield from _records_among(archive, [one for one in names if one not in in_runs], files)
     except _BROKEN:
         yield Unreadable(path.name, "ARCHIVE_BROKEN", "The archive is damaged.")
+
+
+def _records_among(
+    archive: zipfile.ZipFile, names: list[str], files: ArchiveFiles
+) -> Iterator[Found]:
+    for name in names:
+        if name.endswith(".json"):
+            if name.rpartition("/")[2] not in _OURS_TOO:
+                yield _record_in(archive, name, files)
+        elif name.endswith(".jsonl"):
+            yield from _lines_in(archive, name)
+
+
+def _refusal(entry: zipfile.ZipInfo) -> tuple[str, str] | None:
+    """Return reason and message if an entry is none that a folder of records can have."""
+    path = PurePosixPath(entry.filename)
+    if path.is_absolute() or ".." in path.parts or "\\" in entry.filename:
+        return "PATH_REFUSED", "The name leads out of the archive."
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        return "LINK_REFUSED", "Links are not followed."
+    return None
+
+
+def _is_own_record(archive: zipfile.ZipFile, name: str) -> bool:
+    """Tell whether a file has a record in our form, which just happens to be so called."""
+    try:
+        return is_own_form(json.loads(_text(archive, name.removeprefix("./"))))
+    except (UnreadableError, KeyError, ValueError, RecursionError):
+        return False
+
+
+def _run_in(folder: str, names: list[str], files: ArchiveFiles) -> Found:
+    try:
+        return read_run(folder, names, files)
+    except UnreadableError as exc:
+        return Unreadable(folder, exc.reason, exc.message)
 
 
 def _record_in(archive: zipfile.ZipFile, name: str, files: ArchiveFiles) -> Found:
