@@ -68,6 +68,13 @@ def read_finite_metadata(text: str) -> dict[str, Any]:
     return value
 
 
+def is_plain(text: str) -> bool:
+    """Tell whether metadata stand on one line, unescaped, with numbers that every reader knows."""
+    return not (
+        "\n" in text or "\r" in text or "\\u" in text or _HUGE_NUMBER.search(text) is not None
+    )
+
+
 def _finite(literal: str) -> float:
     value = float(literal)
     return value if math.isfinite(value) else math.copysign(sys.float_info.max, value)

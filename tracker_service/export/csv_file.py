@@ -11,18 +11,16 @@ from tracker_service.export.facts import (
     NAMES,
     RECORD_COLUMNS,
     Kind,
-    item_rows,
     plain_text,
-    record_values,
-    time_text,
+    table_of,
 )
 from tracker_service.export.writers import WithoutMedia
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from tracker_service.export.facts import Row
+    from tracker_service.export.facts import Column, Row
     from tracker_service.export.writers import ExportNote
     from tracker_service.records import ExecutionRecord
 
@@ -36,8 +34,7 @@ def neutralised(text: str) -> str:
 
     `original` undoes it. Rule of OWASP, "CSV Injection".
     """
-    # Nearly no text begins so; looking at one letter is cheaper than matching.
-    return f"'{text}" if text and text[0] in _SIGNS and _RUNS.match(text) else text
+    return f"'{text}" if _RUNS.match(text) else text
 
 
 def original(text: str) -> str:
@@ -56,13 +53,11 @@ class CsvWriter(WithoutMedia):
 
     def write(self, records: Sequence[ExecutionRecord]) -> None:
         """Write a row per item."""
-        self._writer.writerows(self._cells(records))
-
-    def _cells(self, records: Sequence[ExecutionRecord]) -> Iterator[Row]:
-        for record in records:
-            head = _row(_HEAD_CELLS, record_values(record.summary))
-            for values in item_rows(record):
-                yield head + _row(_ITEM_CELLS, values)
+        table = table_of(records)
+        heads = list(_rows(RECORD_COLUMNS, zip(*table.heads, strict=True)))
+        rows = _rows(ITEM_COLUMNS, table.columns)
+        owners = map(heads.__getitem__, table.head_of_row)
+        self._writer.writerows(head + row for head, row in zip(owners, rows, strict=True))
 
     def close(self) -> None:
         """Finish the file."""
@@ -73,26 +68,16 @@ class CsvWriter(WithoutMedia):
         self._file.close()
 
 
-def _same(value: Any) -> Any:
-    return value
+def _rows(columns: Sequence[Column], values: Iterable[Sequence[Any]]) -> Iterator[Row]:
+    pairs = zip(columns, values, strict=True)
+    return zip(*[_cells(column.kind, some) for column, some in pairs], strict=True)
 
 
-def _cell_of(kind: Kind) -> Callable[[Any], Any]:
+def _cells(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
+    """Return values as they stand in cells; nothing is an empty cell, numbers stay as they are."""
     if kind is Kind.TEXT:
-        return neutralised
-    if kind in (Kind.INTEGER, Kind.JSON):
-        return _same
-    if kind is Kind.TIME:
-        return time_text
-    if kind is Kind.SECONDS:
-        return str
-    return lambda value: plain_text(value, kind)
-
-
-def _row(cells: Sequence[Callable[[Any], Any]], values: Row) -> Row:
-    pairs = zip(cells, values, strict=True)
-    return tuple([None if value is None else cell(value) for cell, value in pairs])
-
-
-_HEAD_CELLS: Final = tuple(_cell_of(column.kind) for column in RECORD_COLUMNS)
-_ITEM_CELLS: Final = tuple(_cell_of(column.kind) for column in ITEM_COLUMNS)
+        # Nearly no text begins with a sign; looking at one letter is cheaper than a call.
+        return [neutralised(text) if text and text[0] in _SIGNS else text for text in values]
+    if kind in (Kind.INTEGER, Kind.SECONDS, Kind.JSON):
+        return values
+    return [plain_text(value, kind) for value in values]

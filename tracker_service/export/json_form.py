@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from tracker_service.export.facts import time_text
 from tracker_service.items import ExecutionItem, MediaRef
-from tracker_service.metadata import read_finite_metadata
+from tracker_service.metadata import is_plain, read_finite_metadata
 from tracker_service.records import (
     MAX_USER_INPUT,
     ExecutionRecord,
@@ -21,6 +23,9 @@ from tracker_service.records import (
     count_outputs,
     input_texts,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -36,6 +41,10 @@ def to_json(record: ExecutionRecord) -> dict[str, Any]:
         Objects, lists, text and numbers; every key is always there, null where nothing is known;
         only `erased` and an item's `late` are left out unless they are true.
     """
+    return _form(record, read_finite_metadata)
+
+
+def _form(record: ExecutionRecord, metadata_of: Callable[[str], Any]) -> dict[str, Any]:
     summary = record.summary
     texts = input_texts(record.items)
     form = {
@@ -59,7 +68,7 @@ def to_json(record: ExecutionRecord) -> dict[str, Any]:
         "plan_digest": _text(summary.plan_digest),
         "policy_version": _text(summary.policy_version),
         "software_version": _text(summary.software_version),
-        "items": [_item_to_json(item) for item in record.items],
+        "items": [_item_to_json(item, metadata_of) for item in record.items],
     }
     if summary.erased:
         form["erased"] = True
@@ -68,12 +77,23 @@ def to_json(record: ExecutionRecord) -> dict[str, Any]:
 
 def dump(record: ExecutionRecord) -> str:
     """Return the file of a record: indented by 2, unescaped."""
-    return json.dumps(to_json(record), ensure_ascii=False, indent=2, allow_nan=False)
+    form = to_json(record)
+    try:
+        return orjson.dumps(form, option=orjson.OPT_INDENT_2).decode()
+    except orjson.JSONEncodeError:  # an integer of more than 64 bits
+        return json.dumps(form, ensure_ascii=False, indent=2, allow_nan=False)
 
 
 def dump_line(record: ExecutionRecord) -> str:
     """Return the record as one line, without the line's end."""
-    return json.dumps(to_json(record), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return orjson.dumps(_form(record, _embedded)).decode()
+
+
+def _embedded(metadata_json: str) -> orjson.Fragment:
+    """Return metadata as they stand in a line: as they were recorded, if a line can hold that."""
+    if is_plain(metadata_json):
+        return orjson.Fragment(metadata_json or "{}")
+    return orjson.Fragment(canonical_metadata(read_finite_metadata(metadata_json)))
 
 
 def from_json(form: dict[str, Any]) -> ExecutionRecord:
@@ -123,7 +143,7 @@ def from_json(form: dict[str, Any]) -> ExecutionRecord:
     return ExecutionRecord(summary, items)
 
 
-def _item_to_json(item: ExecutionItem) -> dict[str, Any]:
+def _item_to_json(item: ExecutionItem, metadata_of: Callable[[str], Any]) -> dict[str, Any]:
     media = item.media
     form: dict[str, Any] = {
         "item_id": item.item_id,
@@ -146,7 +166,7 @@ def _item_to_json(item: ExecutionItem) -> dict[str, Any]:
         "execution_time": (
             None if item.run_duration_us is None else item.run_duration_us / 1_000_000
         ),
-        "metadata": read_finite_metadata(item.metadata_json),
+        "metadata": metadata_of(item.metadata_json),
     }
     if item.late:
         form["late"] = True

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tracker_service.access import Audience
     from tracker_service.chain import SealedItem
+    from tracker_service.items import ExecutionItem
     from tracker_service.lifecycle import Execution
     from tracker_service.records import ExecutionSummary
     from tracker_service.store.interface import ExecutionFilter
@@ -37,7 +38,7 @@ MAX_MISSING_IN_PAGE: Final = 100
 """Missing numbers per execution in lists, so that a page stays within a message."""
 
 _QUALIFIED_LIST: Final = ", ".join(f"executions.{name}" for name in rows.EXECUTION_COLUMNS)
-RECORDS_AT_ONCE: Final = 32
+RECORDS_AT_ONCE: Final = 64
 ITEMS_AT_ONCE: Final = 1_000
 """Items after which a read of several records ends, so that few are in memory at once."""
 FILES_PER_PAGE: Final = 100
@@ -71,7 +72,7 @@ class Reads:
     ) -> list[KeyedRecord]:
         """See `Store.records_after`."""
         conditions, values = condition_of(self._connection, wanted, audience)
-        records: list[KeyedRecord] = []
+        executions: list[Execution] = []
         item_count = 0
         with self._connection.snapshot():
             found = self._connection.execute(
@@ -81,10 +82,10 @@ class Reads:
             ).fetchall()
             for execution in map(rows.read_execution, found):
                 item_count += execution.item_count
-                if records and item_count > ITEMS_AT_ONCE:
+                if executions and item_count > ITEMS_AT_ONCE:
                     break
-                records.append(self._record(execution, audience))
-        return records
+                executions.append(execution)
+            return self._records(executions, audience)
 
     def plan(self, execution_id: str, audience: Audience) -> Plan:
         """See `Store.plan`."""
@@ -223,14 +224,32 @@ class Reads:
         return rows.read_execution(row) if row else None
 
     def _record(self, execution: Execution, audience: Audience) -> KeyedRecord:
+        (record,) = self._records([execution], audience)
+        return record
+
+    def _records(self, executions: list[Execution], audience: Audience) -> list[KeyedRecord]:
+        """Return executions with their items, which one query finds for all."""
+        if not executions:
+            return []
+        owners: dict[int, tuple[str, list[ExecutionItem]]] = {
+            one.key: (one.execution_id, []) for one in executions
+        }
         found = self._connection.execute(
-            f"{rows.SELECT_ITEM} ORDER BY epoch, sequence_number", (execution.key,)
+            f"{rows.SELECT_ITEMS} IN ({', '.join('?' * len(owners))}) "
+            "ORDER BY execution_key, epoch, sequence_number",
+            list(owners),
         )
-        items = [rows.stored_item(execution.execution_id, row).item for row in found]
-        record = ExecutionRecord(
-            self._summary(execution, MAX_MISSING), tuple(audience.shown(item) for item in items)
-        )
-        return KeyedRecord(execution.key, execution.revision, record)
+        for row in found:
+            execution_id, items = owners[row[0]]
+            items.append(audience.shown(rows.item_of(execution_id, row)))
+        return [
+            KeyedRecord(
+                one.key,
+                one.revision,
+                ExecutionRecord(self._summary(one, MAX_MISSING), tuple(owners[one.key][1])),
+            )
+            for one in executions
+        ]
 
     def _summary(self, execution: Execution, limit: int) -> ExecutionSummary:
         missing: list[int] = []

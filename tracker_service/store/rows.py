@@ -84,6 +84,7 @@ INSERT_ITEMS: Final = ManyRows(
     f"INSERT INTO items (execution_key, position, {ITEM_COLUMNS})", 2 + ITEM_COLUMNS.count(",") + 1
 )
 SELECT_ITEM: Final = f"SELECT position, {ITEM_COLUMNS} FROM items WHERE execution_key = ?"
+SELECT_ITEMS: Final = f"SELECT execution_key, {ITEM_COLUMNS} FROM items WHERE execution_key"
 
 MISSING: Final = """
     SELECT previous + 1, sequence_number - 1 FROM (
@@ -113,17 +114,20 @@ def item_values(new: NewItem) -> tuple[Any, ...]:
     )
 
 
+def item_of(execution_id: str, row: Row) -> ExecutionItem:
+    """Read a row of `SELECT_ITEM` or `SELECT_ITEMS`."""
+    media = None if row[11] is None else MediaRef._make(row[11:16])
+    return ExecutionItem._make((row[1], execution_id, *row[2:11], media, *row[16:22], row[22] != 0))
+
+
 def stored_item(execution_id: str, row: Row) -> StoredItem:
     """Read a row of `SELECT_ITEM`."""
-    media = None if row[11] is None else MediaRef._make(row[11:16])
-    values = (row[1], execution_id, *row[2:11], media, *row[16:22], bool(row[22]))
-    return StoredItem(ExecutionItem._make(values), row[0])
+    return StoredItem(item_of(execution_id, row), row[0])
 
 
 def sealed_item(execution_id: str, row: Row) -> SealedItem:
     """Read a row of `SELECT_ITEM` with its seal."""
-    stored = stored_item(execution_id, row)
-    return SealedItem(stored.position, row[23], stored.item)
+    return SealedItem(row[0], row[23], item_of(execution_id, row))
 
 
 def read_execution(row: Row) -> Execution:

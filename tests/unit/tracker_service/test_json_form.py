@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.tracker_service.builders import make_item
-from tracker_service.export.json_form import canonical_metadata, dump, from_json
+from tracker_service.export.json_form import canonical_metadata, dump, dump_line, from_json, to_json
 from tracker_service.intake import MAX_DURATION_US, MAX_TIME_US, MIN_TIME_US
 from tracker_service.items import MEDIA_TYPES, ExecutionItem, MediaRef
 from tracker_service.records import (
@@ -101,6 +101,27 @@ def test_record_reads_back_equal(
     """Whatever a record holds, reading its JSON form back gives an equal record."""
     record = make_record(events, config_name=name, state=state, end_time_us=end_time_us)
     assert from_json(json.loads(dump(record))) == record
+
+
+RAW = st.sampled_from(
+    [
+        '{ "seed": 18446744073709551616,\n"b":1.50, "a" :"\\u00e4\\n", "c": {"d": []}}',
+        '{"x": 1e999, "y": [-1E400, 0.1], "n": 123456789012345678901234567890}',
+        '{"text": "1e999 \\u2028 \u2028 \\" \\\\u"}',
+    ]
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(items(), RAW | METADATA.map(json.dumps))
+def test_lines_say_the_same_as_files(events: list[ExecutionItem], metadata: str) -> None:
+    """A record is one line, and that holds the same values as its file, with any metadata."""
+    events = [item._replace(metadata_json=metadata) for item in events]
+    record = make_record(events, user_id="änna")
+    line = dump_line(record)
+    assert "\n" not in line
+    assert "\r" not in line
+    assert json.loads(line) == json.loads(dump(record)) == to_json(record)
 
 
 def test_form_uses_the_published_key_names() -> None:
