@@ -8,24 +8,26 @@ data, found like the signs themselves, so that inflection and disguises are the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from safety_service.model import Category
+from safety_service.model import Category, Span
 from safety_service.term_lists import ListReader
 from safety_service.terms import TermIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from safety_service.model import Span
     from safety_service.normalise import Normalised, Normaliser
     from safety_service.terms import Finding
 
 LAW_CONTEXT = "law_context.tsv"
 _NEAR_CHARACTERS = 200  # a cue counts this far before and after a sign
 _HINTS_NEEDED = 2
+_CONTEXT = "context:"
+_QUOTED = re.compile(r"„[^“”„]*[“”]|“[^“”]*”|»[^«»]*«|«[^«»]*»|\"[^\"]*\"")
 _CATEGORIES = frozenset({Category.EXTREMISM_86A, Category.HATE})  # § 86 (4) and § 130 (8) StGB
 
 
@@ -83,12 +85,15 @@ class LawContext:
         signs = [finding.span for finding in findings if _is_sign(finding)]
         if not signs:
             return findings
+        quotes = [Span(*match.span()) for match in _QUOTED.finditer(text.original)]
+        quoted = [quote for quote in quotes if any(_covers(quote, sign) for sign in signs)]
         found = (
             _Cue(Role(cue.entry.id.partition(".")[0]), cue.entry.id, cue.span)
             for cue in self._cues.find(text)
         )
-        cues = [cue for cue in found if not any(_is_part(cue, sign) for sign in signs)]
-        return [_judged(f, cues) if _is_sign(f) else f for f in findings]
+        cues = [cue for cue in found if not _is_part(cue, signs, quoted)]
+        judged = [_judged(f, cues) if _is_sign(f) else f for f in findings]
+        return _without_own_words(judged, cues)
 
 
 def read_law_context(text: str, normaliser: Normaliser) -> tuple[LawContext, list[str]]:
@@ -132,15 +137,40 @@ def _judged(finding: Finding, cues: Sequence[_Cue]) -> Finding:
     if lawful is None and Role.PRAISE not in said:
         hints = {cue.word for cue in near if cue.role is Role.HINT}
         lawful = said.get(Role.LAWFUL) or (said[Role.HINT] if len(hints) >= _HINTS_NEEDED else None)
-    return finding if lawful is None else replace(finding, excused=f"context:{lawful}")
+    return finding if lawful is None else replace(finding, excused=f"{_CONTEXT}{lawful}")
 
 
 def _is_near(cue: Span, sign: Span) -> bool:
     return cue.start <= sign.end + _NEAR_CHARACTERS and cue.end >= sign.start - _NEAR_CHARACTERS
 
 
-def _is_part(cue: _Cue, sign: Span) -> bool:
-    """Whether a cue is the sign's own words: the "Ehre" of a slogan is no praise of it."""
+def _is_part(cue: _Cue, signs: Sequence[Span], quoted: Sequence[Span]) -> bool:
+    """Whether a cue is the sign's own words: the "Ehre" of a quoted slogan is no praise of it."""
     if cue.role in (Role.PRAISE, Role.WORSHIP):
-        return cue.span.start < sign.end and sign.start < cue.span.end
-    return sign.start <= cue.span.start and cue.span.end <= sign.end
+        return any(_overlap(cue.span, sign) for sign in signs) or any(
+            _covers(quote, cue.span) for quote in quoted
+        )
+    return any(_covers(sign, cue.span) for sign in signs)
+
+
+def _without_own_words(findings: Sequence[Finding], cues: Sequence[_Cue]) -> list[Finding]:
+    """Excuse what the age lists find in a lawful use's own words: a caricature may mock a sign."""
+    lawful = {f.span: f.excused for f in findings if f.entry.law and f.excused.startswith(_CONTEXT)}
+    if not lawful:
+        return list(findings)
+    excuse = next(iter(lawful.values()))
+    own = [*lawful, *(cue.span for cue in cues if cue.role in (Role.AGAINST, Role.LAWFUL))]
+    return [
+        replace(f, excused=excuse)
+        if not f.entry.law and not f.excused and any(_covers(span, f.span) for span in own)
+        else f
+        for f in findings
+    ]
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _covers(outer: Span, inner: Span) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
