@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -95,3 +96,19 @@ async def line_of(child: subprocess.Popen[str], begin: str) -> str:
         if line.startswith(begin):
             return line.strip()
     raise AssertionError(f"the process ended before it said {begin!r}")
+
+
+@contextmanager
+def tracker_process(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the tracker as its own process; killed in the end."""
+    environment = os.environ | {
+        "TRACKER_LISTEN_ADDRESS": f"127.0.0.1:{port}",
+        "TRACKER_DATA_DIR": str(data),
+    }
+    command = [sys.executable, "-m", "tracker_service"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.kill()

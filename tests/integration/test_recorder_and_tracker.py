@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -19,30 +14,15 @@ from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2
 from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
 from stellwerk_client.record_json import record_json
 from stellwerk_client.recorder import Limits, Recorder
+from tests.integration.recording import tracker_process
 from tests.support import eventually, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = Limits(max_backoff_seconds=0.1, ack_seconds=2)
 WARNINGS = 100
-
-
-@contextlib.contextmanager
-def tracker_process(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the tracker as its own process; killed in the end."""
-    environment = os.environ | {
-        "TRACKER_LISTEN_ADDRESS": f"127.0.0.1:{port}",
-        "TRACKER_DATA_DIR": str(data),
-    }
-    command = [sys.executable, "-m", "tracker_service"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGCONT)
-            process.kill()
 
 
 def begin(recorder: Recorder, execution_id: str) -> None:
