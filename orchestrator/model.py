@@ -116,13 +116,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckRun:
-    """What became of one check: its name, layer, outcome, detail and seconds."""
+    """What became of one check: its name, layer, outcome, detail, seconds and the model asked."""
 
     name: str
     layer: int
     outcome: str
     detail: str
     seconds: float
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ class Verdict:
                     "outcome": check.outcome,
                     "detail": check.detail,
                     "duration_ms": round(check.seconds * 1000, 3),
+                    **({"model": check.model} if check.model else {}),
                 }
                 for check in self.checks
             ],

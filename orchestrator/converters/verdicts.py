@@ -38,6 +38,7 @@ def verdict_from_proto(verdict: verdict_pb2.Verdict) -> Verdict:
                 verdict_pb2.CheckOutcome.Name(each.outcome).removeprefix("CHECK_OUTCOME_").lower(),
                 each.detail,
                 each.run_duration.ToTimedelta().total_seconds(),
+                each.model,
             )
             for each in verdict.checks
         ),
@@ -69,6 +70,7 @@ def verdict_to_proto(verdict: Verdict) -> verdict_pb2.Verdict:
                 outcome=verdict_pb2.CheckOutcome.Value(f"CHECK_OUTCOME_{each.outcome.upper()}"),
                 detail=each.detail,
                 run_duration=duration(each.seconds),
+                model=each.model,
             )
             for each in verdict.checks
         ],

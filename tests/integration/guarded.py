@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from dataclasses import dataclass
 from io import BytesIO
@@ -165,6 +164,8 @@ def photograph(seed: int = 1, **saving: Any) -> bytes:
     return stream.getvalue()
 
 
-def sha256(text: str) -> str:
-    """The digest that a verdict tells."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def judged(request: dict[str, Any], **said: Any) -> str:
+    """A judge's answer to a request: the mark is repeated from its instructions."""
+    system = request["messages"][0]["content"]
+    mark = system.split('"mark": "', 1)[1].split('"', 1)[0]
+    return json.dumps({"mark": mark, **said})

@@ -249,6 +249,8 @@ async def test_how_executions_end(tmp_path: Path, raw_guard: FakeRawOllama) -> N
         checks = {check["name"]: check for check in json.loads(item.metadata_json)["checks"]}
         assert checks["text_guard"]["outcome"] == "passed"
         assert checks["text_guard"]["duration_ms"] > 0
+        assert checks["text_guard"]["model"] == "openai/lg"
+        assert {"terms_law", "classifier", "personal_data"} < set(checks)
         judge.answer = "unsafe\nS11"
         model.answer = "Ein Schiff schwimmt auf dem Meer."
         last = (await house.run(config="dada", texts=[WISH]))[-1]

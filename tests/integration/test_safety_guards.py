@@ -27,6 +27,7 @@ from tests.integration.guarded import (
     check_of,
     guard,
     guarded_safety,
+    judged,
     photograph,
 )
 from tests.support import eventually
@@ -122,20 +123,11 @@ async def test_controversial_blocks_kids_and_passes_youth_with_a_note(tmp_path: 
         assert server.requests[0].json["prompt"].endswith("<think>\n\n</think>\n\n")
 
 
-def _judged(request: dict[str, Any], **said: Any) -> str:
-    """A judge's answer to a request: the mark is repeated from its instructions."""
-    system = request["messages"][0]["content"]
-    mark = system.split('"mark": "', 1)[1].split('"', 1)[0]
-    return json.dumps({"mark": mark, **said})
-
-
 async def test_a_judge_answers_in_json(tmp_path: Path) -> None:
     """Any model that follows instructions may judge; a code fence around the object is fine."""
     async with (
         FakeOllama(
-            lambda request: (
-                f"```json\n{_judged(request, unsafe=True, categories=['bullying'])}\n```"
-            )
+            lambda request: f"```json\n{judged(request, unsafe=True, categories=['bullying'])}\n```"
         ) as server,
         guarded_safety(
             tmp_path, {"text_guard": guard("ollama/gemma3:4b", "judge")}, ollama_url=server.url
@@ -251,7 +243,7 @@ async def test_a_vision_judge_lets_photographs_pass_or_not(tmp_path: Path) -> No
     exif = Image.Exif()
     exif[0x010E] = "Lena Musterfrau, Musterweg 1"
     async with (
-        FakeOllama(lambda request: _judged(request, **said)) as server,
+        FakeOllama(lambda request: judged(request, **said)) as server,
         guarded_safety(
             tmp_path, {"image_guard": guard("ollama/qwen2.5vl", "judge")}, ollama_url=server.url
         ) as house,
@@ -273,7 +265,7 @@ async def test_a_vision_judge_lets_photographs_pass_or_not(tmp_path: Path) -> No
 async def test_pictures_through_openai_compatible_servers(tmp_path: Path) -> None:
     """A judge gets the picture as a data address, the moderation endpoint too."""
     async with (
-        FakeOpenAI(lambda request: _judged(request, unsafe=False, categories=[])) as server,
+        FakeOpenAI(lambda request: judged(request, unsafe=False, categories=[])) as server,
         guarded_safety(
             tmp_path,
             {"image_guard": guard("openai/vision", "judge")},
