@@ -18,7 +18,7 @@ from safety_service.term_lists import ListReader
 from safety_service.terms import TermIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from safety_service.normalise import Normalised, Normaliser
     from safety_service.terms import Finding
@@ -27,6 +27,7 @@ LAW_CONTEXT = "law_context.tsv"
 _NEAR_CHARACTERS = 200  # a cue counts this far before and after a sign
 _HINTS_NEEDED = 2
 _CONTEXT = "context:"
+_SENTENCE_END = re.compile(r"[.!?\n]")
 _QUOTED = re.compile(r"„[^“”„]*[“”]|“[^“”]*”|»[^«»]*«|«[^«»]*»|\"[^\"]*\"")
 _CATEGORIES = frozenset({Category.EXTREMISM_86A, Category.HATE})  # § 86 (4) and § 130 (8) StGB
 
@@ -37,6 +38,9 @@ class Role(StrEnum):
     Attributes:
         AGAINST: The sign is opposed; lawful, even beside careless praise ("cool: crossed out").
         LAWFUL: Education, art, science, reporting, a question; lawful unless it is praised.
+        QUESTION: A word that begins a question; lawful as LAWFUL is, if the sentence ends with a
+            question mark and no picture is asked for.
+        WISH: A picture is asked for; voids QUESTION.
         HINT: Points there, but is said elsewhere too; two different ones are lawful.
         PRAISE: The sign is admired; voids all but AGAINST.
         WORSHIP: The sign is honoured, or a lawful cue denied; voids everything.
@@ -44,6 +48,8 @@ class Role(StrEnum):
 
     AGAINST = "against"
     LAWFUL = "lawful"
+    QUESTION = "question"
+    WISH = "wish"
     HINT = "hint"
     PRAISE = "praise"
     WORSHIP = "worship"
@@ -87,13 +93,17 @@ class LawContext:
             return findings
         quotes = [Span(*match.span()) for match in _QUOTED.finditer(text.original)]
         quoted = [quote for quote in quotes if any(_covers(quote, sign) for sign in signs)]
-        found = (
-            _Cue(Role(cue.entry.id.partition(".")[0]), cue.entry.id, cue.span)
-            for cue in self._cues.find(text)
-        )
-        cues = [cue for cue in found if not _is_part(cue, signs, quoted)]
+        cues = [cue for cue in self._find(text) if not _is_part(cue, signs, quoted)]
         judged = [_judged(f, cues) if _is_sign(f) else f for f in findings]
         return _without_own_words(judged, cues)
+
+    def _find(self, text: Normalised) -> Iterator[_Cue]:
+        for finding in self._cues.find(text):
+            cue = _Cue(Role(finding.entry.id.partition(".")[0]), finding.entry.id, finding.span)
+            if cue.role is not Role.QUESTION:
+                yield cue
+            elif question := _question(text.original, cue.span):
+                yield replace(cue, span=question)
 
 
 def read_law_context(text: str, normaliser: Normaliser) -> tuple[LawContext, list[str]]:
@@ -129,19 +139,35 @@ def _is_sign(finding: Finding) -> bool:
 
 
 def _judged(finding: Finding, cues: Sequence[_Cue]) -> Finding:
-    near = [cue for cue in cues if _is_near(cue.span, finding.span)]
+    near = [cue for cue in cues if _is_near(cue, finding.span)]
     said: dict[Role, str] = {cue.role: cue.id for cue in reversed(near)}
     if Role.WORSHIP in said:
         return finding
     lawful = said.get(Role.AGAINST)
     if lawful is None and Role.PRAISE not in said:
         hints = {cue.word for cue in near if cue.role is Role.HINT}
-        lawful = said.get(Role.LAWFUL) or (said[Role.HINT] if len(hints) >= _HINTS_NEEDED else None)
+        lawful = said.get(Role.LAWFUL)
+        if lawful is None and Role.WISH not in said:
+            lawful = said.get(Role.QUESTION)
+        if lawful is None and len(hints) >= _HINTS_NEEDED:
+            lawful = said[Role.HINT]
     return finding if lawful is None else replace(finding, excused=f"{_CONTEXT}{lawful}")
 
 
-def _is_near(cue: Span, sign: Span) -> bool:
-    return cue.start <= sign.end + _NEAR_CHARACTERS and cue.end >= sign.start - _NEAR_CHARACTERS
+def _is_near(cue: _Cue, sign: Span) -> bool:
+    if cue.role is Role.QUESTION:
+        return _covers(cue.span, sign)
+    start, end = cue.span.start, cue.span.end
+    return start <= sign.end + _NEAR_CHARACTERS and end >= sign.start - _NEAR_CHARACTERS
+
+
+def _question(text: str, word: Span) -> Span | None:
+    """The question that a word begins; None if it begins none."""
+    before = text[: word.start].rstrip(' „“"»(')
+    if before and before[-1] not in ".!?:\n":
+        return None
+    end = _SENTENCE_END.search(text, word.end)
+    return Span(word.start, end.end()) if end and end[0] == "?" else None
 
 
 def _is_part(cue: _Cue, signs: Sequence[Span], quoted: Sequence[Span]) -> bool:
