@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import pytest
 
 from servicekit.channel import open_channel
+from servicekit.errors import remote_error
 from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2
 from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
 from stellwerk_client.record_json import record_json
@@ -151,4 +154,30 @@ async def test_a_tracker_that_is_stopped_gently_is_found_again(tmp_path: Path) -
         end(recorder, "e")
         with tracker_process(tmp_path / "data", port):
             record = await complete_record(port, "e")
+    assert len(record.items) == WARNINGS + 2
+
+
+async def test_a_tracker_outlives_a_full_disk(tmp_path: Path) -> None:
+    """While no file of the tracker can grow items wait; with room again they are stored, once."""
+    port = free_port()
+    with (
+        tracker_process(tmp_path / "data", port) as process,
+        Recorder(tmp_path / "spool", f"127.0.0.1:{port}", limits=QUICK) as recorder,
+    ):
+        begin(recorder, "e")
+        await eventually(lambda: recorder.stats().acked == 1, within_seconds=20)
+        room = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (32 * 1024, room[1]))
+        async with open_channel(f"127.0.0.1:{port}") as channel:
+            claim = TrackerServiceStub(channel).ClaimExecution
+            request = tracker_service_pb2.ClaimExecutionRequest(owner_address="127.0.0.1:1")
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                for number in range(1_000):  # the log of the database still has some room
+                    request.execution_id = f"filler{number}"
+                    await claim(request, timeout=20)
+        assert remote_error(raised.value).reason == "STORE_UNAVAILABLE"
+        go_on(recorder, "e")
+        end(recorder, "e")
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, room)
+        record = await complete_record(port, "e")
     assert len(record.items) == WARNINGS + 2
