@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from itertools import pairwise
+from operator import add
 from typing import TYPE_CHECKING
 
 from safety_service.disguises import MaskedWord, View, ViewKind, squeeze
@@ -23,6 +23,7 @@ _WORD = re.compile(r"[^ ]+")
 _STRETCHED = re.compile(r"([^ ])\1\1")
 _SINGLE = r"(?:[^ ]|[aou]e)"  # an umlaut is two letters by now
 _APART = re.compile(rf"(?<= ){_SINGLE}(?: {{1,3}}{_SINGLE})+(?= )")
+_TWO_LETTERS = re.compile(r" [^ ] [^ ] ")
 _LEAST_TORN = 7  # letters of a word whose halves are put together
 _LEAST_MASKED = 4
 _MAX_GUESSES = 3
@@ -59,7 +60,7 @@ class Repairs:
             several words.
         """
         plain = text.plain.text
-        if not text.disguised and not self._looks_torn(plain.split()):
+        if not text.disguised and not self._looks_torn(plain):
             return  # nearly every honest text
         repaired = list(self._unstretched(plain))
         for match in _APART.finditer(plain):
@@ -72,10 +73,12 @@ class Repairs:
             if repaired or guessed or len(mended) < len(pieces):
                 yield _view(mended)
 
-    def _looks_torn(self, words: list[str]) -> bool:
+    def _looks_torn(self, plain: str) -> bool:
         """Whether two neighbours are one listed word, or single letters."""
-        forms = self._forms
-        return any(a + b in forms or len(a) == len(b) == 1 for a, b in pairwise(words))
+        words = plain.split()
+        return bool(_TWO_LETTERS.search(plain)) or not self._forms.isdisjoint(
+            map(add, words, words[1:])
+        )
 
     def _unmasked(self, word: MaskedWord) -> list[_Piece]:
         """What a starred word may be, a few guesses."""

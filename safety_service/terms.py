@@ -143,11 +143,12 @@ class TermIndex:
 
     def _matches(self, view: View, hits: _Hits) -> Iterable[tuple[_Term, tuple[int, int]]]:
         order: dict[int, int] | None = None
+        absent = hits.keys().isdisjoint
         for number in hits:
             for term in self._terms.get(number, ()):
                 if len(term.positions) == 1:
                     places = hits[number]
-                elif not any(position.isdisjoint(hits) for position in term.positions[1:]):
+                elif not any(map(absent, term.positions[1:])):
                     order = _word_order(view.text) if order is None else order
                     places = _sequences(term, number, hits, order)
                 else:
