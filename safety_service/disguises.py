@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ _UMLAUT_SPELLINGS = frozenset({"ae", "oe", "ue", "ss"})
 _LEET = {"0": "o", "1": "i", "2": "z", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t",
          "8": "b", "9": "g", "@": "a", "$": "s", "€": "e", "!": "i", "|": "l", "+": "t"}
 # fmt: on
-_AMBIGUOUS = "1!|"  # each may be an i or an l; the readings below try both
-_READINGS = ("i", "l", "il", "li")
+_AMBIGUOUS = "1!|"  # each may be an i or an l
+_LONG_TEXT = 3_000  # characters; of a longer text fewer readings are tried
 
 _TOKEN = re.compile(r"(?:[^\W_]|[@$€!|+*#])+")
-_TRAILING = "!|+*#"
+_PUNCTUATION = "!|+*#"  # at the ends of a word more often than a letter
 _GAPS_IN_SPEECH = " '’`"  # between words, and in "who're"
 _STRETCHED = re.compile(r"([aou]e)\1|(\w)\2\2|^(\w)\3|ii|uu|yy")
 _PIECES = re.compile(r"([aou]e)(?:\1)+|(.)\2*", re.DOTALL)
-_LETTER = r"(?:[^\W_]|[aou]e)"  # of the original: an umlaut is two characters by now
+_LETTER = r"(?:[^\W_]|[aou]e|[@$€!|+])"  # of the original: an umlaut is two characters by now
 _DISGUISED = re.compile(
     r"([a-z])\1\1|([aou]e)\2|ii|uu|yy|\b([a-z])\3"  # stretched
-    r"|[a-z][0-9@$€|+*#]|[0-9@$€!|+*#][a-z]"  # leetspeak, masks
+    r"|[a-z][0-9@$€|+*#]|[a-z]!\w|[0-9@$€!|+*#][a-z]"  # leetspeak, masks
     r"|[^\W_][.\-_~/'’·•,:;]+[^\W_]"  # d-o-t-t-e-d, bl-ut
     rf"|(?<![^\W_]){_LETTER}[\W_]{{1,3}}{_LETTER}[\W_]{{1,3}}{_LETTER}(?![^\W_])"  # s p a c e d
 )
@@ -56,12 +56,14 @@ class View:
         text: The reading.
         origins: For each character the index in the folded text; None when they are equal.
         stretched: Starts of the words in `text` that had suspicious repetitions.
+        guessed: Whether it joins or shortens words further than `clear_text` does.
     """
 
     kind: ViewKind
     text: str
     origins: Sequence[int] | None = None
     stretched: frozenset[int] = frozenset()
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ class MaskedWord:
 
 # A token is a word's characters, each with its index in the folded text.
 _Token = list[tuple[str, int]]
+# What ambiguous signs stand for: by sign, or in the order in which they come in a word.
+_Reading = dict[str, str] | str
+_AS_IT_LOOKS: _Reading = {"1": "i", "!": "i", "|": "l"}
 
 
 def masked_words(folded: str) -> list[MaskedWord]:
@@ -114,44 +119,92 @@ def disguised_views(folded: str) -> list[View]:
     if not _DISGUISED.search(folded):
         return []
     tokens = _tokens(folded)
-    joined, runs = _join(tokens, folded)
-    readings = _leet_readings(tokens)
-    if joined != tokens:
-        readings += _leet_readings(joined) or [joined]
+    views = _views(tokens, folded)
+    whole = _tokens(folded, keep_signs=True)
+    return views if whole == tokens else views + _views(whole, folded)
+
+
+def clear_text(folded: str) -> str | None:
+    """The text as a reader would take it, for who judges whole sentences.
+
+    Letters that were written apart are joined and leetspeak is read; everything else stays.
+
+    Args:
+        folded: The folded text.
+
+    Returns:
+        The words between spaces; None if nothing looks disguised.
+    """
+    if not _DISGUISED.search(folded):
+        return None
+    words = _runs(_tokens(folded), folded)
+    clear = [_decode(word, _AS_IT_LOOKS) if _is_leet(word) else word for word in words]
+    return _view(clear).text
+
+
+def _views(tokens: list[_Token], folded: str) -> list[View]:
+    runs = _runs(tokens, folded)
+    glued = _glued(runs, folded)
+    readings = _leet_readings(tokens, folded)
+    if runs != tokens:
+        readings += _leet_readings(runs, folded) or [runs]
     views = [_view(reading) for reading in readings]
+    if glued != runs:
+        guesses = _leet_readings(glued, folded) or [glued]
+        readings += guesses
+        views += [replace(_view(guess), guessed=True) for guess in guesses]
     for reading in [tokens, *readings]:
         views.extend(_squeezed(reading))
-    for run in runs:
-        for reading in _leet_readings([run]) or [[run]]:
-            views.append(replace(_view(reading), kind=ViewKind.RUN))
+    for run in _chains_of_letters(tokens, folded):
+        for reading in _leet_readings([run], folded) or [[run]]:
+            views.append(replace(_view(reading), kind=ViewKind.RUN, guessed=True))
     return views
 
 
-def _tokens(folded: str) -> list[_Token]:
+def _tokens(folded: str, *, keep_signs: bool = False) -> list[_Token]:
+    """The words; signs at their ends are punctuation, or with `keep_signs` letters."""
     found = []
     for match in _TOKEN.finditer(folded):
-        word = match.group().rstrip(_TRAILING)
-        lead = len(word) - len(word.lstrip(_TRAILING))
-        if lead < len(word):
-            found.append([(c, match.start() + i) for i, c in enumerate(word)][lead:])
+        word = match.group()
+        ends = _PUNCTUATION if not keep_signs else _MASKS + "!" * word.rstrip("!").isalpha()
+        kept = word.rstrip(ends)
+        lead = len(kept) - len(kept.lstrip(ends if not keep_signs else _MASKS))
+        if len(word) == 1 and word in _LEET:
+            kept, lead = word, 0  # it may be one of many letters written apart
+        if lead < len(kept):
+            found.append([(c, match.start() + i) for i, c in enumerate(kept)][lead:])
     return found
 
 
-def _leet_readings(tokens: list[_Token]) -> list[list[_Token]]:
+def _leet_readings(tokens: list[_Token], folded: str) -> list[list[_Token]]:
     """The tokens with digits and signs read as letters; nothing if none could be."""
     leet = [_is_leet(token) for token in tokens]
     if not any(leet):
         return []
-    ambiguous = any(
-        character in _AMBIGUOUS
+    leet = [decode or _is_sign_word(token) for token, decode in zip(tokens, leet, strict=True)]
+    signs = {
+        character
         for token, decode in zip(tokens, leet, strict=True)
         if decode
         for character, _ in token
-    )
+        if character in _AMBIGUOUS
+    }
     return [
         [_decode(t, reading) if d else t for t, d in zip(tokens, leet, strict=True)]
-        for reading in (_READINGS if ambiguous else _READINGS[:1])
+        for reading in _possible_readings(sorted(signs), few=len(folded) > _LONG_TEXT)
     ]
+
+
+def _possible_readings(signs: list[str], *, few: bool) -> list[_Reading]:
+    """Whoever disguises a text mostly uses one sign for one letter, or one sign for both."""
+    if not signs:
+        return ["i"]
+    if few:
+        return ["i", "l"]
+    by_sign: list[_Reading] = [
+        dict(zip(signs, letters, strict=True)) for letters in product("il", repeat=len(signs))
+    ]
+    return by_sign + (["il", "li"] if len(signs) == 1 else [])
 
 
 def _is_leet(token: _Token) -> bool:
@@ -159,38 +212,50 @@ def _is_leet(token: _Token) -> bool:
     return has_letter and any(not character.isalpha() for character, _ in token)
 
 
-def _decode(token: _Token, reading: str) -> _Token:
-    """Read one token; the n-th ambiguous sign as the n-th letter of `reading`, then its last."""
+def _is_sign_word(token: _Token) -> bool:
+    """Whether it is a word without any letter ("€47"), which counts beside other leetspeak."""
+    return len(token) > 2 and any(not character.isalnum() for character, _ in token)
+
+
+def _decode(token: _Token, reading: _Reading) -> _Token:
+    """Read one token."""
     decoded: _Token = []
     seen = 0
     for character, index in token:
         if character in _MASKS:
             continue
         if character in _AMBIGUOUS:
-            decoded.append((reading[min(seen, len(reading) - 1)], index))
+            if isinstance(reading, str):
+                letter = reading[min(seen, len(reading) - 1)]
+            else:
+                letter = reading.get(character, "i")
+            decoded.append((letter, index))
             seen += 1
         else:
             decoded.append((_LEET.get(character, character), index))
     return decoded
 
 
-def _join(tokens: list[_Token], folded: str) -> tuple[list[_Token], list[_Token]]:
-    """Join letters written apart and words broken by punctuation.
-
-    Returns:
-        The tokens of the whole text with the joins made, and each chain of single letters as one
-        token without regard to the gaps in it.
-    """
+def _runs(tokens: list[_Token], folded: str) -> list[_Token]:
+    """Join letters that were written apart."""
     joined: list[_Token] = []
-    runs: list[_Token] = []
     for chain in _chains(tokens, folded):
-        if len(chain) >= 3 and all(map(_is_single, chain)):
+        joined.extend(_split_run(chain, folded) if _is_run(chain) else chain)
+    return joined
+
+
+def _glued(tokens: list[_Token], folded: str) -> list[_Token]:
+    """Join words that punctuation tears."""
+    return [word for chain in _chains(tokens, folded) for word in _glue(chain, folded)]
+
+
+def _chains_of_letters(tokens: list[_Token], folded: str) -> Iterator[_Token]:
+    """Letters written apart with nothing to tell where a word ends, each chain as one token."""
+    for chain in _chains(tokens, folded):
+        if _is_run(chain):
             words = _split_run(chain, folded)
-            joined.extend(words)
-            runs.append([pair for word in words for pair in word])
-        else:
-            joined.extend(_glue(chain, folded))
-    return joined, runs
+            if 2 * sum(map(_is_single, words)) >= len(words) or len(words) == 1:
+                yield [pair for word in words for pair in word]
 
 
 def _chains(tokens: list[_Token], folded: str) -> Iterator[list[_Token]]:
@@ -206,6 +271,10 @@ def _chains(tokens: list[_Token], folded: str) -> Iterator[list[_Token]]:
         chain.append(token)
     if chain:
         yield chain
+
+
+def _is_run(chain: list[_Token]) -> bool:
+    return len(chain) >= 3 and all(map(_is_single, chain))
 
 
 def _is_single(token: _Token) -> bool:
@@ -273,7 +342,7 @@ def _squeezed(tokens: list[_Token]) -> Iterator[View]:
             starts.add(position)
         position += len(kept) + 1
         squeezed.append(kept)
-    yield replace(_view(squeezed, frozenset(starts)), kind=ViewKind.SQUEEZED)
+    yield replace(_view(squeezed, frozenset(starts)), kind=ViewKind.SQUEEZED, guessed=True)
 
 
 def squeeze(word: str) -> str:

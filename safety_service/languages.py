@@ -43,6 +43,12 @@ _SHARED = frozenset().union(
 )
 _PROOFS = {language: words - _SHARED for language, words in _WORDS.items()}
 
+# Words of any wish for a picture; what is left of a text without them is what it is about.
+_EMPTY = """ein eine einen einem einer der die das den dem und mal male malt zeichne zeichnen mach
+    mache bitte bild bilder foto von mir mich für zeig zeige ich will möchte viele a an the and some
+    draw paint picture photo image of for me please make show create generate i want many"""
+EMPTY_WORDS = frozenset(_EMPTY.split())
+
 
 def evident_languages(words: Iterable[str]) -> frozenset[str]:
     """Name the languages that a text shows.
@@ -51,10 +57,12 @@ def evident_languages(words: Iterable[str]) -> frozenset[str]:
         words: The words of the text, folded.
 
     Returns:
-        Of `de`, `en` and `OTHER` those with a common word in the text; empty if nothing is evident.
+        Of `de` and `en` those with a common word in the text, `OTHER` if it has two; empty if
+        nothing is evident.
     """
     found = frozenset(words)
-    return frozenset(name for name, proofs in _PROOFS.items() if not proofs.isdisjoint(found))
+    evident = {name for name in ("de", "en") if not _PROOFS[name].isdisjoint(found)}
+    return frozenset(evident | ({OTHER} if len(_PROOFS[OTHER] & found) > 1 else set()))
 
 
 def is_foreign_letter(character: str) -> bool:

@@ -12,13 +12,21 @@ import unicodedata
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from safety_service.disguises import MaskedWord, View, ViewKind, disguised_views, masked_words
+from safety_service.disguises import (
+    MaskedWord,
+    View,
+    ViewKind,
+    clear_text,
+    disguised_views,
+    masked_words,
+)
 from safety_service.model import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _DIAERESIS = "\u0308"
+_DOTTED = "aou4@0"  # vowels that may carry it, also in leetspeak
 _UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ẞ": "ss"}
 # Letters of other scripts that a reader takes for Latin ones (after Unicode TS 39, by hand).
 _LOOKALIKES = {
@@ -100,7 +108,7 @@ class Normaliser:
         previous = ""
         for character in text:
             if character == _DIAERESIS:
-                yield "e" if previous in "aou" and previous else ""
+                yield "e" if previous in _DOTTED and previous else ""
             else:
                 previous = self._fold[ord(character)] or previous
                 yield self._fold[ord(character)]
@@ -155,6 +163,11 @@ class Normalised:
     def masked(self) -> tuple[MaskedWord, ...]:
         """The words with starred-out letters."""
         return tuple(masked_words(self._folded))
+
+    @cached_property
+    def clear(self) -> str:
+        """The one reading that a person would take it for, words between spaces."""
+        return clear_text(self._folded) or self.plain.text
 
     @cached_property
     def disguised(self) -> tuple[View, ...]:

@@ -7,6 +7,7 @@ comrades), or it is a word of another language. Praise near a hit voids the lawf
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
@@ -22,7 +23,12 @@ from safety_service.automaton import (
     squeezed,
 )
 from safety_service.disguises import View, ViewKind
-from safety_service.languages import OTHER, evident_languages, is_foreign_letter
+from safety_service.languages import (
+    EMPTY_WORDS,
+    OTHER,
+    evident_languages,
+    is_foreign_letter,
+)
 from safety_service.model import Severity
 from safety_service.repairs import Repairs
 
@@ -35,6 +41,8 @@ if TYPE_CHECKING:
 
 _CONTEXT_CHARACTERS = 200  # a context counts this far before and after a hit
 _MAX_MASKED_WORDS = 64
+_MOST_EMPTY_WORDS = 6
+_WORD = re.compile(r"\w+")
 _Hits = dict[int, list[tuple[int, int]]]
 
 
@@ -47,18 +55,20 @@ class Finding:
         span: Where in the original text.
         excused: Why it does not count: `allowed`, `language`, `context:<set>` or `needs`; empty if
             it counts.
-        disguised: Whether only a reading without disguises shows it.
+        disguised: Whether only a guess at what a disguise hides shows it.
+        bare: Whether the text says nothing else.
     """
 
     entry: Entry
     span: Span
     excused: str = ""
     disguised: bool = False
+    bare: bool = False
 
     @property
     def severity(self) -> Severity:
-        """The entry's; who disguises a word has answered the question that it would ask."""
-        return Severity.BLOCK if self.disguised else self.entry.severity
+        """The entry's; a word decides that the other layers cannot read or see no context of."""
+        return Severity.BLOCK if self.disguised or self.bare else self.entry.severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +127,17 @@ class TermIndex:
         for view, hits in scans:
             for finding in self._in_view(text, view, hits):
                 key = (finding.entry.id, finding.span)
-                if key not in found or found[key].excused:
+                known = found.get(key)
+                if known is None or known.excused or (known.disguised and not finding.excused):
                     found[key] = finding
         for finding in self._behind_masks(text):
             found.setdefault((finding.entry.id, finding.span), finding)
         contexts = _Contexts(text, scans, self._sets, self._voiding)
         tongue = _Tongue(text, self._spellings)
-        return sorted(
-            (contexts.judge(tongue.judge(finding)) for finding in found.values()),
-            key=lambda finding: (finding.span.start, finding.span.end),
-        )
+        findings = [contexts.judge(tongue.judge(finding)) for finding in found.values()]
+        if findings and _says_nothing_else(text, findings):
+            findings = [replace(f, bare=True) for f in findings]
+        return sorted(findings, key=lambda finding: (finding.span.start, finding.span.end))
 
     def _in_view(self, text: Normalised, view: View, hits: _Hits) -> Iterable[Finding]:
         matches = list(self._matches(view, hits))
@@ -138,7 +149,7 @@ class TermIndex:
                 term.entry,
                 text.span(view, start, end),
                 excused="allowed" if _covered(view.text, start, end, allowed) else "",
-                disguised=view is not text.plain,
+                disguised=view.guessed,
             )
 
     def _matches(self, view: View, hits: _Hits) -> Iterable[tuple[_Term, tuple[int, int]]]:
@@ -178,7 +189,7 @@ class _Tongue:
         entry, span = finding.entry, finding.span
         if finding.excused or entry.law:
             return finding
-        if entry.homograph and self._evident and entry.language not in self._evident:
+        if self._foreign_to(entry):
             return replace(finding, excused="language")
         word = self._text.original[span.start : span.end]
         if word.isascii():
@@ -189,6 +200,11 @@ class _Tongue:
         if self._evident == {OTHER} and any(map(is_foreign_letter, word)):
             return replace(finding, excused="language")
         return finding
+
+    def _foreign_to(self, entry: Entry) -> bool:
+        if entry.severity is Severity.ASK and self._evident == {OTHER}:
+            return True  # nobody here could answer, and `stolen` is a chair in Swedish
+        return entry.homograph and bool(self._evident) and entry.language not in self._evident
 
     @cached_property
     def _evident(self) -> frozenset[str]:
@@ -322,6 +338,15 @@ def _follow(
             if last is not None:
                 return last
     return None
+
+
+def _says_nothing_else(text: Normalised, findings: Sequence[Finding]) -> bool:
+    """Whether beside the findings there are only words of any wish: "draw a …, please"."""
+    rest = list(text.original)
+    for finding in (finding for finding in findings if not finding.excused):
+        rest[finding.span.start : finding.span.end] = " " * (finding.span.end - finding.span.start)
+    words = _WORD.findall("".join(rest).casefold())
+    return len(words) <= _MOST_EMPTY_WORDS and all(word in EMPTY_WORDS for word in words)
 
 
 def _covered(text: str, start: int, end: int, allowed: Sequence[tuple[int, int]]) -> bool:
