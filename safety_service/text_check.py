@@ -97,7 +97,7 @@ class TextChecker:
         found = time.perf_counter()
         judgement = None
         if CLASSIFIER in rules:
-            judgement = self._policy.classifier.judge(normalised.plain.text)
+            judgement = self._policy.classifier.judge(normalised.clear)
         scored = time.perf_counter()
         personal = find_personal_data(text) if PERSONAL_DATA in rules else []
         seconds = {NORMALISE: folded - started, CLASSIFIER: scored - found}

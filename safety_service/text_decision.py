@@ -125,4 +125,4 @@ def check_of(finding: Finding) -> str:
 
 
 def _asks(finding: Finding) -> bool:
-    return finding.entry.severity is Severity.ASK
+    return finding.severity is Severity.ASK
