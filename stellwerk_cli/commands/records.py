@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stellwerk_cli.plain import enum_word, plain_message
 from stellwerk.common.v1.types_pb2 import SafetyLevel
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
 from stellwerk.tracker.v1.tracker_service_pb2 import (
@@ -14,7 +16,7 @@ from stellwerk.tracker.v1.tracker_service_pb2 import (
     ListExecutionsRequest,
 )
 from stellwerk_cli.commands.records_care import erase, receipt, stats, verify
-from stellwerk_cli.commands.records_transfer import State, export, import_
+from stellwerk_cli.commands.records_transfer import export, import_
 from stellwerk_cli.console import say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import (
@@ -24,7 +26,13 @@ from stellwerk_cli.options import (
     Level,
     ServerOption,
 )
-from stellwerk_cli.plain import enum_word, plain_message
+from stellwerk_cli.record_options import (
+    ConfigFilter,
+    SessionFilter,
+    StateFilter,
+    UserFilter,
+    state_numbers,
+)
 from stellwerk_cli.record_views import View, view_lines
 from stellwerk_cli.remote import run_remote
 from stellwerk_client.client import StellwerkClient
@@ -44,10 +52,10 @@ for command in (verify, erase, receipt, stats):
 
 @app.command("list")
 def list_(
-    config: Annotated[str, typer.Option(help="Only of this config.")] = "",
-    session: Annotated[str, typer.Option(help="Only of this session.")] = "",
-    state: Annotated[list[State] | None, typer.Option(help="Only so ended; repeatable.")] = None,
-    user: Annotated[str, typer.Option(help="Only of this pseudonym.")] = "",
+    config: ConfigFilter = "",
+    session: SessionFilter = "",
+    state: StateFilter = None,
+    user: UserFilter = "",
     level: Annotated[Level | None, typer.Option(help="Only of this level.")] = None,
     model: Annotated[str, typer.Option(help="Only with this model, as BACKEND/MODEL.")] = "",
     item_type: Annotated[str, typer.Option("--type", help="Only with such an item.")] = "",
@@ -62,7 +70,7 @@ def list_(
     request = ListExecutionsRequest(
         config_name=config,
         session_id=session,
-        states=[ExecutionState.Value(f"EXECUTION_STATE_{one.name}") for one in state or []],
+        states=state_numbers(state),
         user_id=user,
         model_used=model,
         item_type=item_type,
@@ -73,20 +81,25 @@ def list_(
     if oldest_first:
         request.order = EXECUTION_ORDER_OLDEST_FIRST
 
-    async def work() -> Exit:
-        left = limit
-        async with StellwerkClient(server, api_key=api_key) as client:
-            async for summary in client.records.matching(request):
-                if as_json:
-                    say(json.dumps(plain_message(summary), ensure_ascii=False))
-                else:
-                    say(_line(summary))
-                left -= 1
-                if left == 0:
-                    break
-        return Exit.OK
-
+    client = StellwerkClient(server, api_key=api_key)
+    work = partial(_list, request, client, limit=limit, as_json=as_json)
     run_remote(work, server=server, as_json=as_json)
+
+
+async def _list(
+    request: ListExecutionsRequest, client: StellwerkClient, *, limit: int, as_json: bool
+) -> Exit:
+    left = limit
+    async with client:
+        async for summary in client.records.matching(request):
+            if as_json:
+                say(json.dumps(plain_message(summary), ensure_ascii=False))
+            else:
+                say(_line(summary))
+            left -= 1
+            if left == 0:
+                break
+    return Exit.OK
 
 
 @app.command()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stellwerk_cli.plain import enum_word, plain_message
 from stellwerk.common.v1.types_pb2 import SafetyLevel
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
-from stellwerk_cli.commands.records_transfer import State  # noqa: TC001 - typer reads it
 from stellwerk_cli.console import complain, say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
-from stellwerk_cli.plain import enum_word, plain_message
+from stellwerk_cli.progress import counter
+from stellwerk_cli.record_options import ConfigFilter, SessionFilter, StateFilter, state_numbers
 from stellwerk_cli.remote import run_remote
 from stellwerk_client.client import StellwerkClient
 
@@ -47,26 +49,31 @@ def verify(
         complain("name executions, or say --all")
         raise typer.Exit(Exit.USAGE)
 
-    async def work() -> Exit:
-        count = fault_count = unchained_count = 0
-        async with StellwerkClient(server, api_key=api_key) as client:
-            async for name in _names(client, execution_ids or []):
+    client = StellwerkClient(server, api_key=api_key)
+    work = partial(_verify, client, execution_ids or [], as_json=as_json)
+    run_remote(work, server=server, as_json=as_json)
+
+
+async def _verify(client: StellwerkClient, chosen: list[str], *, as_json: bool) -> Exit:
+    count = fault_count = unchained_count = 0
+    async with client:
+        with counter("records verified") as show:
+            async for name in _names(client, chosen):
                 report = await client.records.verify(name)
                 holds = report.state == pb.CHAIN_STATE_VALID
                 count += 1
                 fault_count += not holds
                 unchained_count += report.unchained_count > 0
+                show(count)
                 if as_json:
                     say(json.dumps(plain_message(report)))
-                elif not holds or not everything:
+                elif chosen or not holds:
                     say(_chain_line(report))
-        if not as_json:
-            say(f"{count} records, {fault_count} with a broken chain")
-            if unchained_count:
-                say(f"{unchained_count} began before there were chains; nothing vouches for that")
-        return Exit.FAULTS if fault_count else Exit.OK
-
-    run_remote(work, server=server, as_json=as_json)
+    if not as_json:
+        say(f"{count} records, {fault_count} with a broken chain")
+        if unchained_count:
+            say(f"{unchained_count} began before there were chains; nothing vouches for that")
+    return Exit.FAULTS if fault_count else Exit.OK
 
 
 async def _names(client: StellwerkClient, chosen: list[str]) -> AsyncIterator[str]:
@@ -91,9 +98,9 @@ def erase(
         list[str] | None, typer.Argument(metavar="[ID]...", help="Executions to erase.")
     ] = None,
     user: Annotated[str, typer.Option(help="Erase all content of this pseudonym.")] = "",
-    config: Annotated[str, typer.Option(help="Only of this config.")] = "",
-    session: Annotated[str, typer.Option(help="Only of this session.")] = "",
-    state: Annotated[list[State] | None, typer.Option(help="Only so ended; repeatable.")] = None,
+    config: ConfigFilter = "",
+    session: SessionFilter = "",
+    state: StateFilter = None,
     older_than_days: Annotated[
         int | None, typer.Option(min=1, help="Only started longer ago.")
     ] = None,
@@ -108,7 +115,7 @@ def erase(
         execution_ids=execution_ids or [],
         config_name=config,
         session_id=session,
-        states=[ExecutionState.Value(f"EXECUTION_STATE_{one.name}") for one in state or []],
+        states=state_numbers(state),
     )
     if older_than_days is not None:
         before = datetime.now(UTC) - timedelta(days=older_than_days)
@@ -118,22 +125,25 @@ def erase(
         what = f"all content of {user!r}" if user else "these executions"
         typer.confirm(f"Erase {what}? This cannot be undone.", abort=True, err=True)
     request.dry_run = dry_run
-
-    async def work() -> Exit:
-        async with StellwerkClient(server, api_key=api_key) as client:
-            if user:
-                _say_receipt(await client.records.erase_user(user), as_json=as_json)
-                return Exit.OK
-            response = await client.records.delete(request)
-        if response.HasField("receipt"):
-            _say_receipt(response.receipt, as_json=as_json)
-        elif as_json:
-            say(json.dumps({"matched_count": response.matched_count}))
-        else:
-            say(f"{response.matched_count} records match; none was erased")
-        return Exit.OK
-
+    work = partial(_erase, request, user, StellwerkClient(server, api_key=api_key), as_json=as_json)
     run_remote(work, server=server, as_json=as_json)
+
+
+async def _erase(
+    request: pb.DeleteExecutionsRequest, user: str, client: StellwerkClient, *, as_json: bool
+) -> Exit:
+    async with client:
+        if user:
+            _say_receipt(await client.records.erase_user(user), as_json=as_json)
+            return Exit.OK
+        response = await client.records.delete(request)
+    if response.HasField("receipt"):
+        _say_receipt(response.receipt, as_json=as_json)
+    elif as_json:
+        say(json.dumps({"matched_count": response.matched_count}))
+    else:
+        say(f"{response.matched_count} records match; none was erased")
+    return Exit.OK
 
 
 def _check_choice(user: str, request: pb.DeleteExecutionsRequest, *, dry_run: bool) -> None:
@@ -180,8 +190,8 @@ def _say_receipt(receipt: pb.ErasureReceipt, *, as_json: bool) -> None:
 
 def stats(
     by: Annotated[list[Split] | None, typer.Option(help="Split by; repeatable.")] = None,
-    config: Annotated[str, typer.Option(help="Only of this config.")] = "",
-    session: Annotated[str, typer.Option(help="Only of this session.")] = "",
+    config: ConfigFilter = "",
+    session: SessionFilter = "",
     days: Annotated[int | None, typer.Option(min=1, help="Only of the last days.")] = None,
     as_json: JsonOption = False,
     server: ServerOption = DEFAULT_SERVER,

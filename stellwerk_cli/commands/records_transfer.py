@@ -7,21 +7,30 @@ import sys
 import tempfile
 import zipfile
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
+from stellwerk_cli.plain import plain_message
 from stellwerk.tracker.v1 import export_service_pb2 as pb
-from stellwerk.tracker.v1.execution_pb2 import ExecutionState
 from stellwerk_cli.console import complain, say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
-from stellwerk_cli.plain import plain_message
+from stellwerk_cli.progress import transfer_bar
+from stellwerk_cli.record_options import (
+    ConfigFilter,
+    SessionFilter,
+    SinceFilter,
+    State,
+    StateFilter,
+    UntilFilter,
+    UserFilter,
+    set_time,
+    state_numbers,
+)
 from stellwerk_cli.remote import run_remote
 from stellwerk_client.client import StellwerkClient
 
@@ -43,23 +52,21 @@ class Format(StrEnum):
     PROV_JSON = "prov-json"
 
 
-class State(StrEnum):
-    """States to filter by."""
-
-    RUNNING = "running"
-    COMPLETED = "completed"
-    BLOCKED = "blocked"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-
-
 _FORMATS = {
     form: pb.ExportFormat.Value(f"EXPORT_FORMAT_{form.name}")
     for form in Format
     if form is not Format.JSONL
 } | {Format.JSONL: pb.EXPORT_FORMAT_JSON_LINES}
-_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+
+OnlyCompletedOption = Annotated[
+    bool, typer.Option("--only-completed", help="Only those that ended with an output.")
+]
+PseudonymiseOption = Annotated[
+    bool, typer.Option("--pseudonymise", help="Show people, sessions, groups as keyed hashes.")
+]
+DropTextOption = Annotated[
+    bool, typer.Option("--drop-text", help="Without texts of people and models.")
+]
 
 
 def export(
@@ -71,59 +78,56 @@ def export(
         typer.Argument(metavar="[ID]...", help="The executions. None: all that match."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="Form of the file.")] = Format.JSON,
-    config: Annotated[str, typer.Option(help="Only of this config.")] = "",
-    session: Annotated[str, typer.Option(help="Only of this session.")] = "",
-    user: Annotated[str, typer.Option(help="Only of this pseudonym.")] = "",
-    state: Annotated[list[State] | None, typer.Option(help="Only so ended; repeatable.")] = None,
-    only_completed: Annotated[
-        bool, typer.Option("--only-completed", help="Only those that ended with an output.")
-    ] = False,
-    since: Annotated[
-        datetime | None, typer.Option(formats=_TIMES, help="Started at or after this time, UTC.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(formats=_TIMES, help="Started before this time, UTC.")
-    ] = None,
-    pseudonymise: Annotated[
-        bool, typer.Option("--pseudonymise", help="Show people, sessions, groups as keyed hashes.")
-    ] = False,
+    config: ConfigFilter = "",
+    session: SessionFilter = "",
+    user: UserFilter = "",
+    state: StateFilter = None,
+    only_completed: OnlyCompletedOption = False,
+    since: SinceFilter = None,
+    until: UntilFilter = None,
+    pseudonymise: PseudonymiseOption = False,
     drop_media: Annotated[bool, typer.Option("--drop-media", help="Without files.")] = False,
-    drop_text: Annotated[
-        bool, typer.Option("--drop-text", help="Without texts of people and models.")
-    ] = False,
+    drop_text: DropTextOption = False,
+    as_json: JsonOption = False,
     server: ServerOption = DEFAULT_SERVER,
     api_key: ApiKeyOption = "",
 ) -> None:
     """Write records to a file, all or none; a broken export goes on when asked for again."""
-    states = {*(state or []), *([State.COMPLETED] if only_completed else [])}
     request = pb.ExportExecutionsRequest(
         format=_FORMATS[form],
         execution_ids=execution_ids or [],
         config_name=config,
         session_id=session,
         user_id=user,
-        states=[ExecutionState.Value(f"EXECUTION_STATE_{one.name}") for one in sorted(states)],
+        states=state_numbers([*(state or []), *([State.COMPLETED] if only_completed else [])]),
         pseudonymise=pseudonymise,
         drop_media=drop_media,
         drop_text=drop_text,
     )
-    if since is not None:
-        request.start_time_from.FromDatetime(since.replace(tzinfo=UTC))
-    if until is not None:
-        request.start_time_before.FromDatetime(until.replace(tzinfo=UTC))
+    set_time(request.start_time_from, since)
+    set_time(request.start_time_before, until)
+    client = StellwerkClient(server, api_key=api_key)
+    file = None if str(to) == "-" else to.resolve()
+    run_remote(
+        partial(_export, request, file, client, as_json=as_json), server=server, as_json=as_json
+    )
 
-    async def work() -> Exit:
-        async with StellwerkClient(server, api_key=api_key) as client:
-            if str(to) == "-":
-                async for chunk in client.export_chunks(request):
-                    sys.stdout.buffer.write(chunk.data)
-                return Exit.OK
-            with _progress("exporting") as bar:
-                size = await client.export_records(request, to, bar.arrived)
-        say(f"{size:,} bytes: {to.resolve()}")
-        return Exit.OK
 
-    run_remote(work, server=server, as_json=False)
+async def _export(
+    request: pb.ExportExecutionsRequest, to: Path | None, client: StellwerkClient, *, as_json: bool
+) -> Exit:
+    async with client:
+        if to is None:
+            async for chunk in client.export_chunks(request):
+                sys.stdout.buffer.write(chunk.data)
+            return Exit.OK
+        with transfer_bar("exporting") as bar:
+            size = await client.export_records(request, to, bar.arrived)
+    if as_json:
+        say(json.dumps({"path": str(to), "size_bytes": size}))
+    else:
+        say(f"{size:,} bytes: {to}")
+    return Exit.OK
 
 
 def import_(
@@ -144,7 +148,7 @@ def import_(
 
     async def work() -> Exit:
         async with StellwerkClient(server, api_key=api_key) as client:
-            with _one_file(path) as file, _progress("importing") as bar:
+            with _one_file(path) as file, transfer_bar("importing") as bar:
                 bar.total = file.stat().st_size
                 report = await client.import_records(
                     file, filename=path.name, dry_run=dry_run, on_sent=bar.sent
@@ -187,39 +191,3 @@ def _one_file(path: Path) -> Iterator[Path]:
                 if file.is_file() and not file.is_symlink():
                     archive.write(file, file.relative_to(path.parent))
         yield packed
-
-
-class _Bar:
-    """A progress bar of a transfer."""
-
-    def __init__(self, progress: Progress, task: TaskID, what: str) -> None:
-        """Move `task` of `progress`."""
-        self._progress = progress
-        self._task = task
-        self._what = what
-        self._done = 0
-        self.total = 0
-
-    def arrived(self, chunk: pb.ExportExecutionsResponse) -> None:
-        """A chunk of an export is written."""
-        self._done += len(chunk.data)
-        told = f"{chunk.record_count} records" if chunk.record_count else self._what
-        self._progress.update(
-            self._task, completed=self._done, total=chunk.size_bytes or None, description=told
-        )
-
-    def sent(self, size_bytes: int) -> None:
-        """So much of a file is sent."""
-        told = "storing" if size_bytes == self.total else self._what
-        self._progress.update(self._task, completed=size_bytes, total=self.total, description=told)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[_Bar]:
-    """Draw a bar on a person's screen; a log or a script gets none."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        yield _Bar(progress, progress.add_task(what, total=None), what)

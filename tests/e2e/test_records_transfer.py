@@ -34,10 +34,11 @@ def test_record_goes_out_in_every_form_and_comes_back(
     for form in FORMATS:
         path = tmp_path / form
         told = served.command(
-            *("records", "export", result.execution_id, "--format", form, "--to", str(path))
+            *("records", "export", result.execution_id, "--format", form, "--to", str(path)),
+            "--json",
         )
         assert told.code == 0, told.err
-        assert path.stat().st_size > 0
+        assert told.lines == [{"path": str(path), "size_bytes": path.stat().st_size}]
     with zipfile.ZipFile(tmp_path / "zip") as archive:
         assert any(picture["media"]["sha256"] in name for name in archive.namelist())
     pages = pypdf.PdfReader(tmp_path / "pdf").pages
