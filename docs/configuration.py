@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 from pydantic import SecretStr
 
+from gateway.settings import GatewaySettings
 from generation_service.settings import GenerationSettings
 from orchestrator.settings import OrchestratorSettings
 from safety_service.settings import SafetySettings
@@ -33,6 +34,7 @@ SERVICES: tuple[type[ServiceSettings], ...] = (
     SafetySettings,
     GenerationSettings,
     TrackerSettings,
+    GatewaySettings,
 )
 
 HEAD = """\

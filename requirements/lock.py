@@ -22,6 +22,7 @@ LOCKS = {
     "generation": GENERATION,
     "generation-embedded": [*GENERATION, "--extra", "embedded"],
     "tracker": ["--extra", "tracker"],
+    "gateway": ["--extra", "gateway"],
     "cli": ["--extra", "cli"],
 }
 

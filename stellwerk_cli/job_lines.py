@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stellwerk.generation.v1.generation_service_pb2 import JobState
-from stellwerk_cli.plain import enum_word
+from servicekit.plain import enum_word
 from stellwerk_cli.tables import seconds, table
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stellwerk_cli.console import say
-from stellwerk_cli.plain import plain_event
+from servicekit.plain import plain_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from stellwerk_cli import job_lines
 from stellwerk_cli.console import say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
-from stellwerk_cli.plain import plain_message
+from servicekit.plain import plain_message
 from stellwerk_cli.remote import run_remote
 from stellwerk_client.client import StellwerkClient
 

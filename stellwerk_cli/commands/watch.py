@@ -20,7 +20,7 @@ from stellwerk_cli.options import (
     LanguageOption,
     ServerOption,
 )
-from stellwerk_cli.plain import enum_word, plain_message
+from servicekit.plain import enum_word, plain_message
 from stellwerk_cli.printers import JsonPrinter, Printer
 from stellwerk_cli.remote import run_remote
 from stellwerk_cli.render import ScreenPrinter

@@ -51,11 +51,13 @@ class House:
 
     Attributes:
         settings: Of its orchestrator, for another one beside it.
+        address: The orchestrator's.
     """
 
     orchestrator: OrchestratorServiceAsyncStub
     tracker: TrackerServiceAsyncStub
     settings: OrchestratorSettings
+    address: str
 
     async def run(
         self, *, user: str = "", session: str = "", **fields: Any
@@ -152,7 +154,10 @@ async def open_house(
         to_orchestrator = await running.enter_async_context(open_channel(running_one.address))
         to_tracker = await running.enter_async_context(open_channel(tracking.address))
         yield House(
-            OrchestratorServiceStub(to_orchestrator), TrackerServiceStub(to_tracker), settings
+            OrchestratorServiceStub(to_orchestrator),
+            TrackerServiceStub(to_tracker),
+            settings,
+            running_one.address,
         )
 
 
@@ -164,7 +169,7 @@ async def another_orchestrator(house: House, **changes: Any) -> AsyncIterator[Ho
         start_server(*_with(orchestrator, settings)) as running,
         open_channel(running.address) as channel,
     ):
-        yield House(OrchestratorServiceStub(channel), house.tracker, settings)
+        yield House(OrchestratorServiceStub(channel), house.tracker, settings, running.address)
 
 
 def _with(registration: Any, settings: Any) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("package", "folder"),
     [
+        ("gateway", "gateway"),
         ("orchestrator", "orchestrator"),
         ("safety_service", "safety_service"),
         ("generation_service", "generation_service"),

@@ -20,7 +20,7 @@ from stellwerk.orchestrator.v1.event_pb2 import (
 )
 from stellwerk.safety.v1.verdict_pb2 import CATEGORY_VIOLENCE
 from stellwerk.tracker.v1.execution_pb2 import EXECUTION_STATE_COMPLETED, ExecutionItem
-from stellwerk_cli.plain import enum_word, plain_event, plain_message
+from servicekit.plain import enum_word, plain_event, plain_message
 
 BIG_SEED = 2**64 - 1
 

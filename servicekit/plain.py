@@ -1,4 +1,4 @@
-"""Messages of the services as plain JSON values, for `--json`.
+"""Messages of the services as plain JSON values, for scripts and for the page.
 
 protobuf's own JSON form writes 64-bit numbers as text, durations as "1.5s" and enums with their
 long prefix. Scripts want numbers and short words, and they want the form to stay when a field is

@@ -1,0 +1,140 @@
+"""Puts the HTTP app together: identity, security, endpoints, and the services behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.middleware.sessions import SessionMiddleware
+
+from gateway.contract import components
+from gateway.identity import Identity
+from gateway.neighbours import open_neighbours
+from gateway.problems import Problem, add_handlers
+from gateway.routes import choices, executions, health, media, research, workshop
+from gateway.security import SameOriginOnly, SecurityHeaders
+from stellwerk.common.v1.types_pb2 import MediaRef
+from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
+from stellwerk.orchestrator.v1 import event_pb2
+from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as orchestrator_pb2
+from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
+from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.settings import GatewaySettings
+
+COOKIE = "stellwerk"
+_ROUTERS = (executions, choices, media, research, workshop, health)
+_ANSWERS = (
+    event_pb2.Execution,
+    event_pb2.ExecutionEvent,
+    orchestrator_pb2.ListConfigsResponse,
+    orchestrator_pb2.GetServerInfoResponse,
+    MediaRef,
+    tracker_pb2.ListExecutionsResponse,
+    tracker_pb2.ListSessionsResponse,
+    tracker_pb2.GetSessionResponse,
+    tracker_pb2.GetStatisticsResponse,
+    tracker_pb2.VerifyChainResponse,
+    tracker_pb2.ErasureReceipt,
+    export_pb2.ImportExecutionsResponse,
+    generation_pb2.QueueStatus,
+    generation_pb2.ListJobsResponse,
+    generation_pb2.ListWorkersResponse,
+    generation_pb2.DrainWorkerResponse,
+    generation_pb2.UndrainWorkerResponse,
+)
+
+
+def create_app(settings: GatewaySettings) -> FastAPI:
+    """Build the app; the services are connected when it starts.
+
+    Args:
+        settings: Where the services are, who may come in.
+
+    Raises:
+        ConfigurationError: The key file is missing or faulty.
+        OSError: The cookies' secret cannot be kept.
+    """
+    app = FastAPI(
+        title="Stellwerk",
+        summary="Creative-AI pipelines for schools and museums, with a record of every run.",
+        version=_version(),
+        lifespan=_lifespan,
+        docs_url=None,  # those pages load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.settings = settings
+    app.state.identity = Identity(settings)
+    app.state.stopping = asyncio.Event()
+    for module in _ROUTERS:
+        app.include_router(module.router)
+    add_handlers(app)
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=_secret(settings),
+        session_cookie=COOKIE,
+        max_age=settings.cookie_days * 24 * 3600,
+        same_site="lax",
+        https_only=settings.secure_cookies,
+    )
+    app.add_middleware(SameOriginOnly)
+    app.add_middleware(SecurityHeaders)
+    _describe(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with open_neighbours(app.state.settings) as neighbours:
+        app.state.neighbours = neighbours
+        yield
+
+
+def _secret(settings: GatewaySettings) -> str:
+    """The cookies' secret: as set, else the one in its file, which is made when it is missing."""
+    if settings.cookie_secret is not None:
+        return settings.cookie_secret.get_secret_value()
+    path = settings.cookie_secret_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(file, "w", encoding="ascii") as opened:
+        secret = secrets.token_urlsafe(48)
+        opened.write(secret)
+    return secret
+
+
+def _describe(app: FastAPI) -> None:
+    """Add the contract's messages and the form of errors to what OpenAPI says."""
+    made = app.openapi
+
+    def with_contract() -> dict[str, Any]:
+        schema = made()
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        for name, inner in problem.pop("$defs", {}).items():
+            schemas.setdefault(name, inner)
+        schemas.setdefault("Problem", problem)
+        for name, message in components(*(answer.DESCRIPTOR for answer in _ANSWERS)).items():
+            schemas.setdefault(name, message)
+        return schema
+
+    app.openapi = with_contract  # type: ignore[method-assign]
+
+
+def _version() -> str:
+    try:
+        return version("stellwerk")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,147 @@
+"""Who is at the other end: a learner by a cookie, or somebody with an API key.
+
+A browser that comes for the first time gets a pseudonym in a signed cookie; that is all a learner
+ever needs. Teachers and researchers show an API key, in a header or once at the login, and a page
+on a machine of its own, without any keys, gives everybody at it the local admin's rights.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from servicekit.authentication import Authenticator
+from servicekit.errors import PermissionDeniedError, UnauthenticatedError
+from servicekit.principals import LOCAL_ADMIN, Principal, Role, set_principal
+
+if TYPE_CHECKING:
+    from gateway.settings import GatewaySettings
+
+LOGIN_SECONDS = 8 * 3600
+"""A login lasts a working day; so long, too, may a revoked key still work on the page."""
+_STAFF = frozenset({Role.TEACHER, Role.RESEARCHER, Role.ADMIN})
+_LEARNER_ID = "learner_id"
+_SESSION_ID = "session_id"
+_LOGIN = "login"
+
+
+class Identity:
+    """Finds the principal of a request."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        """Take who may come in.
+
+        Raises:
+            ConfigurationError: The key file is missing or faulty.
+        """
+        self._authenticator = Authenticator.from_settings(settings)
+        self.is_open = settings.api_keys_file is None
+        """Whether everybody at this page has all rights: there are no keys."""
+
+    async def by_key(self, authorization: str) -> Principal:
+        """Return whom an `Authorization` header names.
+
+        Raises:
+            UnauthenticatedError: The key is unknown or revoked.
+        """
+        return await self._authenticator.principal([("authorization", authorization)])
+
+    async def log_in(self, request: Request, api_key: str) -> Principal:
+        """Remember in the cookie who showed a key.
+
+        Raises:
+            UnauthenticatedError: The key is unknown or revoked.
+        """
+        principal = await self.by_key(f"Bearer {api_key}")
+        request.session[_LOGIN] = {
+            "id": principal.id,
+            "role": principal.role.value,
+            "session": principal.session,
+            "group": principal.group,
+            "until": int(time.time()) + LOGIN_SECONDS,
+        }
+        return principal
+
+    def log_out(self, request: Request) -> None:
+        """Forget who logged in."""
+        request.session.pop(_LOGIN, None)
+
+    async def person(self, request: Request) -> Principal:
+        """Return who acts: by key, by login, else the learner of this browser.
+
+        Raises:
+            UnauthenticatedError: A key came that is unknown or revoked.
+        """
+        if authorization := request.headers.get("authorization"):
+            return await self.by_key(authorization)
+        return _logged_in(request) or learner_of(request)
+
+    async def staff(self, request: Request) -> Principal:
+        """Return who acts, where learners have no business.
+
+        Raises:
+            UnauthenticatedError: Nobody has shown a key yet.
+            PermissionDeniedError: It is a learner's.
+        """
+        if authorization := request.headers.get("authorization"):
+            principal: Principal | None = await self.by_key(authorization)
+        else:
+            principal = _logged_in(request) or (LOCAL_ADMIN if self.is_open else None)
+        if principal is None:
+            raise UnauthenticatedError("LOGIN_NEEDED", "Log in with an API key first.")
+        if principal.role not in _STAFF:
+            raise PermissionDeniedError(
+                "ROLE_NOT_ALLOWED", "This is for teachers and researchers only."
+            )
+        return principal
+
+
+def learner_of(request: Request) -> Principal:
+    """Return the learner that this browser is; one that is new gets a pseudonym."""
+    known = request.session
+    if _LEARNER_ID not in known or _SESSION_ID not in known:
+        known[_LEARNER_ID] = f"learner-{secrets.token_hex(8)}"
+        known[_SESSION_ID] = f"page-{secrets.token_hex(8)}"
+    return Principal(
+        id=known[_LEARNER_ID],
+        role=Role.LEARNER,
+        session=known[_SESSION_ID],
+        group="",
+        actor=Role.SERVICE,
+    )
+
+
+def _logged_in(request: Request) -> Principal | None:
+    login = request.session.get(_LOGIN)
+    if not login or login["until"] < time.time():
+        return None
+    return Principal(
+        id=login["id"],
+        role=Role(login["role"]),
+        session=login["session"],
+        group=login["group"],
+        actor=Role.SERVICE,
+    )
+
+
+async def act_as_person(request: Request) -> Principal:
+    """Let what follows be done for whoever is at the other end."""
+    identity: Identity = request.app.state.identity
+    principal = await identity.person(request)
+    set_principal(principal)
+    return principal
+
+
+async def act_as_staff(request: Request) -> Principal:
+    """Let what follows be done for somebody who is no learner."""
+    identity: Identity = request.app.state.identity
+    principal = await identity.staff(request)
+    set_principal(principal)
+    return principal
+
+
+Person = Annotated[Principal, Depends(act_as_person)]
+Staff = Annotated[Principal, Depends(act_as_staff)]

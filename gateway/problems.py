@@ -1,0 +1,154 @@
+"""Errors as RFC 9457 says (`application/problem+json`), with the reason that programs branch on."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from servicekit.errors import Code, ServiceError, remote_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = structlog.get_logger()
+
+Answers = dict[int | str, dict[str, Any]]
+"""What OpenAPI says about answers, by status."""
+
+MEDIA_TYPE = "application/problem+json"
+STATUS = {
+    Code.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
+    Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Code.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
+    Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.ALREADY_EXISTS: HTTPStatus.CONFLICT,
+    Code.FAILED_PRECONDITION: HTTPStatus.CONFLICT,
+    Code.RESOURCE_EXHAUSTED: HTTPStatus.TOO_MANY_REQUESTS,
+    Code.UNIMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
+    Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Code.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
+}
+"""What each status of a service is over HTTP; the others are a 502: a neighbour's fault."""
+
+
+class FieldFault(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(description="Path of the field, such as `texts[0]`.")
+    message: str = Field(description="What is wrong, in one sentence.")
+
+
+class Problem(BaseModel):
+    """Why a request was not done."""
+
+    type: str = Field("about:blank", description="Always `about:blank`; branch on `reason`.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong and what to do, in one sentence.")
+    reason: str = Field(description="What programs branch on, such as `CONFIG_NOT_FOUND`.")
+    faults: list[FieldFault] = Field(default=[], description="One for each faulty field.")
+
+
+def problem(
+    status: int,
+    reason: str,
+    detail: str,
+    violations: Sequence[tuple[str, str]] = (),
+    retry_seconds: float | None = None,
+) -> JSONResponse:
+    """Make the response.
+
+    Args:
+        status: The HTTP status.
+        reason: What programs branch on.
+        detail: One sentence for people.
+        violations: Pairs of faulty fields and what is wrong with each.
+        retry_seconds: When to try again; None: trying again is no help.
+    """
+    content = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        reason=reason,
+        faults=[FieldFault(field=field, message=message) for field, message in violations],
+    )
+    wait = {} if retry_seconds is None else {"Retry-After": str(max(1, math.ceil(retry_seconds)))}
+    return JSONResponse(content.model_dump(), status, headers=wait, media_type=MEDIA_TYPE)
+
+
+def documented(*codes: int) -> Answers:
+    """Return what OpenAPI says about errors of these statuses."""
+    return {
+        code: {
+            "description": HTTPStatus(code).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for code in codes
+    }
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Let every failure of `app` end as a problem."""
+
+    @app.exception_handler(grpc.aio.AioRpcError)
+    async def of_a_service(request: Request, exc: grpc.aio.AioRpcError) -> JSONResponse:
+        found = remote_error(exc)
+        status = STATUS.get(found.code, HTTPStatus.BAD_GATEWAY)
+        known = bool(found.reason) and status is not HTTPStatus.BAD_GATEWAY
+        if not known:
+            log.warning("neighbour_failed", code=found.code, path=_route(request))
+        return problem(
+            status,
+            found.reason or "SERVICE_UNAVAILABLE",
+            found.message if known else "A part of Stellwerk does not answer. Try again.",
+            found.violations,
+            found.retry_seconds,
+        )
+
+    @app.exception_handler(ServiceError)
+    async def of_our_own(request: Request, exc: ServiceError) -> JSONResponse:
+        status = STATUS.get(exc.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+        return problem(status, exc.reason, exc.message, exc.violations, exc.retry_seconds)
+
+    @app.exception_handler(RequestValidationError)
+    async def of_the_form(request: Request, exc: RequestValidationError) -> JSONResponse:
+        # Pydantic's errors quote what came; ours name the field only.
+        violations = [(_field(each["loc"]), each["msg"]) for each in exc.errors()]
+        return problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "REQUEST_INVALID",
+            "The request is not of the right form.",
+            violations,
+        )
+
+    @app.exception_handler(HTTPException)
+    async def of_http(request: Request, exc: HTTPException) -> JSONResponse:
+        status = HTTPStatus(exc.status_code)
+        response = problem(status, status.name, f"{status.phrase}.")
+        response.headers.update(exc.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    async def of_nobody(request: Request, exc: Exception) -> JSONResponse:
+        log.error("request_failed", path=_route(request), exc_info=exc)
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error.")
+
+
+def _route(request: Request) -> str:
+    """The pattern of the path, which never holds anything that a person wrote."""
+    route = request.scope.get("route")
+    return getattr(route, "path", "")
+
+
+def _field(location: Sequence[int | str]) -> str:
+    parts = location[1:] if location and location[0] in {"body", "query", "path"} else location
+    return ".".join(str(part) for part in parts) or str(location[0] if location else "")

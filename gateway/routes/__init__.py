@@ -1,0 +1,1 @@
+"""The endpoints, one module a subject: from HTTP to one call of a service and back."""
