@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 KILLS = 30
 LEASE_SECONDS = 1
 EVENTS = 52
-"""A run of `image_comparison` for kids tells of about so many events."""
+"""A run for kids with two pictures tells of about so many events."""
 TOKEN = re.compile(r"Wort\d+wort")
 COMPLETED = execution_pb2.EXECUTION_STATE_COMPLETED
 
@@ -110,7 +110,8 @@ def _token(request: dict[str, Any]) -> str:
 async def run_until(address: str, cut: Cut, kill: Callable[[], None]) -> None:
     """Run until so many events have come and kill then, or until the end."""
     request = pb2.RunExecutionRequest(
-        config="image_comparison",
+        config="dada",
+        outputs=["embedded_image", "embedded_image_b"],
         texts=[f"Eine Blume mit {cut.token}"],
         safety_level=types_pb2.SAFETY_LEVEL_KIDS,
         language="de",
