@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
+from orchestrator.commission import run_of
 from orchestrator.ending import (
     CANCELLED,
     EDIT_TIME_OVER,
@@ -22,75 +22,25 @@ from orchestrator.ending import (
 )
 from orchestrator.events import EventLog, StateChanged, WorkFailed
 from orchestrator.journal import Journal
-from orchestrator.model import Blocked, ExecutionState, Mode, OutputStatus, StageFailure
+from orchestrator.model import Blocked, ExecutionState, Mode, StageFailure
 from orchestrator.stages.input_check import check_inputs
 from orchestrator.stages.interception import intercept
 from orchestrator.stages.outputs import make_outputs
-from orchestrator.stages.run import Run, Services
 from orchestrator.steps import Step, StepKind
 from servicekit.context import detached
 from servicekit.errors import FailedPreconditionError
 
 if TYPE_CHECKING:
-    from orchestrator.configs.plan import Plan
-    from orchestrator.model import MediaFile, SafetyLevel
+    from collections.abc import Callable
+
+    from orchestrator.commission import Commission
     from orchestrator.ports import Records
-    from orchestrator.progress import Draft, Progress
-    from orchestrator.stages.run import StoredVerdict
-    from servicekit.principals import Principal
+    from orchestrator.progress import Draft
+    from orchestrator.stages.run import Services
 
 log = structlog.get_logger(__name__)
 
 LAST_STAGE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Commission:
-    """What an execution is to do, and what of it is done.
-
-    Attributes:
-        execution_id: UUIDv7.
-        owner: Whose it is; decides who may see and cancel it.
-        progress: The person's texts, and what is done already.
-        images: The person's pictures.
-        language: Of the person, for messages.
-        seed: Of all outputs and of what stage 2 draws.
-        epoch: The claim under which it runs.
-        first_number: The first sequence number of this claim.
-        parent_execution_id: What it was made from; empty: nothing.
-        of_item: Item of the parent that holds the text that it begins with; empty: none.
-        request_digest: Digest of the request, to tell a repeat from another use of a key.
-        wish_sha256: Digest of what was asked for, by which the next run's seed is chosen.
-        stored_verdict: An earlier verdict about the text that it begins with; None: none.
-        outputs: How far its outputs are; None: nothing is done.
-        start_time: When it started, for one that is taken up again; None: now.
-        stage: The latest stage that it has reached.
-    """
-
-    execution_id: str
-    owner: Principal
-    plan: Plan
-    level: SafetyLevel
-    progress: Progress
-    images: list[MediaFile]
-    language: str
-    seed: int
-    mode: Mode = Mode.WHOLE
-    epoch: int = 1
-    first_number: int = 1
-    parent_execution_id: str = ""
-    of_item: str = ""
-    request_digest: str = ""
-    wish_sha256: str = ""
-    stored_verdict: StoredVerdict | None = None
-    outputs: list[OutputStatus] | None = None
-    start_time: datetime | None = None
-    stage: int = 0
-
-    @property
-    def resumes(self) -> bool:
-        """Whether it goes on with what an earlier claim began."""
-        return self.epoch > 1
 
 
 class Execution:
@@ -128,7 +78,7 @@ class Execution:
             self.events,
             first_number=commission.first_number,
         )
-        self.run = _run_of(commission, self.journal, services)
+        self.run = run_of(commission, self.journal, services)
         self.state = ExecutionState.RUNNING
         self.reason = ""
         self.message: dict[str, str] = {}
@@ -159,10 +109,15 @@ class Execution:
         """The texts that a person may change now, by slot."""
         return self.run.progress.drafts if self._commission.mode is Mode.STEPS else {}
 
-    def start(self) -> None:
-        """Begin, in a task of its own that outlives the call which asked for it."""
+    def start(self, when_ended: Callable[[], None]) -> None:
+        """Begin, in a task of its own that outlives the call which asked for it.
+
+        Args:
+            when_ended: Called once, when this process has nothing more to do for it.
+        """
         with detached(self.id):
             self._task = asyncio.create_task(self._live(), name=f"execution-{self.id}")
+        self._task.add_done_callback(lambda _: when_ended())
 
     def take_step(self, step: Step) -> int:
         """Let a person's next step be done.
@@ -371,28 +326,3 @@ class Execution:
     def _mark_end(self) -> None:
         self.end_time = datetime.now(UTC)
         self.ended_at = time.monotonic()
-
-
-def _run_of(commission: Commission, journal: Journal, services: Services) -> Run:
-    outputs = commission.outputs
-    if outputs is None:
-        outputs = [
-            OutputStatus(planned.loop_iteration, planned.id, planned.media_type)
-            for planned in commission.plan.outputs
-        ]
-    text = commission.progress.interception
-    return Run(
-        execution_id=commission.execution_id,
-        plan=commission.plan,
-        level=commission.level,
-        progress=commission.progress,
-        images=commission.images,
-        language=commission.language,
-        seed=commission.seed,
-        journal=journal,
-        services=services,
-        outputs=outputs,
-        shown_text=text.text if text else "",
-        stored_verdict=commission.stored_verdict,
-        stage=commission.stage,
-    )

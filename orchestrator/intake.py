@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.audience import as_learner
+from orchestrator.commission import Commission
 from orchestrator.configs.languages import is_language
 from orchestrator.configs.planning import PlanRequest, build_plan
-from orchestrator.execution import Commission, Execution
 from orchestrator.journal import new_id
 from orchestrator.levels import effective_level
 from orchestrator.model import Mode
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from orchestrator.configs.model import ConfigSet
     from orchestrator.configs.plan import Plan
+    from orchestrator.execution import Execution
     from orchestrator.launch import Launcher
     from orchestrator.model import SafetyLevel
     from orchestrator.seeds import SessionSeeds

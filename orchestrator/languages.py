@@ -7,10 +7,15 @@ what it is not sure of counts as unknown rather than as a wrong language.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lingua import IsoCode639_1, LanguageDetector, LanguageDetectorBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MIN_CONFIDENCE = 0.5
 """Below this, among so many languages, a guess is no better than none."""
@@ -29,6 +34,9 @@ HINT_WEIGHT = 2.0
 
 LONGEST_SAMPLE = 1_000
 """Code points looked at; more text does not make the answer better, only later."""
+
+REMEMBERED = 256
+"""Texts whose languages are not looked for again: each is asked about several times in a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Languages:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="languages")
         self._detector: LanguageDetector | None = None
+        self._remembered: OrderedDict[str, dict[str, float]] = OrderedDict()
 
     async def detect(self, text: str, hint: str = "") -> DetectedLanguage:
         """Return the language of a text.
@@ -62,26 +71,38 @@ class Languages:
             text: The text; its first 1 000 code points are looked at.
             hint: ISO 639-1 code of the language that the person uses otherwise.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._detect, text[:LONGEST_SAMPLE], hint)
+        sample = text[:LONGEST_SAMPLE]
+        found = self._remembered.get(sample)
+        if found is None:
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._thread, self._confidences, sample)
+            self._remembered[sample] = found
+            if len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        return _weighted(found, hint)
 
     async def close(self) -> None:
         """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _detect(self, text: str, hint: str) -> DetectedLanguage:
+    def _confidences(self, text: str) -> dict[str, float]:
         if self._detector is None:
             codes = [getattr(IsoCode639_1, code.upper()) for code in DETECTABLE]
             builder = LanguageDetectorBuilder.from_iso_codes_639_1(*codes)
             self._detector = builder.with_low_accuracy_mode().build()
-        weights = {}
-        for value in self._detector.compute_language_confidence_values(text):
-            code = value.language.iso_code_639_1.name.lower()
-            weight = PRIOR.get(code, 1.0) * (HINT_WEIGHT if code == hint else 1.0)
-            weights[code] = value.value * weight
-        total = sum(weights.values())
-        if total <= 0:
-            return DetectedLanguage("", 0.0)
-        code = max(weights, key=weights.__getitem__)
-        confidence = round(weights[code] / total, 3)
-        return DetectedLanguage(code if confidence >= MIN_CONFIDENCE else "", confidence)
+        values = self._detector.compute_language_confidence_values(text)
+        return {value.language.iso_code_639_1.name.lower(): value.value for value in values}
+
+
+def _weighted(confidences: Mapping[str, float], hint: str) -> DetectedLanguage:
+    """Weigh what the letters say by how often a language is met here."""
+    weights = {
+        code: confidence * PRIOR.get(code, 1.0) * (HINT_WEIGHT if code == hint else 1.0)
+        for code, confidence in confidences.items()
+    }
+    total = sum(weights.values())
+    if total <= 0:
+        return DetectedLanguage("", 0.0)
+    code = max(weights, key=weights.__getitem__)
+    confidence = round(weights[code] / total, 3)
+    return DetectedLanguage(code if confidence >= MIN_CONFIDENCE else "", confidence)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from orchestrator.execution import Commission, Execution
+from orchestrator.execution import Execution
 
 if TYPE_CHECKING:
+    from orchestrator.commission import Commission
     from orchestrator.ports import Records
     from orchestrator.registry import Executions
     from orchestrator.stages.run import Services

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -49,6 +50,7 @@ class Executions:
         self._keep_finished_seconds = keep_finished_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._executions: dict[str, Execution] = {}
+        self._running_by_session: Counter[str] = Counter()
         self._by_key: dict[tuple[str, str], str] = {}
         self._draining = False
         self._heart: asyncio.Task[None] | None = None
@@ -73,10 +75,12 @@ class Executions:
             raise UnavailableError(
                 "DRAINING", "The service is stopping; try again.", retry_seconds=RETRY_SECONDS
             )
-        running = [each for each in self._executions.values() if not each.state.ended]
-        mine = sum(each.owner.session == principal.session for each in running)
+        mine = self._running_by_session[principal.session]
         limited = principal.role is Role.LEARNER
-        if len(running) >= self._max_running or (limited and mine >= self._max_running_per_learner):
+        running_count = self._running_by_session.total()
+        if running_count >= self._max_running or (
+            limited and mine >= self._max_running_per_learner
+        ):
             raise ResourceExhaustedError(
                 "TOO_MANY_EXECUTIONS",
                 "Too many runs at once; wait until one has ended.",
@@ -88,7 +92,9 @@ class Executions:
         self._executions[execution.id] = execution
         if idempotency_key:
             self._by_key[execution.owner.id, idempotency_key] = execution.id
-        execution.start()
+        session = execution.owner.session
+        self._running_by_session[session] += 1
+        execution.start(when_ended=lambda: self._note_end(session))
 
     def find(self, execution_id: str, principal: Principal) -> Execution | None:
         """Return an execution that is here and that the caller may see, else None.
@@ -105,6 +111,11 @@ class Executions:
         """Return the execution that this caller's key was used for in this process, if any."""
         found = self._by_key.get((principal.id, idempotency_key))
         return self._executions.get(found) if found else None
+
+    def _note_end(self, session: str) -> None:
+        self._running_by_session[session] -= 1
+        if not self._running_by_session[session]:
+            del self._running_by_session[session]
 
     async def drain(self, finish_seconds: float) -> None:
         """Take no more; let running ones finish; give back those that do not.

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator.execution import Commission, Execution
+from orchestrator.commission import Commission
 from orchestrator.journal import new_id
 from orchestrator.levels import effective_level
 from orchestrator.model import Decision, Mode, SafetyLevel
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from orchestrator.configs.plan import Plan, PlannedOutput
     from orchestrator.events import Item
+    from orchestrator.execution import Execution
     from orchestrator.intake import Claim
     from orchestrator.launch import Launcher
     from orchestrator.seeds import SessionSeeds

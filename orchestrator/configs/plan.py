@@ -275,6 +275,10 @@ class Plan(FrozenModel):
 
     def to_json(self) -> str:
         """Return the canonical JSON: the same plan always gives the same bytes."""
+        return self._canonical
+
+    @cached_property
+    def _canonical(self) -> str:
         return canonical_json(self)
 
     @classmethod
