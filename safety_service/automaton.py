@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, TypeVar
 
 from ahocorasick_rs import AhoCorasick
 
@@ -23,6 +24,7 @@ _VOWEL = re.compile(r"[aeiouy]")
 _MIN_COMPOUND_PART = 3
 _MIN_SPLITTABLE_LENGTH = 5
 _MIN_UNBOUNDED_LENGTH = 4
+_Item = TypeVar("_Item", bound=Hashable)
 
 
 class WordRegistry:
@@ -58,24 +60,24 @@ class Automaton:
             splittable: Numbers of words that are found even with a space in them ("hit ler").
             rewrite: What was done to the words of the view, done to the patterns too.
         """
-        self._patterns: dict[str, list[int]] = defaultdict(list)
+        patterns: dict[str, list[int]] = defaultdict(list)
         for number, word in words.items():
             for form in map(rewrite, word.forms):
                 if len(form) < 3 and form not in word.forms:
                     continue  # "xxx" squeezed would be every x
-                self._patterns[f" {form} "].append(number)
+                patterns[f" {form} "].append(number)
                 if word.begins_compound:
-                    self._patterns[f" {form}"].append(number)
+                    patterns[f" {form}"].append(number)
                 if word.ends_compound:
-                    self._patterns[f"{form} "].append(number)
+                    patterns[f"{form} "].append(number)
         for number in splittable:
             for form in map(rewrite, words[number].forms):
                 if len(form) >= _MIN_SPLITTABLE_LENGTH:
                     for cut in range(1, len(form)):
-                        self._patterns[f" {form[:cut]} {form[cut:]} "].append(number)
-        self._numbers = list(self._patterns.values())
-        self._bounds = [(p[0] == " ", p[-1] == " ") for p in self._patterns]
-        self._automaton = AhoCorasick(list(self._patterns))
+                        patterns[f" {form[:cut]} {form[cut:]} "].append(number)
+        self._numbers = _shared(tuple(numbers) for numbers in patterns.values())
+        self._bounds = _shared((p[0] == " ", p[-1] == " ") for p in patterns)
+        self._automaton = AhoCorasick(list(patterns))
 
     def scan(self, text: str) -> dict[int, list[tuple[int, int]]]:
         """Find the words.
@@ -118,7 +120,7 @@ class UnboundedAutomaton:
             for form in word.forms:
                 if len(form) >= _MIN_UNBOUNDED_LENGTH:
                     forms[form].append(number)
-        self._numbers = list(forms.values())
+        self._numbers = _shared(tuple(numbers) for numbers in forms.values())
         self._automaton = AhoCorasick(list(forms))
 
     def scan(self, text: str) -> dict[int, list[tuple[int, int]]]:
@@ -155,6 +157,12 @@ class MaskedForms:
         candidates = self._forms.get((len(masked), masked[0]), {})
         shape = re.compile(re.escape(masked).replace(r"\*", "[^ ]"))
         return {n for form, numbers in candidates.items() if shape.fullmatch(form) for n in numbers}
+
+
+def _shared(items: Iterable[_Item]) -> list[_Item]:
+    """The items in order, equal ones being one object: most of tens of thousands are."""
+    known: dict[_Item, _Item] = {}
+    return [known.setdefault(item, item) for item in items]
 
 
 def squeezed(words: Mapping[int, Word]) -> Automaton:

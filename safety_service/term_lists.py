@@ -64,7 +64,7 @@ class Entry:
         levels: Where it counts.
         severity: Whether it decides or only asks.
         law: Whether it is a law entry: on at every level and never taken out.
-        words: For each word its alternatives (a set has several).
+        words: For each word its alternatives (a set has several); empty once they are compiled.
         unless: Sets of which a word nearby makes this harmless.
         needs: Sets of which a word must be near for this to count.
         homograph: Whether it counts only where no other language is evident.

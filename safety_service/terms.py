@@ -92,7 +92,10 @@ class TermIndex:
         """
         registry = WordRegistry()
         self._terms = _by_first_word(
-            [_term(entry.words, registry, entry) for entry in lists.entries]
+            [
+                _term(entry.words, registry, replace(entry, words=()))  # they are compiled by now
+                for entry in lists.entries
+            ]
             + [_term(words, registry) for words in lists.allowed]
         )
         self._sets = {

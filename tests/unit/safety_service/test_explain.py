@@ -10,11 +10,11 @@ from safety_service.model import Decision, Outcome
 
 def test_it_shows_readings_terms_and_checks() -> None:
     """A disguised word appears with its reading, its place and the check that found it."""
-    explanation = explain("Ein k1ller mit Bart", "kids")
+    explanation = explain("Ein hur3nsohn mit Bart", "kids")
     assert explanation.verdict.decision is Decision.BLOCK
-    assert "ein killer mit bart" in explanation.readings
+    assert "ein hurensohn mit bart" in explanation.readings
     term = next(term for term in explanation.terms if term.counts)
-    assert (term.text, term.start, term.end) == ("k1ller", 4, 10)
+    assert (term.text, term.start, term.end) == ("hur3nsohn", 4, 13)
     assert Outcome.HIT in {check.outcome for check in explanation.verdict.checks}
 
 

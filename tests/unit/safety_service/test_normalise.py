@@ -103,3 +103,24 @@ def test_a_long_text_ends_soon(piece: str) -> None:
     normalised = Normaliser().normalise(text)
     assert normalised.plain.text
     assert len(normalised.disguised) <= 32
+
+
+@pytest.mark.parametrize(
+    ("text", "clear"),
+    [
+        ("Eine Blume", "eine blume"),
+        ("b a l l  r o t", "ball rot"),
+        ("b4ll r0t", "ball rot"),
+        ("T-Rex, 88 Tasten", "t rex 88 tasten"),
+    ],
+)
+def test_the_clear_text_reads_what_a_person_would(text: str, clear: str) -> None:
+    """Letters apart and leetspeak are read; words are neither glued nor shortened."""
+    assert Normaliser().normalise(text).clear.split() == clear.split()
+
+
+@pytest.mark.parametrize("text", ["k!113r", "|o|", "8.|.u.+", "+ö+en", "PR0MP+"])
+def test_signs_are_read_wherever_they_stand(text: str) -> None:
+    """Signs at the ends of words, between dots and for two letters at once are letters, too."""
+    words = {"k!113r": "killer", "|o|": "lol", "8.|.u.+": "blut", "+ö+en": "toeten"}
+    assert words.get(text, "prompt") in _readings(text)

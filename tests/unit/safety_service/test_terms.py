@@ -102,3 +102,72 @@ def test_a_starred_word_is_found_if_enough_is_visible() -> None:
 def test_a_chain_of_letters_is_searched_inside() -> None:
     """Letters written apart hide no word boundaries."""
     assert _found("e i n m ö r d e r d a", "mörder") == {"t0": ""}
+
+
+def _read(rows: str, allowed: str = "") -> TermIndex:
+    reader = ListReader(lambda word: _NORMALISER.normalise(word).plain.text.strip())
+    reader.read_allowed("allow.tsv", allowed)
+    reader.read_entries("x.tsv", rows, Category.OTHER, law=False)
+    assert not reader.lists.faults
+    return TermIndex(reader.lists, "glory")
+
+
+def _excuses(index: TermIndex, text: str) -> dict[str, str]:
+    return {f.entry.id: f.excused for f in index.find(_NORMALISER.normalise(text))}
+
+
+def test_a_row_of_terms_is_an_entry_each() -> None:
+    """Terms that share language, levels and severity stand in one row and have an id each."""
+    index = _read("de\tkids\tblock\tmord/n, geh .. weg|fort, 🔪 💀")
+    found = _excuses(index, "Mord! Geh jetzt fort 🔪💀")
+    assert set(found) == {"x.de.mord", "x.de.geh-weg", "x.de.🔪-💀"}
+
+
+@pytest.mark.parametrize(
+    ("text", "excused"),
+    [
+        ("slut", ""),
+        ("you are a slut", ""),
+        ("du bist eine slut and more", ""),
+        ("filmen är slut och det är bra", "language"),
+    ],
+)
+def test_a_homograph_counts_only_where_no_other_language_shows(text: str, excused: str) -> None:
+    """The Swedish end is no insult; without a sign of another language, or in a mix, it is."""
+    index = _read("en\tkids\tblock\tslut/n\thomograph")
+    assert _excuses(index, text) == {"x.en.slut": excused}
+
+
+@pytest.mark.parametrize(
+    ("text", "excused"),
+    [
+        ("A gôry scene", ""),
+        ("GÓRY", "allowed"),
+        ("wysokie góry oraz jezioro przez las", "allowed"),
+        ("gôry dla nie jest", "language"),
+    ],
+)
+def test_accents_make_no_hit_of_another_language(text: str, excused: str) -> None:
+    """An accent is a disguise, but not in a text of another language or in a known spelling."""
+    index = _read("en\tkids\tblock\tgory", allowed="any\t=góry")
+    assert _excuses(index, text) == {"x.en.gory": excused}
+
+
+def test_who_hides_a_word_or_says_nothing_else_is_not_asked() -> None:
+    """A word that asks decides when no other layer could read it or see a context."""
+    index = _read("de\tkids\task\tbombe/n")
+
+    def severity(text: str) -> str:
+        return index.find(_NORMALISER.normalise(text))[0].severity
+
+    assert severity("Die Bombe aus Farbe platzt") == "ask"
+    assert severity("Die B0mbe aus Farbe platzt") == "ask"
+    assert severity("Die Bo-mbe aus Farbe platzt") == "block"
+    assert severity("Male bitte eine Bombe!") == "block"
+
+
+def test_a_phrase_that_begins_or_ends_inside_of_an_allowed_term_is_covered() -> None:
+    """Poison ivy for the teacher poisons nobody; poison for the teacher would."""
+    index = _read("en\tkids\tblock\tpoison .. teacher", allowed="en\tpoison ivy")
+    assert _excuses(index, "poison ivy for my teacher") == {"x.en.poison-teacher": "allowed"}
+    assert _excuses(index, "poison for my teacher") == {"x.en.poison-teacher": ""}
