@@ -1,39 +1,51 @@
 """Whether lists, searches and watching stay as fast when there is much more to look through.
 
 The reference is the same store with 10 000 executions. Executions have few items, since a list
-never reads them; times are medians over repeated questions, in milliseconds, without gRPC.
+never reads them; times are medians over repeated questions, in milliseconds, without gRPC. The
+first 10 000 executions are recorded, the others are copies of them.
 
-Usage: `python -m bench.lists [EXECUTIONS]…` (default: 10000 200000; the first is the reference).
+Usage: `python -m bench.lists [--database sqlite|postgres] [EXECUTIONS]…` (default: SQLite, 10000
+1000000; the first is the reference).
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import random
+import sqlite3
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import structlog
 
+from bench.multiplying import multiply
+from tests.postgres import fresh_database
 from tests.unit.tracker_service.builders import SECOND_US, SERVICE, make_item, make_start
 from tracker_service.access import EVERYTHING, Audience
 from tracker_service.records import ExecutionState
 from tracker_service.store.interface import Batch, ExecutionFilter
+from tracker_service.store.postgres import open_postgres_store
 from tracker_service.store.sqlite import open_sqlite_store
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tracker_service.items import ExecutionItem
-    from tracker_service.store.interface import Store
+    from tracker_service.store.interface import Committed, Store
 
-ROUNDS = 30
+ROUNDS = 200
+MOST_SECONDS = 3.0
+"""Time after which a question is not repeated any more."""
+UNIT = 10_000
+"""Executions that are recorded; more are copies of these."""
 PER_BATCH = 1000
 WORDS = ["rot", "blau", "grün", "Blume", "Haus", "Wind", "Wasser", "Katze", "Stern", "Traum"]
 CONFIGS = [f"config{number}" for number in range(30)]
@@ -58,6 +70,49 @@ def run_of(number: int) -> list[ExecutionItem]:
             name, 3, "pipeline_complete", stage=5, model_used="rare/x" if rare else "m/y", **at
         ),
     ]
+
+
+class Database:
+    """A database to fill and to ask."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        """Make an empty one.
+
+        Args:
+            kind: `sqlite` or `postgres`.
+            folder: For the file of SQLite.
+        """
+        self._kind = kind
+        self._path = folder / "tracker.sqlite3"
+        self._url = fresh_database() if kind == "postgres" else ""
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[Store]:
+        """Open the store."""
+
+        def ignored(_: Committed) -> None:
+            """Nobody waits for commits here."""
+
+        if self._url:
+            store = await open_postgres_store(self._url, lease_seconds=1e6, on_commit=ignored)
+        else:
+            store = await open_sqlite_store(self._path, lease_seconds=1e6, on_commit=ignored)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def multiply(self, count: int) -> None:
+        """Copy what is there until there are `count` executions."""
+        connection: Any
+        if self._url:
+            connection = psycopg.connect(self._url)
+        else:
+            connection = sqlite3.connect(self._path)
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("PRAGMA cache_size = -500000")
+        with contextlib.closing(connection):
+            multiply(connection, self._kind, UNIT, count)
 
 
 async def fill(store: Store, count: int) -> None:
@@ -100,45 +155,44 @@ def questions(store: Store, count: int) -> dict[str, Callable[[], Awaitable[obje
     }
 
 
-async def measure(count: int) -> dict[str, float]:
+async def measure(database: Database, count: int) -> dict[str, float]:
     """Return the median of each question, in milliseconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = await open_sqlite_store(
-            Path(folder) / "tracker.sqlite3",
-            lease_seconds=1e6,
-            on_commit=lambda committed: None,
-            synchronous="NORMAL",
-        )
-        try:
-            await fill(store, count)
-            medians: dict[str, float] = {}
-            for name, ask in questions(store, count).items():
-                times = []
-                for _ in range(ROUNDS):
-                    started = time.perf_counter()
-                    await ask()
-                    times.append((time.perf_counter() - started) * 1000)
-                    if times[-1] > 1000:
-                        break
-                medians[name] = statistics.median(times)
-            return medians
-        finally:
-            await store.close()
+    async with database.opened() as store:
+        await fill(store, UNIT)
+    if count > UNIT:
+        await asyncio.to_thread(database.multiply, count)
+    async with database.opened() as store:
+        return {name: await median_ms(ask) for name, ask in questions(store, count).items()}
+
+
+async def median_ms(ask: Callable[[], Awaitable[object]]) -> float:
+    """Return how long an answer takes, in milliseconds."""
+    times: list[float] = []
+    while len(times) < ROUNDS and sum(times) < 1000 * MOST_SECONDS:
+        started = time.perf_counter()
+        await ask()
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times)
 
 
 def main() -> None:
     """Measure and print one JSON object per number of executions."""
-    counts = [int(text) for text in sys.argv[1:]] or [10_000, 200_000]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("counts", type=int, nargs="*", default=[UNIT, 1_000_000])
+    arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     reference: dict[str, float] = {}
-    for count in counts:
-        medians = asyncio.run(measure(count))
+    for count in arguments.counts:
+        with tempfile.TemporaryDirectory() as folder:
+            medians = asyncio.run(measure(Database(arguments.database, Path(folder)), count))
         reference = reference or medians
         figures = {
             name: {"ms": round(ms, 2), "ratio": round(ms / reference[name], 2)}
             for name, ms in medians.items()
         }
-        print(json.dumps({"bench": "lists", "executions": count, **figures}), flush=True)
+        told = {"bench": "lists", "database": arguments.database, "executions": count}
+        print(json.dumps(told | figures), flush=True)
 
 
 if __name__ == "__main__":

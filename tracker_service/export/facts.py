@@ -188,8 +188,7 @@ def time_text(time_us: int) -> str:
     Args:
         time_us: Microseconds since 1970 UTC.
     """
-    seconds, rest_us = divmod(time_us, 1_000_000)
-    return f"{_second_text(seconds)}.{rest_us:06d}Z"
+    return f"{_second_text(time_us // 1_000_000)}.{time_us % 1_000_000:06d}Z"
 
 
 @lru_cache(maxsize=256)  # items come in the order of time
