@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import openpyxl
+import pandas
 import polars
 from openpyxl.utils.escape import unescape
 from prov.model import ProvActivity, ProvDocument, ProvEntity
@@ -112,6 +113,37 @@ def read_parquet_by_duckdb(path: Path) -> list[Row]:
     with duckdb.connect() as connection:
         found = connection.execute(f"SELECT {chosen} FROM read_parquet(?)", [str(path)])
         return [_row_of_values(row) for row in found.fetchall()]
+
+
+def read_csv_by_duckdb(path: Path) -> list[Row]:
+    """Read by DuckDB, everything as text."""
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT * FROM read_csv(?, header = true, all_varchar = true)", [str(path)]
+        )
+        return [_row_of_cells(row) for row in found.fetchall()]
+
+
+def read_csv_by_pandas(path: Path) -> list[Row]:
+    """Read by pandas, everything as text."""
+    frame = pandas.read_csv(path, dtype=str, keep_default_na=False)
+    assert tuple(frame.columns) == NAMES
+    return [_row_of_cells(row) for row in frame.itertuples(index=False, name=None)]
+
+
+def read_parquet_by_pandas(path: Path) -> list[Row]:
+    """Read by pandas, with the types of the file, so that a missing number stays none."""
+    frame = pandas.read_parquet(path, dtype_backend="pyarrow")
+    return [
+        _row_of_values(tuple(_of_pandas(value) for value in row))
+        for row in frame.itertuples(index=False, name=None)
+    ]
+
+
+def _of_pandas(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # an array
+        return value.tolist()
+    return None if value is pandas.NA or value is pandas.NaT else value
 
 
 def _row_of_values(row: Row) -> Row:

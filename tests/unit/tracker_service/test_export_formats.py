@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -83,9 +84,12 @@ def facts(records: Sequence[ExecutionRecord]) -> list[readers.Row]:
 TABLES: list[tuple[ExportFormat, Callable[[Path], list[readers.Row]]]] = [
     (ExportFormat.CSV, readers.read_csv),
     (ExportFormat.CSV, readers.read_csv_by_polars),
+    (ExportFormat.CSV, readers.read_csv_by_duckdb),
+    (ExportFormat.CSV, readers.read_csv_by_pandas),
     (ExportFormat.XLSX, readers.read_xlsx),
     (ExportFormat.PARQUET, readers.read_parquet_by_polars),
     (ExportFormat.PARQUET, readers.read_parquet_by_duckdb),
+    (ExportFormat.PARQUET, readers.read_parquet_by_pandas),
     (ExportFormat.PROV_JSON, readers.read_prov),
 ]
 
@@ -329,6 +333,18 @@ def test_pdf_says_what_is_missing(tmp_path: Path) -> None:
     assert _squeezed("Items that never arrived: 4.") in words
     assert _squeezed("Blocked by a verdict") in words
     assert _squeezed("blume „1“.png") in words
+
+
+def test_pdf_is_read_by_poppler(tmp_path: Path) -> None:
+    """`pdftotext`, which archives index by, finds the texts, too."""
+    pdftotext = shutil.which("pdftotext")
+    if pdftotext is None:
+        pytest.skip("pdftotext (poppler-utils) is not installed")
+    path = build(ExportFormat.PDF, tmp_path, [multi_output()])
+    told = subprocess.run([pdftotext, str(path), "-"], check=True, capture_output=True)
+    words = _squeezed(told.stdout.decode())
+    for text in ("Eine Blume auf der Wiese", "들판의 꽃", "Ωμέγα", "花"):
+        assert _squeezed(text) in words
 
 
 def pdf_words(path: Path) -> str:
