@@ -38,6 +38,14 @@ _LEVELS = {
     types_pb2.SAFETY_LEVEL_ADULT: Level.ADULT,
     types_pb2.SAFETY_LEVEL_OFF: Level.OFF,
 }
+_MEDIA = {
+    types_pb2.MEDIA_TYPE_TEXT: "text",
+    types_pb2.MEDIA_TYPE_IMAGE: "image",
+    types_pb2.MEDIA_TYPE_AUDIO: "audio",
+    types_pb2.MEDIA_TYPE_MUSIC: "music",
+    types_pb2.MEDIA_TYPE_VIDEO: "video",
+    types_pb2.MEDIA_TYPE_THREE_D: "3d",
+}
 _LEVEL_VALUES = {level: value for value, level in _LEVELS.items()}
 _DIRECTIONS = {
     safety.DIRECTION_INPUT: Direction.INPUT,
@@ -102,7 +110,13 @@ def text_request_from(request: safety.CheckTextRequest, prefix: str = "") -> Tex
         )
     level = level_from(request.safety_level, f"{prefix}safety_level")
     direction = direction_from(request.direction, f"{prefix}direction")
-    return TextQuestion(request.text, level, direction, request.language.lower())
+    return TextQuestion(
+        text=request.text,
+        level=level,
+        direction=direction,
+        language=request.language.lower(),
+        medium=_MEDIA.get(request.media_type, ""),
+    )
 
 
 def texts_request_from(request: safety.CheckTextsRequest) -> list[TextQuestion]:

@@ -110,12 +110,14 @@ class TextQuestion:
         level: For whom it must be fit.
         direction: Who wrote it.
         language: ISO 639-1 code of its language; empty: unknown.
+        medium: What will be made of it, such as `image` or `3d`; empty: unknown, so anything.
     """
 
     text: str
     level: Level
     direction: Direction
     language: str = ""
+    medium: str = ""
 
 
 @dataclass(frozen=True, slots=True)

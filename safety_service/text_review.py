@@ -72,7 +72,9 @@ class TextReview:
             return _with_run(trace.verdict, _run(rule, Outcome.SKIPPED, why_not))
         started = time.perf_counter()
         try:
-            answer = await self._guard.judge_text(question.text, question.level, policy.version)
+            answer = await self._guard.judge_text(
+                question.text, question.level, question.medium, policy.version
+            )
         except GuardFailedError as exc:
             run = _run(rule, Outcome.FAILED, exc.why, time.perf_counter() - started)
             return _without_answer(trace.verdict, run, policy, rule)

@@ -23,7 +23,7 @@ from safety_service.guards.qwen3guard import Qwen3Guard
 from safety_service.model import text_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from safety_service.guards.interface import (
         GuardAnswer,
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         GuardPrompt,
     )
     from safety_service.model import Level
+
+    Ask = Callable[[GuardModel], Awaitable[GuardAnswer]]
 
 log = structlog.get_logger(__name__)
 
@@ -84,19 +86,23 @@ class GuardDesk:
         self._model: GuardModel | None = None
         self._kept: OrderedDict[tuple[str, ...], GuardAnswer] = OrderedDict()
 
-    async def judge_text(self, text: str, level: Level, policy_version: str) -> GuardAnswer:
+    async def judge_text(
+        self, text: str, level: Level, medium: str, policy_version: str
+    ) -> GuardAnswer:
         """Judge a text; its worst part decides.
 
         Args:
             text: Any text.
             level: For whom it must be fit.
+            medium: What will be made of it; empty: unknown.
             policy_version: Answers that were given under another policy are not taken up.
 
         Raises:
             GuardFailedError: There is no answer, whatever the reason.
         """
         parts = windows(neutralise(text))
-        return await self._judge(text_digest(text), parts, level, policy_version)
+        key = (text_digest(text), level, medium, policy_version)
+        return await self._judge(key, lambda model: self._ask_text(model, parts, level, medium))
 
     async def judge_picture(
         self, sha256: str, picture: bytes, level: Level, policy_version: str
@@ -112,19 +118,19 @@ class GuardDesk:
         Raises:
             GuardFailedError: There is no answer, whatever the reason.
         """
-        return await self._judge(sha256, [picture], level, policy_version)
+        key = (sha256, level, policy_version)
+        return await self._judge(key, lambda model: self._ask_picture(model, picture, level))
 
-    async def _judge(
-        self, digest: str, parts: Sequence[str | bytes], level: Level, policy_version: str
-    ) -> GuardAnswer:
+    async def _judge(self, asked: tuple[str, ...], ask: Ask) -> GuardAnswer:
+        """Ask, unless the same was asked before; every failure there is becomes one."""
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):
                 model = await self._resolve()
-                key = (digest, level, policy_version, model.name, model.kind)
+                key = (*asked, model.name, model.kind)
                 if (kept := self._kept.get(key)) is not None:
                     self._kept.move_to_end(key)
                     return kept
-                answer = await self._in_turn(model, parts, level)
+                answer = await self._in_turn(model, ask)
         except TimeoutError as exc:
             raise self._failed(GuardFailedError("timeout")) from exc
         except GuardFailedError as exc:
@@ -135,9 +141,7 @@ class GuardDesk:
         self._keep(key, answer)
         return answer
 
-    async def _in_turn(
-        self, model: GuardModel, parts: Sequence[str | bytes], level: Level
-    ) -> GuardAnswer:
+    async def _in_turn(self, model: GuardModel, ask: Ask) -> GuardAnswer:
         """Wait for a place, within the bound, and ask."""
         if self._places.locked() and self._waiting >= self._limits.waiting:
             raise GuardFailedError("busy")
@@ -147,28 +151,30 @@ class GuardDesk:
         finally:
             self._waiting -= 1
         try:
-            return await self._worst(model, parts, level)
+            return replace(await ask(model), model=model.name)
         finally:
             self._places.release()
 
-    async def _worst(
-        self, model: GuardModel, parts: Sequence[str | bytes], level: Level
+    async def _ask_text(
+        self, model: GuardModel, parts: Sequence[str], level: Level, medium: str
     ) -> GuardAnswer:
+        """Ask about one part after the other, up to the first that is unsafe."""
         answers = []
         for part in parts:
-            prompt = self._prompt(model, part, level)
-            said = await self._models.ask(self._role, model, prompt, level)
-            answers.append(FORMATS[model.kind].read(said, prompt))
+            prompt = FORMATS[model.kind].ask_text(
+                part, level, medium, server_template=model.server_template
+            )
+            answers.append(await self._ask(model, prompt, level))
             if answers[-1].rating is Rating.UNSAFE:
                 break
-        worst = max(answers, key=lambda answer: _SEVERITY.index(answer.rating))
-        return replace(worst, model=model.name)
+        return max(answers, key=lambda answer: _SEVERITY.index(answer.rating))
 
-    def _prompt(self, model: GuardModel, part: str | bytes, level: Level) -> GuardPrompt:
-        form = FORMATS[model.kind]
-        if isinstance(part, bytes):
-            return form.ask_picture(part, level)
-        return form.ask_text(part, level, server_template=model.server_template)
+    async def _ask_picture(self, model: GuardModel, picture: bytes, level: Level) -> GuardAnswer:
+        return await self._ask(model, FORMATS[model.kind].ask_picture(picture, level), level)
+
+    async def _ask(self, model: GuardModel, prompt: GuardPrompt, level: Level) -> GuardAnswer:
+        said = await self._models.ask(self._role, model, prompt, level)
+        return FORMATS[model.kind].read(said, prompt)
 
     async def _resolve(self) -> GuardModel:
         if self._model is None:

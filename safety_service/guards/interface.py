@@ -112,12 +112,15 @@ class UnreadableAnswerError(GuardFailedError):
 class GuardFormat(Protocol):
     """How the guards of one kind are asked and understood."""
 
-    def ask_text(self, text: str, level: Level, *, server_template: bool) -> GuardPrompt:
+    def ask_text(
+        self, text: str, level: Level, medium: str, *, server_template: bool
+    ) -> GuardPrompt:
         """Write the question about a text.
 
         Args:
             text: One part of it, neutralised.
             level: For whom it must be fit.
+            medium: What will be made of it; empty: unknown.
             server_template: Whether the model's server applies the template.
         """
 

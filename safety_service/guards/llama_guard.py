@@ -72,8 +72,10 @@ class LlamaGuard:
         self._begin = begin
         self._end = end
 
-    def ask_text(self, text: str, level: Level, *, server_template: bool) -> GuardPrompt:
-        """Write the question; see `GuardFormat`. The models know no ages."""
+    def ask_text(
+        self, text: str, level: Level, medium: str, *, server_template: bool
+    ) -> GuardPrompt:
+        """Write the question; see `GuardFormat`. The models know no ages or media."""
         if server_template:
             return GuardPrompt(text)
         hazards = "\n".join(f"{code}: {name}." for code, (name, _) in _HAZARDS.items())

@@ -53,7 +53,9 @@ class _Answer(BaseModel):
 class OpenAIModeration:
     """One object back for one text or picture."""
 
-    def ask_text(self, text: str, level: Level, *, server_template: bool) -> GuardPrompt:
+    def ask_text(
+        self, text: str, level: Level, medium: str, *, server_template: bool
+    ) -> GuardPrompt:
         """Send the text as it is; the endpoint knows no ages."""
         return GuardPrompt(text, form=PromptForm.MODERATION)
 

@@ -87,8 +87,10 @@ categories, separated by commas. If the content is safe, use 'Categories: None'.
 class Qwen3Guard:
     """The generative models; the streaming ones cannot be asked through a server."""
 
-    def ask_text(self, text: str, level: Level, *, server_template: bool) -> GuardPrompt:
-        """Write the question; see `GuardFormat`. The models know no ages."""
+    def ask_text(
+        self, text: str, level: Level, medium: str, *, server_template: bool
+    ) -> GuardPrompt:
+        """Write the question; see `GuardFormat`. The models know no ages or media."""
         if server_template:
             return GuardPrompt(text)
         return GuardPrompt(f"{_BEGIN}{text}{_END}", form=PromptForm.RAW)

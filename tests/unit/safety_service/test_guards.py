@@ -62,8 +62,8 @@ ATTACKS = (
 TOKENS = re.compile(r"<[|｜]?[^<>\n]{1,40}?[|｜]?>|\[/?[A-Z_]+\]")
 
 
-def _asked(kind: str, text: str, level: Level = Level.KIDS) -> GuardPrompt:
-    return FORMATS[kind].ask_text(neutralise(text), level, server_template=False)
+def _asked(kind: str, text: str, level: Level = Level.KIDS, medium: str = "image") -> GuardPrompt:
+    return FORMATS[kind].ask_text(neutralise(text), level, medium, server_template=False)
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda each: each["name"])
@@ -195,6 +195,14 @@ def test_only_the_very_word_is_safe(answer: str) -> None:
         assert (said.rating is Rating.SAFE) == (
             answer.strip() == word or set(re.findall(r"S\d+", answer)) <= {"S6", "S8", "S13"}
         )
+
+
+def test_a_judge_knows_for_whom_and_what() -> None:
+    """Ages and media have their own rules; where the medium is unknown, all of them hold."""
+    assert "teenagers" in _asked("judge", "Blume", Level.YOUTH).system
+    printed, drawn = (_asked("judge", "Blume", medium=m).system for m in ("3d", "image"))
+    assert "weapon may come out" in printed and "weapon may come out" not in drawn
+    assert "printed" in _asked("judge", "Blume", medium="").system
 
 
 def test_what_is_no_business_of_ours_passes() -> None:

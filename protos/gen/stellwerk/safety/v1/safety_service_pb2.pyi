@@ -92,8 +92,8 @@ class CheckTextRequest(_message.Message):
     not learnt also goes to the guard, where there is one.
     """
     media_type: _types_pb2.MediaType.ValueType
-    """The medium that will be made from an output text. UNSPECIFIED: unknown,
-    judged as the strictest.
+    """The medium that will be made from an output text, for the guard.
+    UNSPECIFIED: unknown, judged as the strictest.
     """
     def __init__(
         self,
