@@ -7,7 +7,11 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from servicekit.errors import Code
+from servicekit.server import start_server
+from servicekit.settings import ServiceSettings
+from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
+from tests.fakes.partial import add_partial_service
 from tests.integration.tracker import (
     ANNA,
     BERTA,
@@ -18,11 +22,14 @@ from tests.integration.tracker import (
     make_start,
     running_tracker,
 )
+from tests.searching import holders
 from tests.support import eventually, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from pathlib import Path
+
+    import grpc
 
 
 async def test_tampering_behind_the_tracker_is_found(tmp_path: Path) -> None:
@@ -97,13 +104,49 @@ async def test_erased_person_leaves_no_byte(tmp_path: Path) -> None:
     assert holders(tmp_path, secret) == []
 
 
-def holders(folder: Path, text: str) -> list[str]:
-    """Return the files that hold a text, however its case."""
-    return [
-        one.name
-        for one in folder.rglob("*")
-        if one.is_file() and text.lower().encode() in one.read_bytes().lower()
-    ]
+class MediaStore:
+    """The neighbour that keeps media; notes what it was told to erase."""
+
+    def __init__(self) -> None:
+        """Begin with nothing asked."""
+        self.erased: list[str] = []
+
+    async def delete_media(
+        self, request: generation_pb2.DeleteMediaRequest, _: Any
+    ) -> generation_pb2.DeleteMediaResponse:
+        """Note the execution or person."""
+        self.erased.append(request.execution_id or request.user_id)
+        return generation_pb2.DeleteMediaResponse()
+
+    async def register(self, server: grpc.aio.Server, _: Any) -> list[str]:
+        """Add it to a server."""
+        service = generation_pb2.DESCRIPTOR.services_by_name["GenerationService"]
+        return [add_partial_service(server, service, {"DeleteMedia": self.delete_media})]
+
+
+async def test_late_run_of_an_erased_person_leaves_nothing(tmp_path: Path) -> None:
+    """What a spool brings after EraseUser is acked, dropped, and its media are erased."""
+    media = MediaStore()
+    settings = ServiceSettings(listen_address="127.0.0.1:0", grace_seconds=1)
+    async with (
+        start_server(settings, media.register) as neighbour,
+        running_tracker(tmp_path, generation_address=neighbour.address) as tracker,
+    ):
+        erase = pb.EraseUserRequest(user_id="annalena")
+        receipt = (await tracker.stub.EraseUser(erase)).receipt
+        assert receipt.state == pb.ERASURE_STATE_DONE
+        late = make_run("late", 5, user="annalena")  # of 2023
+        late[1].content = "Zitronenfalter"
+        acks = [await tracker.record(item) for item in late]
+        assert [(ack.accepted_count, ack.erased_count) for ack in acks] == [(1, 1)] * 5
+        await eventually(lambda: "late" in media.erased, within_seconds=60)
+        summary = (await tracker.read("late")).summary
+        assert (summary.erased, summary.user_id, summary.item_count) == (True, "", 0)
+        back = make_run("back", user="annalena")
+        for item in back:
+            item.occur_time.GetCurrentTime()
+        assert (await tracker.record(*back)).erased_count == 0
+        assert not holders(tmp_path, "Zitronenfalter")
 
 
 async def test_receipt_waits_for_media(tmp_path: Path) -> None:
