@@ -362,7 +362,8 @@ def _covered(text: str, start: int, end: int, allowed: Sequence[tuple[int, int]]
     first_end = text.index(" ", start)
     last_start = text.rindex(" ", 0, end) + 1
     return any(
-        (a <= start and end <= b) or (a <= start and first_end < b) or (a < last_start and end <= b)
+        (a <= start and (end <= b or first_end < b))
+        or (a <= last_start and end <= b and (a, b) != (last_start, end))
         for a, b in allowed
     )
 
