@@ -72,11 +72,13 @@ async def watch_items(
             if page.complete and position >= page.last_position:
                 return
             if hub.closed:
-                raise UnavailableError(
-                    "DRAINING", "The tracker stops; watch again.", retry_seconds=1.0
-                )
+                raise _draining()
             if not page.items and not await waker.wait(max_wait_seconds):
                 return
+
+
+def _draining() -> UnavailableError:
+    return UnavailableError("DRAINING", "The tracker stops; watch again.", retry_seconds=1.0)
 
 
 def _state_after(page: ItemsPage, position: int) -> ExecutionState:

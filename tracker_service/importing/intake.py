@@ -9,6 +9,7 @@ from servicekit.errors import InvalidArgumentError, ResourceExhaustedError, Unav
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tracker_service.export.kept_files import KeptFiles
     from tracker_service.importing.imports import Importer
@@ -47,18 +48,7 @@ class ImportIntake:
         self._running += 1
         try:
             with self._files.building() as file:  # never ready, so it is removed in the end
-                size = 0
-                opened = await asyncio.to_thread(file.path.open, "wb")
-                with opened:
-                    async for piece in pieces:
-                        size += len(piece)
-                        if size > MAX_FILE_BYTES:
-                            raise InvalidArgumentError(
-                                "FILE_TOO_LARGE", "Send at most 16 GiB at once.", field="data"
-                            )
-                        await asyncio.to_thread(opened.write, piece)
-                if not size:
-                    raise InvalidArgumentError("FILE_EMPTY", "The file is empty.", field="data")
+                await _keep(pieces, file.path)
                 return await self._importer.import_file(file.path, name, dry_run=dry_run)
         except OSError as exc:
             raise UnavailableError(
@@ -68,3 +58,19 @@ class ImportIntake:
             ) from exc
         finally:
             self._running -= 1
+
+
+async def _keep(pieces: AsyncIterator[bytes], path: Path) -> None:
+    """Write a file as it comes in; see `ImportIntake.take`."""
+    size = 0
+    opened = await asyncio.to_thread(path.open, "wb")
+    with opened:
+        async for piece in pieces:
+            size += len(piece)
+            if size > MAX_FILE_BYTES:
+                raise InvalidArgumentError(
+                    "FILE_TOO_LARGE", "Send at most 16 GiB at once.", field="data"
+                )
+            await asyncio.to_thread(opened.write, piece)
+    if not size:
+        raise InvalidArgumentError("FILE_EMPTY", "The file is empty.", field="data")

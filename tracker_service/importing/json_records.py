@@ -157,13 +157,7 @@ def facts_of(form: JsonObject) -> dict[str, str]:
 
 def _older_item(draft: Draft, form: JsonObject, index: int, start_us: int) -> ExecutionItem:
     stage, item_type, note = _place(form)
-    loop = _count(form.get("loop_iteration"))
-    rule = RULES.get(item_type)
-    if rule is not None and rule.needs_loop_iteration and loop is None:
-        loop = 1
-    turn = _count(form.get("stage_iteration"))
-    if rule is not None and rule.needs_stage_iteration and turn is None:
-        turn = _count(form.get("stage_step")) or 1
+    turn, loop = _turns(form, item_type)
     moment_us = time_us(form.get("timestamp")) or start_us
     item_id = form.get("item_id")
     if not is_item_id(item_id):
@@ -198,6 +192,17 @@ def _older_item(draft: Draft, form: JsonObject, index: int, start_us: int) -> Ex
         run_duration_us=round(seconds * 1e6) if isinstance(seconds, int | float) else None,
         metadata_json=canonical_metadata(metadata) if metadata else "",
     )
+
+
+def _turns(form: JsonObject, item_type: str) -> tuple[int | None, int | None]:
+    """Return the pass of the loop and the output that an item belongs to; 1 if it must have one."""
+    turn, loop = _count(form.get("stage_iteration")), _count(form.get("loop_iteration"))
+    rule = RULES.get(item_type)
+    if rule is not None and rule.needs_loop_iteration and loop is None:
+        loop = 1
+    if rule is not None and rule.needs_stage_iteration and turn is None:
+        turn = _count(form.get("stage_step")) or 1
+    return turn, loop
 
 
 def _place(form: JsonObject) -> tuple[int, str, JsonObject]:
