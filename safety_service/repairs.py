@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
     from safety_service.normalise import Normalised
 
+_LETTER = r"(?:[^ ]|[aou]e)"  # one letter; an umlaut is two by now
 _WORD = re.compile(r"[^ ]+")
 _STRETCHED = re.compile(r"([^ ])\1\1")
-_SINGLE = r"(?:[^ ]|[aou]e)"  # an umlaut is two letters by now
-_APART = re.compile(rf"(?<= ){_SINGLE}(?: {{1,3}}{_SINGLE})+(?= )")
+_APART = re.compile(rf"(?<= ){_LETTER}(?: {{1,3}}{_LETTER})+(?= )")
 _TWO_LETTERS = re.compile(r" [^ ] [^ ] ")
 _LEAST_TORN = 7  # letters of a word whose halves are put together
+_LEAST_HALF = 3
 _LEAST_MASKED = 4
 _MAX_GUESSES = 3
+_LETTER_COST = 3  # of a letter that is in no word, in words
 _Piece = tuple[str, int, int]  # a word, and its start and end in the folded text
 
 
@@ -44,7 +46,12 @@ class Repairs:
         self._longest = max(map(len, self._forms), default=0)
         self._squeezed = {squeeze(form): form for form in sorted(self._forms, reverse=True)}
         self._shapes: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+        self._halves: dict[str, list[str]] = defaultdict(list)  # by how a compound may begin
         open_forms = frozenset(beginnings)
+        for form in open_forms:
+            if len(form) > _LEAST_TORN:
+                for length in range(_LEAST_HALF, len(form)):
+                    self._halves[form[:length]].append(form)
         for form in sorted(self._forms):
             if len(form) >= _LEAST_MASKED:
                 self._shapes[form[0]].append((form, form in open_forms))
@@ -76,22 +83,33 @@ class Repairs:
     def _looks_torn(self, plain: str) -> bool:
         """Whether two neighbours are one listed word, or single letters."""
         words = plain.split()
-        return bool(_TWO_LETTERS.search(plain)) or not self._forms.isdisjoint(
-            map(add, words, words[1:])
+        return (
+            not self._forms.isdisjoint(map(add, words, words[1:]))
+            or not self._halves.keys().isdisjoint(words)
+            or bool(_TWO_LETTERS.search(plain))
         )
+
+    def _is_torn(self, half: str, rest: str) -> bool:
+        whole = half + rest
+        if len(whole) < _LEAST_TORN or {half, rest} <= self._forms:
+            return False  # two words of a list may be a term as they are
+        if whole in self._forms:
+            return True
+        compounds = () if half in self._forms else self._halves.get(half, ())
+        return any(whole.startswith(form) for form in compounds)
 
     def _unmasked(self, word: MaskedWord) -> list[_Piece]:
         """What a starred word may be, a few guesses."""
         hidden = word.text
         if hidden[0] == "*" or 2 * hidden.count("*") > len(hidden):
             return []
-        shape = re.compile(re.escape(hidden).replace(r"\*", "[^ ]"))
+        shape = re.compile(re.escape(hidden).replace(r"\*", _LETTER))
         found = []
         for form, is_open in self._shapes.get(hidden[0], ()):
-            rest = hidden[len(form) :]
-            whole = form + rest
-            if (is_open or not rest) and shape.fullmatch(whole):
-                found.append((whole, word.start, word.end))
+            for whole in (form, *(_compounds(form, hidden) if is_open else ())):
+                if shape.fullmatch(whole):
+                    found.append((whole, word.start, word.end))
+        found.sort(key=lambda piece: piece[0] not in self._forms)
         return found[:_MAX_GUESSES]
 
     def _unstretched(self, plain: str) -> Iterator[_Piece]:
@@ -106,25 +124,39 @@ class Repairs:
             for single in _WORD.finditer(chain[0])
             for letter in single[0]
         ]
-        run = "".join(letter for letter, _ in letters)
-        begin = unknown = 0
-        while begin < len(run):
-            length = self._longest_at(run, begin)
-            if length == 0:
-                begin += 1
-                continue
-            for start, end in ((unknown, begin), (begin, begin + length)):
-                if start < end:
-                    yield run[start:end], letters[start][1], letters[end - 1][1] + 1
-            begin = unknown = begin + length
-        if 0 < unknown < len(run):
-            yield run[unknown:], letters[unknown][1], letters[-1][1] + 1
+        begin = 0
+        for word in self._words_of("".join(letter for letter, _ in letters)):
+            end = begin + len(word)
+            yield word, letters[begin][1], letters[end - 1][1] + 1
+            begin = end
 
-    def _longest_at(self, run: str, begin: int) -> int:
-        for length in range(min(self._longest, len(run) - begin), 1, -1):
-            if run[begin : begin + length] in self._forms:
-                return length
-        return 0
+    def _words_of(self, run: str) -> list[str]:
+        """Cut a chain of letters into the fewest listed words; other letters cost the most."""
+        # From each place to the end: the cost, and less where the piece that begins here ends.
+        best = [(0, 0)] * (len(run) + 1)
+        for begin in reversed(range(len(run))):
+            best[begin] = min(
+                (best[end][0] + (1 if end > begin + 1 else _LETTER_COST), -end)
+                for end in self._ends(run, begin)
+            )
+        words: list[str] = []
+        begin = 0
+        unknown = False  # letters in no word stay together
+        while begin < len(run):
+            end = -best[begin][1]
+            if unknown and end == begin + 1:
+                words[-1] += run[begin]
+            else:
+                words.append(run[begin:end])
+            begin, unknown = end, end == begin + 1
+        return words
+
+    def _ends(self, run: str, begin: int) -> Iterator[int]:
+        """Where a piece may end: after one letter, or after a listed word."""
+        yield begin + 1
+        for end in range(begin + 2, min(begin + self._longest, len(run)) + 1):
+            if run[begin:end] in self._forms:
+                yield end
 
     def _mended(self, pieces: list[_Piece]) -> list[_Piece]:
         """The pieces, two that are the halves of a listed word as one."""
@@ -132,9 +164,8 @@ class Repairs:
         for piece in pieces:
             if mended:
                 last = mended[-1]
-                whole = last[0] + piece[0]
-                if len(whole) >= _LEAST_TORN and whole in self._forms:
-                    mended[-1] = (whole, last[1], piece[2])
+                if self._is_torn(last[0], piece[0]):
+                    mended[-1] = (last[0] + piece[0], last[1], piece[2])
                     continue
             mended.append(piece)
         return mended
@@ -158,3 +189,10 @@ def _view(pieces: list[_Piece]) -> View:
         origins += [start] * (len(word) - 1)
         origins += [end - 1] * 2
     return View(ViewKind.PLAIN, "".join(text), origins)
+
+
+def _compounds(form: str, hidden: str) -> Iterator[str]:
+    """The word with the end of a starred one, which may have starred an umlaut."""
+    for length in (len(hidden) - len(form), len(hidden) - len(form) + 1):
+        if length > 0 and "*" not in hidden[-length:]:
+            yield form + hidden[-length:]
