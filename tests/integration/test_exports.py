@@ -23,8 +23,10 @@ from stellwerk.tracker.v1 import execution_pb2
 from stellwerk.tracker.v1 import export_service_pb2 as pb
 from tests.fakes.partial import add_partial_service
 from tests.integration.tracker import (
+    DATABASES,
     Request,
     Tracker,
+    empty_database,
     failure,
     make_item,
     make_run,
@@ -96,12 +98,17 @@ async def generation() -> Generation:
     return Generation()
 
 
-@pytest.fixture
-async def tracker(tmp_path: Path, generation: Generation) -> AsyncIterator[Tracker]:
+@pytest.fixture(params=DATABASES)
+async def tracker(
+    tmp_path: Path, generation: Generation, request: pytest.FixtureRequest
+) -> AsyncIterator[Tracker]:
     """A tracker with an empty database and a neighbour."""
+    url = empty_database(request.param)
     async with (
         serving_media(generation) as address,
-        running_tracker(tmp_path, generation_address=address, pseudonym_key=KEY) as tracker,
+        running_tracker(
+            tmp_path, generation_address=address, pseudonym_key=KEY, database_url=url
+        ) as tracker,
     ):
         yield tracker
 

@@ -19,7 +19,9 @@ from stellwerk.tracker.v1 import export_service_pb2 as pb
 from stellwerk.tracker.v1 import tracker_service_pb2
 from tests.fakes.partial import add_partial_service
 from tests.integration.tracker import (
+    DATABASES,
     Tracker,
+    empty_database,
     failure,
     make_item,
     make_run,
@@ -125,12 +127,15 @@ async def old(tmp_path: Path, media: MediaStore) -> AsyncIterator[Tracker]:
         yield tracker
 
 
-@pytest.fixture
-async def new(tmp_path: Path, media: MediaStore) -> AsyncIterator[Tracker]:
+@pytest.fixture(params=DATABASES)
+async def new(
+    tmp_path: Path, media: MediaStore, request: pytest.FixtureRequest
+) -> AsyncIterator[Tracker]:
     """An empty tracker that they go to."""
+    url = empty_database(request.param)
     async with (
         serving(media) as address,
-        running_tracker(tmp_path / "new", generation_address=address) as tracker,
+        running_tracker(tmp_path / "new", generation_address=address, database_url=url) as tracker,
     ):
         yield tracker
 

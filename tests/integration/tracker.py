@@ -45,6 +45,19 @@ TEACHER = identity_metadata(user="tea", session="s-tea", group="7b", role=Role.T
 STRANGER = identity_metadata(user="tom", session="s-tom", group="8a", role=Role.TEACHER)
 
 
+DATABASES = ("sqlite", "postgres")
+"""What a tracker may keep its records in."""
+
+
+def empty_database(kind: str) -> str:
+    """Return the URL of an empty database of one of `DATABASES`; empty for SQLite."""
+    if kind == "sqlite":
+        return ""
+    from tests.postgres import fresh_database
+
+    return fresh_database()
+
+
 @dataclass(frozen=True)
 class Tracker:
     """A running tracker.
