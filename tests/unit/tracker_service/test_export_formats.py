@@ -8,6 +8,7 @@ import io
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,17 @@ def test_reader_rebuilds_every_fact(
 ) -> None:
     """What the real reader finds is what the records say, in every row and column."""
     records = all_three()
+    path = build(form, tmp_path, records)
+    assert readers.without_empty(read(path)) == readers.without_empty(facts(records))
+
+
+@pytest.mark.parametrize(("form", "read"), [TABLES[0], TABLES[3]])
+def test_rows_of_many_records_stay_apart(
+    form: ExportFormat, read: Callable[[Path], list[readers.Row]], tmp_path: Path
+) -> None:
+    """Records that are written together keep their own rows; one without items has one, too."""
+    first, *others = all_three()
+    records = [first, replace(first, items=()), *others] * 40
     path = build(form, tmp_path, records)
     assert readers.without_empty(read(path)) == readers.without_empty(facts(records))
 
