@@ -133,9 +133,6 @@ async def test_every_fault_of_the_text_guard_at_every_level(
         raw_guard.answer = answer
         verdict = await guarded.text(WISH, KIDS)
         _assert_as_the_policy_says(verdict, policy, "text_guard", KIDS, answer)
-    raw_guard.models = ["another"]
-    verdict = await guarded.text(WISH, KIDS)
-    assert check_of(verdict, "text_guard").detail == "model_not_found"
 
 
 async def test_every_fault_of_the_picture_guard_at_every_level(
@@ -160,8 +157,8 @@ async def test_every_fault_of_the_picture_guard_at_every_level(
                 _assert_as_the_policy_says(verdict, policy, "image_guard", level, name)
 
 
-async def test_an_answer_that_is_cut_off_is_none(tmp_path: Path, policy: Policy) -> None:
-    """`safe` may be the beginning of another word when the server says that it stopped early."""
+async def test_a_cut_answer_and_another_model_are_none(tmp_path: Path, policy: Policy) -> None:
+    """`safe` may begin another word when the server stopped early; nobody stands in for a guard."""
     async with (
         FakeRawOpenAI("safe") as server,
         guarded_safety(
@@ -174,6 +171,10 @@ async def test_an_answer_that_is_cut_off_is_none(tmp_path: Path, policy: Policy)
         verdict = await house.text(WISH, KIDS)
         _assert_as_the_policy_says(verdict, policy, "text_guard", KIDS, "length")
         assert check_of(verdict, "text_guard").detail == "half_an_answer"
+        server.models = ["another"]
+        verdict = await house.text(WISH, KIDS)
+        _assert_as_the_policy_says(verdict, policy, "text_guard", KIDS, "wrong model")
+        assert check_of(verdict, "text_guard").detail == "model_not_found"
 
 
 async def test_no_generation_service_and_no_role(tmp_path: Path, policy: Policy) -> None:
