@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stellwerk.generation.v1.generation_service_pb2 import JobState
 from servicekit.plain import enum_word
+from stellwerk.generation.v1.generation_service_pb2 import JobState
 from stellwerk_cli.tables import seconds, table
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Find out whether ports can be used before four services fail on them one after another."""
+"""Find out whether ports can be used before services fail on them one after another."""
 
 from __future__ import annotations
 

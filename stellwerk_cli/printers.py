@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stellwerk_cli.console import say
 from servicekit.plain import plain_event
+from stellwerk_cli.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

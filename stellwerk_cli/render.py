@@ -13,11 +13,11 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from servicekit.plain import enum_word
 from stellwerk.common.v1.types_pb2 import SafetyLevel
 from stellwerk.orchestrator.v1.event_pb2 import PHASE_OPTIMIZATION
 from stellwerk.safety.v1.verdict_pb2 import DECISION_ALLOW, DECISION_BLOCK
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
-from servicekit.plain import enum_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

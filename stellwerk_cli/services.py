@@ -1,4 +1,4 @@
-"""What the four services are called, where they listen and what `up` tells each of them.
+"""What the services are called, where they listen and what `up` tells each of them.
 
 One place, because the supervisor, `doctor` and `demo` must agree on names, ports and folders.
 """
@@ -25,11 +25,15 @@ _MODULES = {
     "safety": "safety_service",
     "generation": "generation_service",
     "tracker": "tracker_service",
+    "gateway": "gateway",
 }
 SERVICE_NAMES = tuple(_MODULES)
 """The services in the order of their ports."""
 
-STOP_ORDER = (("orchestrator",), ("safety", "generation"), ("tracker",))
+PAGE = "gateway"
+"""The one that browsers speak to: it serves HTTP, the others gRPC."""
+
+STOP_ORDER = ((PAGE,), ("orchestrator",), ("safety", "generation"), ("tracker",))
 """Who is stopped after whom: nobody loses a service that it still needs."""
 
 
@@ -44,6 +48,7 @@ class ServiceSpec:
         environment: Its whole environment.
         log_path: The file that takes what it prints.
         stop_seconds: How long it may take to drain before it is killed.
+        http: Whether it serves HTTP instead of gRPC.
     """
 
     name: str
@@ -52,6 +57,7 @@ class ServiceSpec:
     environment: Mapping[str, str]
     log_path: Path
     stop_seconds: float
+    http: bool = False
 
 
 def describe_services(
@@ -65,7 +71,7 @@ def describe_services(
 
     Args:
         data: The data folder, absolute.
-        ports: Four ports, in the order of `SERVICE_NAMES`.
+        ports: Ports, in the order of `SERVICE_NAMES`.
         user_environment: Settings of the user. They pass through, but addresses and data folders
             are ours, since `--data` and `--base-port` name them.
         api_keys: File of hashed API keys; None: every caller on this machine is admin.
@@ -91,6 +97,7 @@ def _spec(name: str, address: str, environment: Mapping[str, str], data: Path) -
         environment=environment,
         log_path=data / "logs" / f"{name}.log",
         stop_seconds=_stop_seconds(name, environment),
+        http=name == PAGE,
     )
 
 
@@ -115,6 +122,7 @@ def _folder_settings(data: Path) -> dict[str, str]:
         "ORCHESTRATOR_IMPORTED_CONFIGS_DIR": str(data / "imported-configs"),
         "GENERATION_DATA_DIR": str(data),
         "TRACKER_DATA_DIR": str(data),
+        "GATEWAY_COOKIE_SECRET_FILE": str(data / "gateway.secret"),
     }
 
 

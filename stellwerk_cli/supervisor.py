@@ -1,4 +1,4 @@
-"""Keep the four services of one machine running.
+"""Keep the services of one machine running.
 
 A classroom box has nobody who restarts a service, so `up` does it: it starts the services as
 processes, notices their end, starts them again with a growing pause, and stops them in an order in
@@ -173,7 +173,9 @@ class Supervisor:
         return child
 
     async def _serves_before_it_ends(self, child: Child) -> bool:
-        serves = asyncio.create_task(wait_until_serving(child.spec.address, self._start_seconds))
+        serves = asyncio.create_task(
+            wait_until_serving(child.spec.address, self._start_seconds, http=child.spec.http)
+        )
         ends = asyncio.create_task(child.wait())
         try:
             await asyncio.wait((serves, ends), return_when=asyncio.FIRST_COMPLETED)

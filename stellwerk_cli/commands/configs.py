@@ -10,6 +10,7 @@ import typer
 
 from orchestrator.configs import check_folder, shipped_configs_dir
 from servicekit.errors import Code, RemoteError
+from servicekit.plain import enum_word, plain_message
 from stellwerk.orchestrator.v1.orchestrator_service_pb2 import (
     CONFIG_KIND_INTERCEPTION,
     CONFIG_KIND_OUTPUT,
@@ -26,7 +27,6 @@ from stellwerk_cli.options import (
     LanguageOption,
     ServerOption,
 )
-from servicekit.plain import enum_word, plain_message
 from stellwerk_cli.remote import run_remote
 from stellwerk_client.client import StellwerkClient
 

@@ -127,7 +127,7 @@ def demo() -> None:
 
 
 async def _demo(console: Console, folder: Path) -> None:
-    console.print(Panel(Text("Stellwerk: four services, four stages, one record"), expand=False))
+    console.print(Panel(Text("Stellwerk: a few services, four stages, one record"), expand=False))
     _say(console, f"Starting the services; everything goes to {folder}\n", "dim")
     ends = []
     async with _services(console, folder) as address, StellwerkClient(address) as client:

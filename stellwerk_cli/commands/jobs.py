@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from servicekit.plain import plain_message
 from stellwerk.generation.v1.generation_service_pb2 import (
     JOB_STATE_CANCELLED,
     JOB_STATE_DONE,
@@ -21,7 +22,6 @@ from stellwerk_cli import job_lines
 from stellwerk_cli.console import say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
-from servicekit.plain import plain_message
 from stellwerk_cli.remote import run_remote
 from stellwerk_client.client import StellwerkClient
 

@@ -40,7 +40,7 @@ def up(
         typer.Option(
             min=1,
             max=LAST_PORT - len(SERVICE_NAMES) + 1,
-            help="First of four ports: orchestrator, safety, generation, tracker.",
+            help="First of five ports: orchestrator, safety, generation, tracker, web page.",
         ),
     ] = DEFAULT_BASE_PORT,
     restart: Annotated[
@@ -94,7 +94,7 @@ async def _serve(specs: Sequence[ServiceSpec], data: Path, *, restart: bool) -> 
         try:
             await _start_unless_stopped(supervisor, stop)
             if not stop.is_set():
-                _greet(data)
+                _greet(data, specs)
             await stop.wait()
         finally:
             await supervisor.stop(hurry=hurry)
@@ -136,9 +136,11 @@ def _report(spec: ServiceSpec, words: str) -> None:
     say(f"{spec.name:<13}{spec.address:<18}{words}")
 
 
-def _greet(data: Path) -> None:
+def _greet(data: Path, specs: Sequence[ServiceSpec]) -> None:
     # Scripts wait for exactly this line, and no line before it may hold that word: so the path,
     # which is the user's choice, comes after it.
     say("ready")
+    (page,) = (spec.address for spec in specs if spec.http)
+    say(f"web page: http://{page}")
     say(f"data and logs: {data}")
     say(f'try: {command_name()} run "Eine Blume auf der Wiese"   (Ctrl-C stops the services)')

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from servicekit.plain import enum_word, plain_message
 from stellwerk.generation.v1.generation_service_pb2 import Worker, WorkerState
 from stellwerk_cli.console import say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import DEFAULT_SERVER, ApiKeyOption, JsonOption, ServerOption
-from servicekit.plain import enum_word, plain_message
 from stellwerk_cli.remote import run_remote
 from stellwerk_cli.tables import table
 from stellwerk_client.client import StellwerkClient

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stellwerk_cli.readiness import check_serving
+from stellwerk_cli.services import PAGE
 from tests.e2e.deployment import deployed
 from tests.e2e.ollama_thread import running_ollama
 from tests.support import eventually
@@ -94,7 +95,9 @@ async def all_serve(deployment: Deployment) -> None:
     """Wait until all services of a deployment serve."""
 
     async def serve() -> bool:
-        addresses = [entry["address"] for entry in deployment.run_file().values()]
-        return all([await check_serving(address) for address in addresses])
+        entries = deployment.run_file().items()
+        return all(
+            [await check_serving(entry["address"], http=name == PAGE) for name, entry in entries]
+        )
 
     await eventually(serve, within_seconds=60)

@@ -253,17 +253,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_base_port() -> int:
-    """Return the first of four free ports, below the range that outgoing connections take."""
+    """Return the first of five free ports, below the range that outgoing connections take."""
     for _ in range(100):
-        base = random.randrange(20_000, 32_000, 4)
+        base = random.randrange(20_000, 32_000, 5)
         with contextlib.ExitStack() as probes:
             try:
-                for port in range(base, base + 4):
+                for port in range(base, base + 5):
                     probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
                 continue
             return base
-    raise AssertionError("no four free ports in a row")
+    raise AssertionError("no five free ports in a row")
 
 
 def assert_well_formed(record: Json) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.deployment import Deployment
 
-SERVICES = ("orchestrator", "safety", "generation", "tracker")
+SERVICES = ("orchestrator", "safety", "generation", "tracker", "gateway")
 
 
 def up(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -41,7 +41,7 @@ def test_console_says_ready_once_and_not_before(served: Deployment) -> None:
 
 
 def test_ports_follow_each_other_in_the_documented_order(served: Deployment) -> None:
-    """`run.json` names the four services on ports from the base port on, each a live process."""
+    """`run.json` names the services on ports from the base port on, each a live process."""
     content = served.run_file()
     assert tuple(content) == SERVICES
     for offset, name in enumerate(SERVICES):
@@ -108,7 +108,7 @@ async def test_killed_up_leaves_nothing_and_the_next_one_drains(
         assert again.stop() == 0
         assert none_runs(children)
         stopped = [line.split()[0] for line in again.console if line.endswith("stopped")]
-        assert (stopped[0], stopped[-1]) == ("orchestrator", "tracker")
+        assert (stopped[0], stopped[1], stopped[-1]) == ("gateway", "orchestrator", "tracker")
 
 
 def none_runs(processes: list[psutil.Process]) -> bool:

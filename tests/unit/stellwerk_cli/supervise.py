@@ -1,4 +1,4 @@
-"""Supervise four tiny services until killed; started by a test as a process of its own."""
+"""Supervise tiny services until killed; started by a test as a process of its own."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from stellwerk_cli.services import SERVICE_NAMES, describe_services
 
 DATA = Path("/srv/stellwerk")
-PORTS = (1001, 1002, 1003, 1004)
+PORTS = (1001, 1002, 1003, 1004, 1005)
 
 
 def environment_of(name: str, user: dict[str, str], api_keys: Path | None = None) -> dict[str, str]:
@@ -18,7 +18,7 @@ def environment_of(name: str, user: dict[str, str], api_keys: Path | None = None
 
 
 def test_services_get_the_ports_in_order() -> None:
-    """Orchestrator, safety, generation and tracker take the ports as given."""
+    """Orchestrator, safety, generation, tracker and gateway take the ports as given."""
     specs = describe_services(DATA, PORTS, {})
     assert [(spec.name, spec.address) for spec in specs] == [
         (name, f"127.0.0.1:{port}") for name, port in zip(SERVICE_NAMES, PORTS, strict=True)

@@ -72,7 +72,7 @@ async def running(stage: Stage, *, restart: bool) -> AsyncIterator[Supervisor]:
 
 
 async def test_run_file_names_every_process_once_all_serve(tmp_path: Path) -> None:
-    """After the start `run.json` holds the pid and address of each of the four processes."""
+    """After the start `run.json` holds the pid and address of each of the processes."""
     stage = Stage(tmp_path, specs_in(tmp_path))
     async with running(stage, restart=True):
         content = stage.run_file()
@@ -105,13 +105,13 @@ async def test_killed_service_stays_down_without_restarts(tmp_path: Path) -> Non
         assert await check_serving(stage.specs[0].address)
 
 
-async def test_stop_ends_the_orchestrator_first_and_the_tracker_last(tmp_path: Path) -> None:
+async def test_stop_ends_the_page_first_and_the_tracker_last(tmp_path: Path) -> None:
     """Services drain to their end, each before those that it needs."""
     stage = Stage(tmp_path, specs_in(tmp_path))
     async with running(stage, restart=True):
         pass
     stopped = [name for name, words in stage.reports if words == "stopped"]
-    assert (stopped[0], stopped[-1]) == ("orchestrator", "tracker")
+    assert (stopped[0], stopped[1], stopped[-1]) == ("gateway", "orchestrator", "tracker")
     assert sorted(stopped) == sorted(SERVICE_NAMES)
     for spec in stage.specs:
         assert "tiny service closed" in spec.log_path.read_text()

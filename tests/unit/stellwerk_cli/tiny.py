@@ -1,4 +1,4 @@
-"""Four tiny services as the supervisor starts them; see `tiny_service.py`."""
+"""Tiny services as the supervisor starts them; see `tiny_service.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TINY_SERVICE = Path(__file__).with_name("tiny_service.py")
 
 
 def specs_in(data: Path, **environment: str) -> tuple[ServiceSpec, ...]:
-    """Describe four tiny services."""
+    """Describe one for each of ours; all speak gRPC."""
     ports = free_ports(len(SERVICE_NAMES))
     return tuple(
         ServiceSpec(
