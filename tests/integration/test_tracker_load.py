@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,10 @@ import pytest
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
 from tests.integration.tracker import make_run, read_all, running_tracker
 from tests.postgres import fresh_database
+from tests.support import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
-
 
 
 def url_of(database: str) -> str:
@@ -47,17 +48,22 @@ async def test_pages_are_stable_while_records_pour_in(database: str, tmp_path: P
         for number in range(200):
             await tracker.record(*make_run(f"old{number}", 3))
 
+        poured: list[str] = []
+
+        def more_than(count: int) -> bool:
+            return len(poured) > count
+
         async def pour() -> None:
-            number = 0
             while True:
-                runs = [item for n in range(50) for item in make_run(f"new{number + n}", 3)]
-                await tracker.record(*runs)
-                number += 50
+                names = [f"new{len(poured) + n}" for n in range(50)]
+                await tracker.record(*(item for name in names for item in make_run(name, 3)))
+                poured.extend(names)
 
         pouring = asyncio.create_task(pour())
         seen: list[str] = []
         request = pb.ListExecutionsRequest(page_size=7)
         while True:
+            await eventually(partial(more_than, len(poured)), within_seconds=60)
             page = await tracker.stub.ListExecutions(request)
             seen += [one.execution_id for one in page.executions]
             request.page_token = page.next_page_token

@@ -136,6 +136,26 @@ class CareContract(StoreTests):
         tasks = await store.erasures.tasks(left.receipt_id)
         assert [(task.kind, task.name) for task in tasks] == [(TaskKind.MEDIA, "e")]
 
+    async def test_uploads_of_a_person_are_asked_for_and_the_name_is_scrubbed(
+        self, store: Store
+    ) -> None:
+        """Who had media has their uploads erased; the task that names them leaves no trace."""
+        media = MediaRef("media/ab/ab.png", "ab" * 32, 3, "image/png", "")
+        items = make_run("e", 4)
+        await store.record(make_batch([*items[:2], items[2]._replace(media=media), items[3]]))
+        await store.erasures.begin("r", Wanted(user_id="anna"))
+        erasure = await store.erasures.get("r")
+        while await store.erasures.erase_next(erasure):
+            pass
+        await store.erasures.forget(erasure)
+        tasks = await store.erasures.tasks("r")
+        assert [task.kind.value for task in tasks] == [
+            *("file", "session", "scrub", "media", "person"),
+        ]
+        for task in tasks:
+            await store.erasures.finish_task(task)
+        assert [task.kind for task in await store.erasures.tasks("r")] == [TaskKind.SCRUB]
+
     async def test_erasure_reaches_only_what_is_wanted(self, store: Store) -> None:
         """Others' executions stay as they are; executions can be erased by name."""
         for name, user in (("a", "anna"), ("b", "berta"), ("c", "berta")):

@@ -186,6 +186,14 @@ class InsightContract(StoreTests):
         assert (latest.first_start_us, latest.last_start_us) == (1 * SECOND_US, 11 * SECOND_US)
         assert latest.states == {"completed": 3}
 
+    async def test_names_are_listed_once(self, store: Store) -> None:
+        """People and sessions are known by name, each once, until they are erased."""
+        people = (("a", "anna"), ("b", "anna"), ("c", "berta"))
+        runs = [run_of(name, user_id=user, session_id=f"s-{user}") for name, user in people]
+        await filled(store, *runs)
+        assert sorted(await store.insights.names("user")) == ["anna", "berta"]
+        assert sorted(await store.insights.names("session")) == ["s-anna", "s-berta"]
+
     async def test_use_of_configs_is_counted(self, store: Store) -> None:
         """Configs by use, with sessions and completed runs."""
         await filled(
