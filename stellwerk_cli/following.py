@@ -129,7 +129,7 @@ class Follower:
             RemoteError: The call was refused, or failed before the execution had an id.
         """
         try:
-            await self._take(following, events)
+            await self.take(following, events)
             while not following.ended:
                 self._printer.note(following.execution_id, "the connection is lost; going on …")
                 await self._come_back(following)
@@ -137,8 +137,12 @@ class Follower:
             self._printer.close()
         return following
 
-    async def _take(self, following: Following, events: AsyncIterator[ExecutionEvent]) -> None:
-        """Show one stream of events, to its end or until the connection is lost."""
+    async def take(self, following: Following, events: AsyncIterator[ExecutionEvent]) -> None:
+        """Show one stream of events, to its end or until the connection is lost.
+
+        Raises:
+            RemoteError: As of `follow`.
+        """
         try:
             async for event in events:
                 if not self._seen(following, event):
@@ -168,7 +172,7 @@ class Follower:
             after_epoch=following.epoch,
             after_sequence=following.sequence_number,
         )
-        await self._take(following, events)
+        await self.take(following, events)
         if not following.ended and execution.state in _EXITS:
             following.state = execution.state
         if not following.ended:

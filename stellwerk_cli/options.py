@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,11 @@ ApiKeyOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 LanguageOption = Annotated[
     str, typer.Option(help="Your language for messages, such as `de`. Empty: found from the text.")
+]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The execution.")]
+DEFAULT_OUT = Path("stellwerk-out")
+OutOption = Annotated[
+    Path, typer.Option(file_okay=False, help="Folder; outputs go to `OUT/<execution id>/`.")
 ]
 
 

@@ -23,6 +23,7 @@ from stellwerk_client.errors import DownloadBrokenError, StellwerkError, transla
 from stellwerk_client.files import PartFile, ResumableFile
 from stellwerk_client.jobs import MediaQueue
 from stellwerk_client.records import Records, timestamp_of
+from stellwerk_client.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -50,6 +51,7 @@ class StellwerkClient:
 
     Attributes:
         queue: The jobs and workers behind the outputs.
+        steps: Working step by step, with edits in between.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class StellwerkClient:
         self._run_seconds = run_seconds
         self.records = Records(self._connections)
         self.queue = MediaQueue(self._connections, run_seconds)
+        self.steps = Steps(self._connections, run_seconds)
 
     async def __aenter__(self) -> Self:
         """Return the client."""
@@ -94,31 +97,44 @@ class StellwerkClient:
         """Return what the deployment is and where its services are."""
         return await self._connections.info()
 
-    async def run(
-        self, request: orchestrator_pb2.RunExecutionRequest
-    ) -> AsyncGenerator[ExecutionEvent]:
+    def run(self, request: orchestrator_pb2.RunExecutionRequest) -> AsyncGenerator[ExecutionEvent]:
         """Run an idea and yield what happens until its end.
 
         Leaving the loop closes the call; `request.on_disconnect` says what then becomes of the run.
         """
-        call = self._connections.orchestrator.RunExecution(request, timeout=self._run_seconds)
-        kind = orchestrator_pb2.RunExecutionResponse
-        async with aclosing(transfers.responses(call, kind)) as responses:
-            async for response in responses:
-                yield response.event
+        stub = self._connections.orchestrator
+        return transfers.events(stub.RunExecution(request, timeout=self._run_seconds))
 
-    async def watch(
+    def watch(
         self, execution_id: str, *, after_epoch: int = 0, after_sequence: int = 0
     ) -> AsyncGenerator[ExecutionEvent]:
         """Yield what happened after a token (that of an earlier event), then what happens."""
         request = orchestrator_pb2.WatchExecutionRequest(
             execution_id=execution_id, after_epoch=after_epoch, after_sequence=after_sequence
         )
-        call = self._connections.orchestrator.WatchExecution(request, timeout=self._run_seconds)
-        kind = orchestrator_pb2.WatchExecutionResponse
-        async with aclosing(transfers.responses(call, kind)) as responses:
-            async for response in responses:
-                yield response.event
+        stub = self._connections.orchestrator
+        return transfers.events(stub.WatchExecution(request, timeout=self._run_seconds))
+
+    def resume(self, execution_id: str) -> AsyncGenerator[ExecutionEvent]:
+        """Go on with an interrupted execution and yield what happens until its end."""
+        request = orchestrator_pb2.ResumeExecutionRequest(execution_id=execution_id)
+        stub = self._connections.orchestrator
+        return transfers.events(stub.ResumeExecution(request, timeout=self._run_seconds))
+
+    def regenerate(
+        self, execution_id: str, loop_iteration: int = 1, *, seed: int | None = None
+    ) -> AsyncGenerator[ExecutionEvent]:
+        """Make an output once more from its text and yield what happens in the new execution.
+
+        Args:
+            execution_id: The execution that the output belongs to.
+            loop_iteration: The output, from 1.
+            seed: None = a new one.
+        """
+        kind = orchestrator_pb2.RegenerateOutputRequest
+        request = kind(execution_id=execution_id, loop_iteration=loop_iteration, seed=seed)
+        stub = self._connections.orchestrator
+        return transfers.events(stub.RegenerateOutput(request, timeout=self._run_seconds))
 
     async def get_execution(self, execution_id: str) -> Execution:
         """Return where an execution stands."""

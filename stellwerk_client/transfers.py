@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
+from stellwerk.orchestrator.v1.orchestrator_service_pb2 import RunExecutionResponse
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
 from stellwerk_client.errors import StellwerkError, translated
 from stellwerk_client.patience import Patience
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
+    from stellwerk.orchestrator.v1.event_pb2 import ExecutionEvent
     from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceAsyncStub
     from stellwerk_client.files import ResumableFile
 
@@ -44,6 +46,14 @@ async def responses(call: Any, _: type[T]) -> AsyncGenerator[T]:
                 yield response
         finally:
             call.cancel()
+
+
+async def events(call: Any) -> AsyncGenerator[ExecutionEvent]:
+    """Yield the events of a call that streams what happens in an execution; see `responses`."""
+    # Every RPC about an execution has a response of its own; in all of them the event is `event`.
+    async with aclosing(responses(call, RunExecutionResponse)) as stream:
+        async for response in stream:
+            yield response.event
 
 
 async def download(

@@ -9,7 +9,7 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,11 +20,13 @@ from stellwerk.common.v1.types_pb2 import SafetyLevel
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from stellwerk_cli.following import Follower, Following
 from stellwerk_cli.options import (
+    DEFAULT_OUT,
     DEFAULT_SERVER,
     ApiKeyOption,
     JsonOption,
     LanguageOption,
     Level,
+    OutOption,
     ServerOption,
 )
 from stellwerk_cli.printers import JsonPrinter, Printer
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
     from stellwerk_cli.exits import Exit
 
-DEFAULT_OUT = Path("stellwerk-out")
 CANCEL_SECONDS = 20.0
 """How long a cancelled run may take to say that it has ended."""
 
@@ -102,9 +103,7 @@ def run(
     session: Annotated[str, typer.Option(help="The sitting that it belongs to.")] = "",
     user: Annotated[str, typer.Option(help="Your pseudonym, never a real name.")] = "",
     group: Annotated[str, typer.Option(help="Class or workshop.")] = "",
-    out: Annotated[
-        Path, typer.Option(file_okay=False, help="Folder; outputs go to `OUT/<execution id>/`.")
-    ] = DEFAULT_OUT,
+    out: OutOption = DEFAULT_OUT,
     on_disconnect: Annotated[
         OnDisconnect | None,
         typer.Option(help="What happens when this command is killed. Unset: keep."),
@@ -168,7 +167,7 @@ async def run_idea(
     Raises:
         RemoteError: The server refused it or cannot be reached.
     """
-    request = await _request(client, idea)
+    request = await request_of(client, idea)
     following = Following.of()
     follower = Follower(client, printer, out)
     with _interrupts() as interrupted:
@@ -196,7 +195,8 @@ async def _cancel(
         raise KeyboardInterrupt
 
 
-async def _request(client: StellwerkClient, idea: Idea) -> orchestrator_pb2.RunExecutionRequest:
+async def request_of(client: StellwerkClient, idea: Idea) -> orchestrator_pb2.RunExecutionRequest:
+    """Return the request for an idea; its pictures are uploaded."""
     if idea.level is None:
         level = (await client.get_server_info()).default_safety_level
     else:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from servicekit.plain import enum_word, plain_message
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
 from stellwerk_cli.console import say
 from stellwerk_cli.exits import Exit
@@ -16,17 +17,15 @@ from stellwerk_cli.following import Follower, Following
 from stellwerk_cli.options import (
     DEFAULT_SERVER,
     ApiKeyOption,
+    IdArgument,
     JsonOption,
     LanguageOption,
     ServerOption,
 )
-from servicekit.plain import enum_word, plain_message
 from stellwerk_cli.printers import JsonPrinter, Printer
 from stellwerk_cli.remote import run_remote
 from stellwerk_cli.render import ScreenPrinter
 from stellwerk_client.client import StellwerkClient
-
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The execution.")]
 
 
 def watch(
