@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stellwerk_cli.plain import enum_word, plain_message
+from servicekit.plain import enum_word, plain_message
 from stellwerk.common.v1.types_pb2 import SafetyLevel
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState

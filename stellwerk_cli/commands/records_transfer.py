@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stellwerk_cli.plain import plain_message
+from servicekit.plain import plain_message
 from stellwerk.tracker.v1 import export_service_pb2 as pb
 from stellwerk_cli.console import complain, say
 from stellwerk_cli.exits import Exit
