@@ -12,21 +12,19 @@ import math
 import zlib
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from safety_service.classifier_features import (
     BUCKETS,
+    LETTER_SHARE,
+    WORD_SHARES,
     letter_buckets,
     word_buckets,
     word_hash,
     words_of,
 )
 from safety_service.model import Category
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 WINDOW_WORDS = 60  # a long text is judged by parts: one bad sentence must not drown
 KNOWN_BITS = 1 << 20
@@ -159,15 +157,17 @@ class Classifier:
         return Judgement(probability, category, known)
 
     def _harm(self, words: list[bytes]) -> float:
-        head, weights = self._weights.harm, self._weights.harm_weights
-        buckets = word_buckets(words)
-        total = sum(map(weights.__getitem__, buckets)) / math.sqrt(len(buckets))
+        head, weigh = self._weights.harm, self._weights.harm_weights.__getitem__
+        total = 0.0
+        for buckets, share in zip(word_buckets(words), WORD_SHARES, strict=True):
+            if buckets:
+                total += share * sum(map(weigh, buckets)) / math.sqrt(len(buckets))
         letters = count = 0
         for word in set(words):
             weight, number, _ = self._of_word(word)
             letters += weight
             count += number
-        return head.bias + head.scale * (total + letters / math.sqrt(count))
+        return head.bias + head.scale * (total + LETTER_SHARE * letters / math.sqrt(count))
 
     def _of_word(self, word: bytes) -> tuple[int, int, bool]:
         """Sum and number of the weights of a word's letters, and whether the word is known."""
@@ -185,19 +185,20 @@ class Classifier:
 
     def _name(self, words: list[bytes]) -> Category:
         """The category that most speaks for."""
-        by_word = word_buckets(words)
-        by_letter = [bucket for word in set(words) for bucket in letter_buckets(word)]
-        scores = {
-            name: head.bias + head.scale * (_mean(weights, by_word) + _mean(weights, by_letter))
-            for (name, head), weights in zip(
-                self._weights.naming.items(), self._weights.naming_weights.values(), strict=True
+        letters = [bucket for word in set(words) for bucket in letter_buckets(word)]
+        parts = [
+            ([bucket % NAMING_BUCKETS for bucket in buckets], share / math.sqrt(len(buckets)))
+            for buckets, share in zip(
+                (*word_buckets(words), letters), (*WORD_SHARES, LETTER_SHARE), strict=True
             )
-        }
+            if buckets
+        ]
+        scores = {}
+        for name, head in self._weights.naming.items():
+            weigh = self._weights.naming_weights[name].__getitem__
+            total = sum(share * sum(map(weigh, buckets)) for buckets, share in parts)
+            scores[name] = head.bias + head.scale * total
         return max(scores, key=scores.__getitem__) if scores else Category.OTHER
-
-
-def _mean(weights: array[int], buckets: Sequence[int]) -> float:
-    return sum(weights[bucket % NAMING_BUCKETS] for bucket in buckets) / math.sqrt(len(buckets))
 
 
 def _probability(score: float) -> float:

@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 from safety_service.classifier import Classifier
+from safety_service.model import Level
 from safety_service.normalise import Normaliser
 from safety_service.policy import SHIPPED_POLICIES
 from training.card import card
 from training.data import own_examples, public_examples
 from training.fit import fit
-from training.thresholds import LEAST_KNOWN, judged, thresholds
+from training.thresholds import LEAST_KNOWN, judged, scores
 
 _MODEL = "classifier.bin"
 _CARD = Path(__file__).parents[1] / "docs" / "classifier.md"
@@ -29,8 +30,14 @@ def main(folder: Path) -> None:
     weights = fit(learned_from, normaliser)
     measured_on = public_examples(folder / "dev.jsonl") + own_examples(dev=True)
     found = judged(measured_on, Classifier(weights), normaliser)
-    chosen = thresholds(found)
-    rule = {"model": _MODEL, "least_known": LEAST_KNOWN, "thresholds": chosen}
+    chosen = {level: scores(found, level) for level in (Level.KIDS, Level.YOUTH)}
+    rule = {
+        "model": _MODEL,
+        "least_known": LEAST_KNOWN,
+        "thresholds": {level: of.thresholds for level, of in chosen.items()},
+        "asked": {level: of.asked for level, of in chosen.items()},
+        "grey": {level: of.grey for level, of in chosen.items()},
+    }
     (SHIPPED_POLICIES / _MODEL).write_bytes(weights.to_bytes())
     path = SHIPPED_POLICIES / "classifier.json"
     path.write_text(json.dumps(rule, indent=2) + "\n", encoding="utf-8")

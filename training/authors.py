@@ -1,8 +1,8 @@
 """Reads our own texts: what many made-up authors would wish, ask, describe, and the harmful ones.
 
-An author is a file: slots (`@animal: cat|dog`), sections (`[wish de]`, `[harm en violence]`, a `*n`
-says how often a line with slots is filled in) and lines. Dev and train share neither an author nor
-a line, so that what is measured on dev was not learned by heart.
+An author is a file: slots (`@animal: cat|dog`, also of other slots), sections (`[wish de]`,
+`[harm en violence]`, a `*n` says how often a line with slots is filled in) and lines. Those in
+`dev` are never learned from; they share neither an author nor a line with those in `train`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "authors"
-DEV_AUTHORS = frozenset(
-    ("lena10", "tom12", "zoe13", "reporter", "gallery", "seeker", "lecturer", "device", "nasty")
-)
+HARMFUL_KINDS = ("harm", "fresh")
 _FILLINGS = 8  # of a line with slots, unless its section says otherwise
 _SLOT = re.compile(r"\{(\w+)\}")
 _SECTION = re.compile(r"\[(\w+) (\w\w)(?: (\w+))?(?:\*(\d+))?\]")
@@ -29,9 +27,11 @@ class OwnText:
         text: The text.
         author: Who is meant to have written it.
         template: The line it was made from.
-        kind: `wish`, `caption`, `art`, `query`, `near`, `machine`, `chat` or `harm`.
+        kind: `wish`, `caption`, `art`, `query`, `near`, `machine`, `chat`, `harm` or
+            `fresh` (harm that nobody looked at for improving).
         language: `de`, `en` or `xx` for any other.
         category: Of harmful ones, else empty.
+        dev: Whether it is kept out of training.
     """
 
     text: str
@@ -40,11 +40,7 @@ class OwnText:
     kind: str
     language: str
     category: str
-
-    @property
-    def dev(self) -> bool:
-        """Whether it is kept out of training."""
-        return self.author in DEV_AUTHORS
+    dev: bool
 
 
 def own_texts(folder: Path = FOLDER) -> list[OwnText]:
@@ -54,13 +50,15 @@ def own_texts(folder: Path = FOLDER) -> list[OwnText]:
         ValueError: A file has a line outside of any section, or a faulty section.
     """
     found: dict[str, OwnText] = {}
-    for path in sorted(folder.glob("*.txt")):
-        for text in _of_author(path.stem, path.read_text(encoding="utf-8").splitlines()):
-            found.setdefault(text.text, text)
+    for part in ("dev", "train"):
+        for path in sorted((folder / part).glob("*.txt")):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            for text in _of_author(path.stem, lines, dev=part == "dev"):
+                found.setdefault(text.text, text)
     return list(found.values())
 
 
-def _of_author(author: str, lines: list[str]) -> list[OwnText]:
+def _of_author(author: str, lines: list[str], *, dev: bool) -> list[OwnText]:
     slots = dict(_slot(line) for line in lines if line.startswith("@"))
     section: re.Match[str] | None = None
     texts = []
@@ -72,7 +70,7 @@ def _of_author(author: str, lines: list[str]) -> list[OwnText]:
         elif section is not None:
             kind, language, category, times = section.groups()
             texts += [
-                OwnText(text, author, line, kind, language, category or "")
+                OwnText(text, author, line, kind, language, category or "", dev)
                 for text in _fill(line, slots, int(times or _FILLINGS))
             ]
         if section is None:
@@ -90,6 +88,10 @@ def _fill(template: str, slots: dict[str, list[str]], times: int) -> list[str]:
     if not _SLOT.search(template):
         return [template]
     chance = random.Random(template)
-    return sorted(
-        {_SLOT.sub(lambda slot: chance.choice(slots[slot[1]]), template) for _ in range(times)}
-    )
+    return sorted({_filled(template, slots, chance) for _ in range(times)})
+
+
+def _filled(text: str, slots: dict[str, list[str]], chance: random.Random) -> str:
+    while _SLOT.search(text):
+        text = _SLOT.sub(lambda slot: chance.choice(slots[slot[1]]), text)
+    return text

@@ -20,6 +20,8 @@ from safety_service.classifier import (
 )
 from safety_service.classifier_features import (
     BUCKETS,
+    LETTER_SHARE,
+    WORD_SHARES,
     letter_buckets,
     word_buckets,
     word_hash,
@@ -77,10 +79,11 @@ def _matrix(rows: Sequence[list[bytes]], buckets: int) -> csr_matrix:
     ends = [0]
     for words in rows:
         letters = [bucket for word in set(words) for bucket in letter_buckets(word)]
-        for part in (word_buckets(words), letters):
+        parts = (*word_buckets(words), letters)
+        for part, share in zip(parts, (*WORD_SHARES, LETTER_SHARE), strict=True):
             # Sorted, as sums of floats depend on their order and that of a set on the process.
             columns += sorted(bucket % buckets for bucket in part)
-            values += [1 / math.sqrt(len(part))] * len(part)
+            values += [share / math.sqrt(max(1, len(part)))] * len(part)
         ends.append(len(columns))
     matrix = csr_matrix((values, columns, ends), shape=(len(rows), buckets))
     matrix.sum_duplicates()

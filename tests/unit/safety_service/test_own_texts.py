@@ -37,6 +37,7 @@ def test_the_texts_are_always_the_same() -> None:
 
 def test_a_line_outside_of_a_section_is_a_fault(tmp_path: Path) -> None:
     """Nobody's line is learned as something that it is not."""
-    (tmp_path / "someone.txt").write_text("[wish]\nEin Hund\n")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "someone.txt").write_text("[wish]\nEin Hund\n")
     with pytest.raises(ValueError, match="someone: not in a section"):
         own_texts(tmp_path)
