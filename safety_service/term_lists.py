@@ -178,24 +178,25 @@ class ListReader:
                 continue
             options = self._options(cells[4] if len(cells) == 5 else "", where)
             for term in [terms] if named else terms.split(","):
-                entry_id = f"{stem}.{language}.{slug or _slug(term)}"
-                if entry_id in self._ids:
-                    self._fault(where, f"the id {entry_id} is there twice")
-                self._ids.add(entry_id)
-                self.lists.entries.append(
-                    Entry(
-                        id=entry_id,
-                        language=language,
-                        category=category,
-                        levels=_LEVELS[levels],
-                        severity=Severity(severity),
-                        law=law,
-                        words=self._words(term, language, where),
-                        unless=options.get("unless", ()),
-                        needs=options.get("needs", ()),
-                        homograph=_HOMOGRAPH in options,
-                    )
+                entry = Entry(
+                    id=f"{stem}.{language}.{slug or _slug(term)}",
+                    language=language,
+                    category=category,
+                    levels=_LEVELS[levels],
+                    severity=Severity(severity),
+                    law=law,
+                    words=self._words(term, language, where),
+                    unless=options.get("unless", ()),
+                    needs=options.get("needs", ()),
+                    homograph=_HOMOGRAPH in options,
                 )
+                self._add(entry, where)
+
+    def _add(self, entry: Entry, where: str) -> None:
+        if entry.id in self._ids:
+            self._fault(where, f"the id {entry.id} is there twice")
+        self._ids.add(entry.id)
+        self.lists.entries.append(entry)
 
     def _fault(self, where: str, what: str) -> None:
         self.lists.faults.append(f"{where}: {what}")
