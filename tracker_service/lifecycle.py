@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tracker_service.access import Writer
     from tracker_service.items import ExecutionItem
 
-
 SAFETY_LEVELS: Final = frozenset({"kids", "youth", "adult", "off"})
 _TELLING: Final = frozenset(
     {"interception_iteration", INPUT_TEXT, *TERMINAL_STATES, *VERDICTS, *DELIVERED_OUTPUTS}
@@ -176,15 +175,12 @@ class Execution:
             self._bind(read_metadata(item.metadata_json), writer)
         if self.item_count == 0 or item.occur_time_us < self.start_time_us:
             self.start_time_us = item.occur_time_us
-        if epoch not in self.numbers:
-            self.numbers[epoch] = set()
-        self.numbers[epoch].add(number)
+        self.numbers.setdefault(epoch, set()).add(number)
         self.item_count += 1
         self.revision += 1
         if not late:
             self.numbered_count += 1
-            if number > self.highest_number:
-                self.highest_number = number
+            self.highest_number = max(self.highest_number, number)
             self._summarise(item)
             self.complete = int(
                 self.terminal_number is not None and self.numbered_count == self.highest_number
