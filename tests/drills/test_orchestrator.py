@@ -40,7 +40,7 @@ Seen = dict[str, list[str]]
 
 KILLS = 30
 AT_ONCE = 3
-LONGEST_SECONDS = 1.0
+LONGEST_SECONDS = 0.7
 ENDS = (execution_pb2.EXECUTION_STATE_INTERRUPTED, execution_pb2.EXECUTION_STATE_COMPLETED)
 
 
@@ -71,8 +71,12 @@ async def test_what_was_recorded_outlives_the_orchestrator(
         deployment.remember()
         for number in itertools.islice(itertools.cycle((signal.SIGKILL, signal.SIGTERM)), KILLS):
             async with tracker_is(mode, deployment):
-                watching = [asyncio.create_task(watch(deployment.server)) for _ in range(AT_ONCE)]
-                await asyncio.sleep(choice.uniform(0.05, LONGEST_SECONDS))
+                shown = asyncio.Event()
+                watching = [
+                    asyncio.create_task(watch(deployment.server, shown)) for _ in range(AT_ONCE)
+                ]
+                await asyncio.wait_for(shown.wait(), RUN_SECONDS)
+                await asyncio.sleep(choice.uniform(0.0, LONGEST_SECONDS))
                 await end_orchestrator(deployment, number)
                 for execution_id, item_ids in await asyncio.gather(*watching):
                     seen[execution_id] = item_ids
@@ -102,8 +106,16 @@ async def tracker_is(mode: Mode, deployment: Deployment) -> AsyncIterator[None]:
         yield
 
 
-async def watch(address: str) -> tuple[str, list[str]]:
-    """Run an execution until it ends or its orchestrator does; returns what was shown of it."""
+async def watch(address: str, shown: asyncio.Event) -> tuple[str, list[str]]:
+    """Run an execution until it ends or its orchestrator does.
+
+    Args:
+        address: The orchestrator.
+        shown: Set with the first item.
+
+    Returns:
+        The execution and its items, as far as they were shown.
+    """
     execution_id, item_ids = "", []
     async with open_channel(address) as channel:
         call = OrchestratorServiceStub(channel).RunExecution(game_request(), timeout=RUN_SECONDS)
@@ -112,6 +124,7 @@ async def watch(address: str) -> tuple[str, list[str]]:
                 execution_id = response.event.execution_id
                 if response.event.HasField("item_recorded"):
                     item_ids.append(response.event.item_recorded.item.item_id)
+                    shown.set()
     return execution_id, item_ids
 
 
