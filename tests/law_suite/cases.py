@@ -3,7 +3,7 @@
 Built like HateCheck (Röttger et al. 2021): every case tests one thing, and harmless twins of the
 harmful cases show what a rule breaks. Nothing is drawn by chance: a hash of the names decides which
 sentence, which disguise, and which 30 % of the signs, sentences and groups of homonyms are frozen.
-Frozen material was never looked at when rules were written: it measures them.
+No rule was made from the result of a frozen case; only their totals were seen.
 """
 
 from __future__ import annotations
