@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from orchestrator.model import ExecutionState, MediaFile, OutputStatus, Phase, Verdict
 
 EPHEMERAL_LIMIT = 512
 """Deltas and progress kept for one slow subscriber; older ones give way."""
+
+BATCH_CHARACTERS = 500_000
+"""A batch is not made longer than this, well below the limit of a message."""
+ITEM_CHARACTERS = 10_000
+"""What the facts of an item may take beside its content: messages to a model, mostly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +188,13 @@ class Logged:
     time: datetime
     event: Durable | Ephemeral
 
+    @property
+    def size(self) -> int:
+        """About how many characters it has, as far as that can be many."""
+        if isinstance(self.event, ItemRecorded):
+            return len(self.event.item.content or "") + ITEM_CHARACTERS
+        return len(self.event.preview) if isinstance(self.event, ProgressMade) else 0
+
 
 class EventLog:
     """The events of one execution, in order. Belongs to one event loop."""
@@ -211,27 +224,46 @@ class EventLog:
 
     @property
     def position(self) -> int:
-        """Where the next durable event will stand; `watch_from` it sees what comes."""
+        """Where the next durable event will stand."""
         return len(self._events)
 
-    def watch(self, after_sequence: int = 0) -> AsyncIterator[Logged]:
+    async def watch(self, after_sequence: int = 0) -> AsyncIterator[Logged]:
         """Yield what happened after the item of that number, then what happens, until closed."""
-        return self.watch_from(self._position_after(after_sequence))
+        async with aclosing(self.batches(self.position_after(after_sequence), 1)) as batches:
+            async for (logged,) in batches:
+                yield logged
 
-    async def watch_from(self, position: int) -> AsyncIterator[Logged]:
-        """Yield what happened from a position on, then what happens, until closed."""
+    async def batches(self, position: int, at_once: int) -> AsyncGenerator[list[Logged], None]:
+        """Yield what happened from a position on, then what happens, until closed.
+
+        Args:
+            position: From `position` or `position_after`.
+            at_once: Most events in one batch; those that are there already come together.
+        """
         subscriber = _Subscriber(position=position)
         self._subscribers.add(subscriber)
         try:
             while True:
                 subscriber.wake.clear()
-                while (logged := self._next(subscriber)) is not None:
-                    yield logged
+                while batch := self._ready(subscriber, at_once):
+                    yield batch
                 if self.closed:
                     return
                 await subscriber.wake.wait()
         finally:
             self._subscribers.discard(subscriber)
+
+    def _ready(self, subscriber: _Subscriber, at_once: int) -> list[Logged]:
+        """Return what a subscriber has not seen yet, within a bound of size."""
+        batch: list[Logged] = []
+        size = 0
+        while len(batch) < at_once and size < BATCH_CHARACTERS:
+            logged = self._next(subscriber)
+            if logged is None:
+                break
+            batch.append(logged)
+            size += logged.size
+        return batch
 
     def _next(self, subscriber: _Subscriber) -> Logged | None:
         waiting = subscriber.ephemeral
@@ -242,7 +274,8 @@ class EventLog:
             return self._events[subscriber.position - 1]
         return None
 
-    def _position_after(self, sequence_number: int) -> int:
+    def position_after(self, sequence_number: int) -> int:
+        """Return where the events after the item of that number begin."""
         if sequence_number <= 0:
             return 0
         for position, logged in enumerate(self._events):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,10 @@ from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
 from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
     from typing import Any
 
     from orchestrator.catalogue import Catalogue
-    from orchestrator.events import Logged
     from orchestrator.execution import Execution
     from orchestrator.intake import Intake
     from orchestrator.registry import Executions
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from orchestrator.tracker_client import TrackerClient
     from servicekit.principals import Principal
     from stellwerk.orchestrator.v1 import event_pb2
+
+    Batch = list[event_pb2.ExecutionEvent]
+
+MAX_BATCH = 64
+"""Most events in one response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,10 @@ class OrchestratorServicer(OrchestratorServiceServicer):
     ) -> AsyncIterator[pb2.RunExecutionResponse]:
         """Run all stages and stream what happens."""
         begun = await self.intake.begin(run_request(request), current_principal())
-        async for event in self._begun(begun, request, to_the_end=True):
-            yield pb2.RunExecutionResponse(event=event)
+        at_once = MAX_BATCH if request.batch_events else 1
+        async with aclosing(self._begun(begun, request, at_once)) as batches:
+            async for first, *more in batches:
+                yield pb2.RunExecutionResponse(event=first, more_events=more)
 
     async def StartExecution(
         self, request: pb2.StartExecutionRequest, context: Any
@@ -69,37 +76,42 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         """Run stage 1 and stream what happens until the person's turn."""
         wish = request.execution
         begun = await self.intake.begin(run_request(wish, Mode.STEPS), current_principal())
-        async for event in self._begun(begun, wish, to_the_end=False):
-            yield pb2.StartExecutionResponse(event=event)
+        async with aclosing(self._begun(begun, wish, to_the_end=False)) as batches:
+            async for (event,) in batches:
+                yield pb2.StartExecutionResponse(event=event)
 
     async def Intercept(
         self, request: pb2.InterceptRequest, context: Any
     ) -> AsyncIterator[pb2.InterceptResponse]:
         """Run phase 1."""
-        async for event in self._step(StepKind.INTERCEPT, request):
-            yield pb2.InterceptResponse(event=event)
+        async with aclosing(self._step(StepKind.INTERCEPT, request)) as events:
+            async for event in events:
+                yield pb2.InterceptResponse(event=event)
 
     async def Optimize(
         self, request: pb2.OptimizeRequest, context: Any
     ) -> AsyncIterator[pb2.OptimizeResponse]:
         """Run phase 2."""
-        async for event in self._step(StepKind.OPTIMIZE, request):
-            yield pb2.OptimizeResponse(event=event)
+        async with aclosing(self._step(StepKind.OPTIMIZE, request)) as events:
+            async for event in events:
+                yield pb2.OptimizeResponse(event=event)
 
     async def Render(
         self, request: pb2.RenderRequest, context: Any
     ) -> AsyncIterator[pb2.RenderResponse]:
         """Run stages 3 and 4."""
-        async for event in self._step(StepKind.RENDER, request):
-            yield pb2.RenderResponse(event=event)
+        async with aclosing(self._step(StepKind.RENDER, request)) as events:
+            async for event in events:
+                yield pb2.RenderResponse(event=event)
 
     async def ResumeExecution(
         self, request: pb2.ResumeExecutionRequest, context: Any
     ) -> AsyncIterator[pb2.ResumeExecutionResponse]:
         """Go on with an interrupted execution."""
         resumed = await self.revival.resume(request.execution_id, current_principal())
-        async for event in _live_events(resumed, resumed.events.watch(), True):
-            yield pb2.ResumeExecutionResponse(event=event)
+        async with aclosing(_live(resumed)) as batches:
+            async for (event,) in batches:
+                yield pb2.ResumeExecutionResponse(event=event)
 
     async def RegenerateOutput(
         self, request: pb2.RegenerateOutputRequest, context: Any
@@ -108,9 +120,10 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         cancels = cancels_on_disconnect(request)
         wish = regeneration(request)
         made = await self.revival.regenerate(wish, current_principal())
-        events = _live_events(made, made.events.watch(), True)
-        async for event in self._with_caller(made, events, cancels=cancels):
-            yield pb2.RegenerateOutputResponse(event=event)
+        with self._caller(made, cancels=cancels):
+            async with aclosing(_live(made)) as batches:
+                async for (event,) in batches:
+                    yield pb2.RegenerateOutputResponse(event=event)
 
     async def GetExecution(
         self, request: pb2.GetExecutionRequest, context: Any
@@ -134,9 +147,11 @@ class OrchestratorServicer(OrchestratorServiceServicer):
             return
         yield pb2.WatchExecutionResponse(event=convert.snapshot_to_proto(found))
         same_epoch = request.after_epoch in (0, found.journal.epoch)
-        watching = found.events.watch(request.after_sequence if same_epoch else 0)
-        async for event in _live_events(found, watching, True):
-            yield pb2.WatchExecutionResponse(event=event)
+        position = found.events.position_after(request.after_sequence if same_epoch else 0)
+        at_once = MAX_BATCH if request.batch_events else 1
+        async with aclosing(_live(found, position, at_once)) as batches:
+            async for first, *more in batches:
+                yield pb2.WatchExecutionResponse(event=first, more_events=more)
 
     async def CancelExecution(
         self, request: pb2.CancelExecutionRequest, context: Any
@@ -161,32 +176,30 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         return self.catalogue.config(request, as_learner(current_principal()))
 
     async def _begun(
-        self, begun: Execution | str, request: pb2.RunExecutionRequest, *, to_the_end: bool
-    ) -> AsyncIterator[event_pb2.ExecutionEvent]:
+        self,
+        begun: Execution | str,
+        request: pb2.RunExecutionRequest,
+        at_once: int = 1,
+        *,
+        to_the_end: bool = True,
+    ) -> AsyncGenerator[Batch, None]:
         """Stream what happens in an execution that a request has started or found."""
         if isinstance(begun, str):
             async for event in past_events(self.tracker, begun, (0, 0)):
-                yield event
+                yield [event]
             return
-        watching = begun.events.watch()
-        events = _live_events(
-            begun, watching, not request.without_text_deltas, to_the_end=to_the_end
-        )
-        cancels = cancels_on_disconnect(request)
-        async for event in self._with_caller(begun, events, cancels=cancels):
-            yield event
+        with_text = not request.without_text_deltas
+        with self._caller(begun, cancels=cancels_on_disconnect(request)):
+            live = _live(begun, 0, at_once, with_text=with_text, to_the_end=to_the_end)
+            async with aclosing(live) as batches:
+                async for batch in batches:
+                    yield batch
 
-    async def _with_caller(
-        self,
-        execution: Execution,
-        events: AsyncIterator[event_pb2.ExecutionEvent],
-        *,
-        cancels: bool,
-    ) -> AsyncIterator[event_pb2.ExecutionEvent]:
-        """Stream events; a caller who leaves may end the execution."""
+    @contextmanager
+    def _caller(self, execution: Execution, *, cancels: bool) -> Iterator[None]:
+        """Serve a caller; one who leaves may end the execution."""
         try:
-            async for event in events:
-                yield event
+            yield
         except (asyncio.CancelledError, GeneratorExit):
             # At a drain it is the server that leaves, not the caller.
             if cancels and not self.executions.draining:
@@ -197,7 +210,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self,
         kind: StepKind,
         request: pb2.InterceptRequest | pb2.OptimizeRequest | pb2.RenderRequest,
-    ) -> AsyncIterator[event_pb2.ExecutionEvent]:
+    ) -> AsyncGenerator[event_pb2.ExecutionEvent, None]:
         """Do a person's step and stream what happens until it is the person's turn again."""
         found = self.executions.find(request.execution_id, current_principal())
         if found is None:
@@ -206,24 +219,34 @@ class OrchestratorServicer(OrchestratorServiceServicer):
                 "NOT_RUNNING", "Nobody runs this execution at present; resume it first."
             )
         position = found.take_step(step_request(kind, request))
-        watching = found.events.watch_from(position)
         with_text = not request.without_text_deltas
-        async for event in _live_events(found, watching, with_text, to_the_end=False):
-            yield event
+        live = _live(found, position, with_text=with_text, to_the_end=False)
+        async with aclosing(live) as batches:
+            async for (event,) in batches:
+                yield event
 
 
-async def _live_events(
+async def _live(
     execution: Execution,
-    watching: AsyncIterator[Logged],
-    with_text: bool,
+    position: int = 0,
+    at_once: int = 1,
     *,
+    with_text: bool = True,
     to_the_end: bool = True,
-) -> AsyncIterator[event_pb2.ExecutionEvent]:
+) -> AsyncGenerator[Batch, None]:
     """Yield events for the wire, to the end or until it is the person's turn."""
-    async for logged in watching:
-        event = logged.event
-        if with_text or not isinstance(event, TextWritten):
-            yield convert.event_to_proto(execution, logged)
-        waits = isinstance(event, StateChanged) and event.state is ExecutionState.AWAITING_EDIT
-        if waits and not to_the_end:
-            return
+    async with aclosing(execution.events.batches(position, at_once)) as batches:
+        async for batch in batches:
+            shown = [
+                convert.event_to_proto(execution, logged)
+                for logged in batch
+                if with_text or not isinstance(logged.event, TextWritten)
+            ]
+            if shown:
+                yield shown
+            if not to_the_end and any(_is_persons_turn(logged.event) for logged in batch):
+                return
+
+
+def _is_persons_turn(event: object) -> bool:
+    return isinstance(event, StateChanged) and event.state is ExecutionState.AWAITING_EDIT

@@ -102,8 +102,8 @@ class StellwerkClient:
 
         Leaving the loop closes the call; `request.on_disconnect` says what then becomes of the run.
         """
-        stub = self._connections.orchestrator
-        return transfers.events(stub.RunExecution(request, timeout=self._run_seconds))
+        stub, wish = self._connections.orchestrator, transfers.batched(request)
+        return transfers.events(stub.RunExecution(wish, timeout=self._run_seconds))
 
     def watch(
         self, execution_id: str, *, after_epoch: int = 0, after_sequence: int = 0
@@ -112,8 +112,8 @@ class StellwerkClient:
         request = orchestrator_pb2.WatchExecutionRequest(
             execution_id=execution_id, after_epoch=after_epoch, after_sequence=after_sequence
         )
-        stub = self._connections.orchestrator
-        return transfers.events(stub.WatchExecution(request, timeout=self._run_seconds))
+        stub, wish = self._connections.orchestrator, transfers.batched(request)
+        return transfers.events(stub.WatchExecution(wish, timeout=self._run_seconds))
 
     def resume(self, execution_id: str) -> AsyncGenerator[ExecutionEvent]:
         """Go on with an interrupted execution and yield what happens until its end."""

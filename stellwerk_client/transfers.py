@@ -8,7 +8,11 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
-from stellwerk.orchestrator.v1.orchestrator_service_pb2 import RunExecutionResponse
+from stellwerk.orchestrator.v1.orchestrator_service_pb2 import (
+    RunExecutionRequest,
+    RunExecutionResponse,
+    WatchExecutionRequest,
+)
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
 from stellwerk_client.errors import StellwerkError, translated
 from stellwerk_client.patience import Patience
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from stellwerk_client.files import ResumableFile
 
 T = TypeVar("T")
+Asking = TypeVar("Asking", RunExecutionRequest, WatchExecutionRequest)
 
 TRANSFER_SECONDS = 600.0
 """Limit of one attempt of a transfer."""
@@ -48,12 +53,23 @@ async def responses(call: Any, _: type[T]) -> AsyncGenerator[T]:
             call.cancel()
 
 
+def batched(request: Asking) -> Asking:
+    """Return the same request, whose events may come several in one response."""
+    copy = type(request)()
+    copy.CopyFrom(request)
+    copy.batch_events = True
+    return copy
+
+
 async def events(call: Any) -> AsyncGenerator[ExecutionEvent]:
     """Yield the events of a call that streams what happens in an execution; see `responses`."""
-    # Every RPC about an execution has a response of its own; in all of them the event is `event`.
+    # Every RPC about an execution has a response of its own; in all of them the event is `event`,
+    # and `more_events` follow where they come in batches.
     async with aclosing(responses(call, RunExecutionResponse)) as stream:
         async for response in stream:
             yield response.event
+            for event in getattr(response, "more_events", ()):
+                yield event
 
 
 async def download(

@@ -182,6 +182,7 @@ class RunExecutionRequest(_message.Message):
     ON_DISCONNECT_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     WITHOUT_TEXT_DELTAS_FIELD_NUMBER: _builtins.int
+    BATCH_EVENTS_FIELD_NUMBER: _builtins.int
     config: _builtins.str
     """Id of an interception config, such as `dada`. Required."""
     safety_level: _types_pb2.SafetyLevel.ValueType
@@ -208,6 +209,10 @@ class RunExecutionRequest(_message.Message):
     """
     without_text_deltas: _builtins.bool
     """Leave out text deltas."""
+    batch_events: _builtins.bool
+    """Send events that happened together in one response, which is less work for
+    both sides. Not looked at by StartExecution.
+    """
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The texts, as many as the config's pipeline needs; each 1 to 20 000 code
@@ -244,10 +249,11 @@ class RunExecutionRequest(_message.Message):
         on_disconnect: Global___OnDisconnect.ValueType | None = ...,
         idempotency_key: _builtins.str = ...,
         without_text_deltas: _builtins.bool = ...,
+        batch_events: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "_on_disconnect", b"_on_disconnect", "_seed", b"_seed", "context", b"context", "on_disconnect", b"on_disconnect", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "_on_disconnect", b"_on_disconnect", "_seed", b"_seed", "config", b"config", "context", b"context", "idempotency_key", b"idempotency_key", "images", b"images", "language", b"language", "on_disconnect", b"on_disconnect", "outputs", b"outputs", "parameters", b"parameters", "safety_level", b"safety_level", "seed", b"seed", "text_only", b"text_only", "texts", b"texts", "without_text_deltas", b"without_text_deltas"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "_on_disconnect", b"_on_disconnect", "_seed", b"_seed", "batch_events", b"batch_events", "config", b"config", "context", b"context", "idempotency_key", b"idempotency_key", "images", b"images", "language", b"language", "on_disconnect", b"on_disconnect", "outputs", b"outputs", "parameters", b"parameters", "safety_level", b"safety_level", "seed", b"seed", "text_only", b"text_only", "texts", b"texts", "without_text_deltas", b"without_text_deltas"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__context: _TypeAlias = _typing.Literal["context"]  # noqa: Y015
     _WhichOneofArgType__context: _TypeAlias = _typing.Literal["_context", b"_context"]  # noqa: Y015
@@ -266,23 +272,29 @@ Global___RunExecutionRequest: _TypeAlias = RunExecutionRequest  # noqa: Y015
 
 @_typing.final
 class RunExecutionResponse(_message.Message):
-    """RunExecutionResponse holds one event."""
+    """RunExecutionResponse holds one event, or several that happened together."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_FIELD_NUMBER: _builtins.int
+    MORE_EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def event(self) -> _event_pb2.ExecutionEvent:
         """The event."""
+
+    @_builtins.property
+    def more_events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.ExecutionEvent]:
+        """Events right after it, in order; only with `batch_events`."""
 
     def __init__(
         self,
         *,
         event: _event_pb2.ExecutionEvent | None = ...,
+        more_events: _abc.Iterable[_event_pb2.ExecutionEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "more_events", b"more_events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -700,22 +712,26 @@ class WatchExecutionRequest(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     AFTER_EPOCH_FIELD_NUMBER: _builtins.int
     AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    BATCH_EVENTS_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """The execution."""
     after_epoch: _builtins.int
     """Epoch of the token. 0: from the beginning."""
     after_sequence: _builtins.int
     """Sequence number of the token. 0: from the beginning."""
+    batch_events: _builtins.bool
+    """As in RunExecutionRequest."""
     def __init__(
         self,
         *,
         execution_id: _builtins.str = ...,
         after_epoch: _builtins.int = ...,
         after_sequence: _builtins.int = ...,
+        batch_events: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_epoch", b"after_epoch", "after_sequence", b"after_sequence", "execution_id", b"execution_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_epoch", b"after_epoch", "after_sequence", b"after_sequence", "batch_events", b"batch_events", "execution_id", b"execution_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -723,23 +739,29 @@ Global___WatchExecutionRequest: _TypeAlias = WatchExecutionRequest  # noqa: Y015
 
 @_typing.final
 class WatchExecutionResponse(_message.Message):
-    """WatchExecutionResponse holds one event."""
+    """WatchExecutionResponse holds one event, or several that happened together."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_FIELD_NUMBER: _builtins.int
+    MORE_EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def event(self) -> _event_pb2.ExecutionEvent:
         """The event."""
+
+    @_builtins.property
+    def more_events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.ExecutionEvent]:
+        """Events right after it, in order; only with `batch_events`."""
 
     def __init__(
         self,
         *,
         event: _event_pb2.ExecutionEvent | None = ...,
+        more_events: _abc.Iterable[_event_pb2.ExecutionEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "more_events", b"more_events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
