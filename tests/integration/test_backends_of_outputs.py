@@ -38,6 +38,7 @@ async def house(
     async with FakeOllama("Ein Wal.") as ollama, ComfyUIServer(models={}) as worker:
         monkeypatch.setenv("COMFYUI_WORKERS", worker.url)
         monkeypatch.setenv("GENERATION_OPENAI_IMAGES_BASE_URL", f"{pictures.url}/v1")
+        monkeypatch.setenv("GENERATION_OFFSITE_LEVELS", "kids,youth,adult,off")
         async with open_house(tmp_path, ollama.url) as running:
             yield running
 
