@@ -37,11 +37,10 @@ from safety_service.model import (
 from servicekit.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from safety_service.guards.desk import GuardDesk
     from safety_service.guards.interface import GuardAnswer
-    from safety_service.live_policy import LivePolicy
     from safety_service.model import Reason
     from safety_service.policy import CheckRule, Policy
 
@@ -105,7 +104,7 @@ class ImageChecker:
 
     def __init__(
         self,
-        live: LivePolicy,
+        policy: Callable[[], Policy],
         media: MediaReader,
         decoder: ImageDecoder,
         guard: GuardDesk | None,
@@ -113,12 +112,12 @@ class ImageChecker:
         """Use a policy and a guard.
 
         Args:
-            live: The policy in force.
+            policy: Returns the one in force.
             media: Where pictures come from.
             decoder: Decodes them; closed by its owner.
             guard: Asks the guard; None: this deployment has none.
         """
-        self._live = live
+        self._policy = policy
         self._media = media
         self._decoder = decoder
         self._guard = guard
@@ -140,7 +139,7 @@ class ImageChecker:
         Raises:
             InvalidArgumentError: The bytes are no picture that may be used.
         """
-        policy = self._live.policy  # the same for all checks, also when it changes meanwhile
+        policy = self._policy()  # the same for all checks, also when it changes meanwhile
         rules = policy.rules(level, "image", direction)
         rule = rules.get(IMAGE_GUARD)
         started = time.perf_counter()

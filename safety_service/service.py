@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,21 +10,20 @@ from safety_service.decoding import ImageDecoder
 from safety_service.guards.desk import GuardDesk, GuardLimits
 from safety_service.guards.interface import IMAGE_GUARD_ROLE, TEXT_GUARD_ROLE
 from safety_service.images import ImageChecker
-from safety_service.live_policy import LivePolicy
 from safety_service.model import IMAGE_GUARD, TEXT_GUARD
 from safety_service.policy import PolicyError, load_policy
 from safety_service.servicer import SafetyServicer
 from safety_service.text_review import TextReview
 from servicekit.channel import open_channel
+from servicekit.reloading import Reloading
 from servicekit.settings import ConfigurationError
 from stellwerk.safety.v1 import safety_service_pb2 as safety
 from stellwerk.safety.v1 import safety_service_pb2_grpc as safety_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     import grpc
 
+    from safety_service.policy import Policy
     from safety_service.settings import SafetySettings
     from servicekit.server import Owned, Register, ServiceNames
 
@@ -44,6 +41,10 @@ def registration(settings: SafetySettings) -> Register:
 
     async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
         live = _open_policy(settings)
+
+        def in_force() -> Policy:
+            return live.value
+
         key = settings.service_key.get_secret_value() if settings.service_key else None
         channel = await owned.enter_async_context(
             open_channel(settings.generation_address, service_key=key)
@@ -54,23 +55,29 @@ def registration(settings: SafetySettings) -> Register:
         text_guard, image_guard = _open_guards(settings, channel)
         guards = {TEXT_GUARD: text_guard, IMAGE_GUARD: image_guard}
         servicer = SafetyServicer(
-            live,
-            TextReview(live, text_guard),
-            ImageChecker(live, media, decoder, image_guard),
+            in_force,
+            lambda: live.fault.faults if isinstance(live.fault, PolicyError) else (),
+            TextReview(in_force, text_guard),
+            ImageChecker(in_force, media, decoder, image_guard),
             missing=[name for name, guard in guards.items() if guard is None],
         )
         safety_grpc.add_SafetyServiceServicer_to_server(servicer, server)
-        await owned.enter_async_context(_watched(live, settings.policy_poll_seconds, owned))
+        in_order = partial(_tell_health, owned)
+        await owned.enter_async_context(live.watching(settings.policy_poll_seconds, in_order))
         return [_NAME]
 
     return register
 
 
-def _open_policy(settings: SafetySettings) -> LivePolicy:
+async def _tell_health(owned: Owned, in_order: bool) -> None:
+    await owned.report(POLICY_HEALTH, in_order=in_order)
+
+
+def _open_policy(settings: SafetySettings) -> Reloading[Policy]:
     folders = [settings.policy_dir, *([settings.extra_lists] if settings.extra_lists else [])]
     load = partial(load_policy, settings.policy_dir, settings.extra_lists)
     try:
-        return LivePolicy(load, folders)
+        return Reloading("policy", load, folders, PolicyError)
     except PolicyError as exc:
         raise ConfigurationError("\n  ".join(["Faulty policy:", *exc.faults])) from exc
 
@@ -89,20 +96,3 @@ def _open_guards(
         GuardDesk(TEXT_GUARD_ROLE, models, limits) if settings.text_guard else None,
         GuardDesk(IMAGE_GUARD_ROLE, models, limits) if settings.image_guard else None,
     )
-
-
-@contextlib.asynccontextmanager
-async def _watched(live: LivePolicy, every_seconds: float, owned: Owned) -> AsyncIterator[None]:
-    """Take up changed files for as long as the service runs, and tell health of faulty ones."""
-
-    async def changed(in_order: bool) -> None:
-        await owned.report(POLICY_HEALTH, in_order=in_order)
-
-    await changed(True)
-    watching = asyncio.create_task(live.watch(every_seconds, changed))
-    try:
-        yield
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching

@@ -10,12 +10,12 @@ from stellwerk.safety.v1 import safety_service_pb2 as safety
 from stellwerk.safety.v1 import safety_service_pb2_grpc as safety_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
 
     import grpc
 
     from safety_service.images import ImageChecker
-    from safety_service.live_policy import LivePolicy
+    from safety_service.policy import Policy
     from safety_service.text_review import TextReview
 
 
@@ -23,17 +23,24 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
     """Answers with verdicts; faults in requests are raised and become a status outside."""
 
     def __init__(
-        self, live: LivePolicy, texts: TextReview, images: ImageChecker, missing: Collection[str]
+        self,
+        policy: Callable[[], Policy],
+        faults: Callable[[], Sequence[str]],
+        texts: TextReview,
+        images: ImageChecker,
+        missing: Collection[str],
     ) -> None:
         """Serve a policy.
 
         Args:
-            live: The policy in force.
+            policy: Returns the one in force.
+            faults: Returns what is wrong with the files as they are now.
             texts: Judges texts by it.
             images: Judges pictures by it.
             missing: Checks that this deployment lacks.
         """
-        self._live = live
+        self._policy = policy
+        self._faults = faults
         self._texts = texts
         self._images = images
         self._missing = missing
@@ -80,7 +87,7 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
     ) -> safety.GetPolicyResponse:
         """Describe a level."""
         level = converters.level_from(request.safety_level)
-        return converters.policy_to(self._live.policy, level, self._missing)
+        return converters.policy_to(self._policy(), level, self._missing)
 
     async def ListPolicies(
         self,
@@ -88,4 +95,4 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
         context: grpc.aio.ServicerContext[safety.ListPoliciesRequest, safety.ListPoliciesResponse],
     ) -> safety.ListPoliciesResponse:
         """Describe all levels and the lists behind them."""
-        return converters.policies_to(self._live.policy, self._live.faults, self._missing)
+        return converters.policies_to(self._policy(), self._faults(), self._missing)

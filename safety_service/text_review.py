@@ -30,9 +30,10 @@ from safety_service.model import (
 from safety_service.text_check import TextChecker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from safety_service.guards.desk import GuardDesk
     from safety_service.guards.interface import GuardAnswer
-    from safety_service.live_policy import LivePolicy
     from safety_service.model import TextQuestion
     from safety_service.policy import CheckRule, Policy
     from safety_service.text_check import TextTrace
@@ -46,19 +47,19 @@ _LONG_TEXT = 2_000  # characters; longer ones would hold up the event loop for o
 class TextReview:
     """Judges texts by the policy in force."""
 
-    def __init__(self, live: LivePolicy, guard: GuardDesk | None) -> None:
+    def __init__(self, policy: Callable[[], Policy], guard: GuardDesk | None) -> None:
         """Use a policy and a guard.
 
         Args:
-            live: The policy in force.
+            policy: Returns the one in force.
             guard: Asks the guard; None: this deployment has none.
         """
-        self._live = live
+        self._policy = policy
         self._guard = guard
 
     async def check(self, question: TextQuestion) -> Verdict:
         """Judge a text."""
-        policy = self._live.policy  # the same for all layers, also when it changes meanwhile
+        policy = self._policy()  # the same for all layers, also when it changes meanwhile
         try:
             trace = await _quick_layers(TextChecker(policy), question)
         except Exception:  # whatever it is, the law was not looked for

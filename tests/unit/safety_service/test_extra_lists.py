@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from safety_service.live_policy import LivePolicy
 from safety_service.model import Decision, Direction, Level
 from safety_service.policy import SHIPPED_POLICIES, PolicyError, load_policy
 from safety_service.text_check import TextChecker
+from servicekit.reloading import Reloading
 from tests.support import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from safety_service.policy import Policy
@@ -126,36 +124,25 @@ def test_no_deployment_removes_the_base(
     assert fault in "\n".join(caught.value.faults)
 
 
-@contextlib.asynccontextmanager
-async def _watched(live: LivePolicy) -> AsyncIterator[list[bool]]:
-    told: list[bool] = []
+async def test_changes_are_taken_up_and_faulty_ones_are_not(extra: Path) -> None:
+    """A new word counts without a restart; with a typo the last good policy stays in force."""
+    live = Reloading("policy", lambda: load_policy(extra_lists=extra), [extra], PolicyError)
+    first = live.value
+    path = extra / "bullying.our-school.tsv"
 
     async def changed(in_order: bool) -> None:
         told.append(in_order)
 
-    watching = asyncio.create_task(live.watch(0.01, changed))
-    try:
-        yield told
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-
-
-async def test_changes_are_taken_up_and_faulty_ones_are_not(extra: Path) -> None:
-    """A new word counts without a restart; with a typo the last good policy stays in force."""
-    live = LivePolicy(lambda: load_policy(extra_lists=extra), [extra])
-    first = live.policy
-    path = extra / "bullying.our-school.tsv"
-    async with _watched(live) as told:
+    told: list[bool] = []
+    async with live.watching(0.01, changed):
         path.write_text(f"{ROW}quarkschnute\n{ROW}wurzelzwerg\n", encoding="utf-8")
-        await eventually(lambda: live.policy is not first and told, within_seconds=60)
-        assert _decision(live.policy, "Du Wurzelzwerg", Level.KIDS) is Decision.BLOCK
-        second = live.policy
+        await eventually(lambda: live.value is not first, within_seconds=60)
+        assert _decision(live.value, "Du Wurzelzwerg", Level.KIDS) is Decision.BLOCK
+        second = live.value
         path.write_text("this is no list\n", encoding="utf-8")
-        await eventually(lambda: live.faults, within_seconds=60)
-        assert live.policy is second and "bullying.our-school.tsv:1" in live.faults[0]
+        await eventually(lambda: live.fault, within_seconds=60)
+        assert live.value is second and "bullying.our-school.tsv:1" in str(live.fault)
         path.write_text(f"{ROW}quarkschnute\n", encoding="utf-8")
-        await eventually(lambda: not live.faults, within_seconds=60)
-        assert live.policy.version == first.version
+        await eventually(lambda: live.fault is None, within_seconds=60)
+        assert live.value.version == first.version
         await eventually(lambda: told[-3:] == [True, False, True])

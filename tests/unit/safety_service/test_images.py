@@ -26,7 +26,6 @@ from safety_service.images import (
     MediaTooLargeError,
     MediaUnreachableError,
 )
-from safety_service.live_policy import LivePolicy
 from safety_service.model import Decision, Direction, Level, Outcome
 from servicekit.errors import InvalidArgumentError
 from tests.support import eventually
@@ -187,7 +186,7 @@ async def _check(
     *,
     photographic: bool = True,
 ) -> ImageVerdict:
-    checker = ImageChecker(LivePolicy(lambda: policy), media, decoder, guard=None)
+    checker = ImageChecker(lambda: policy, media, decoder, guard=None)
     return await checker.check(sha256, level, Direction.INPUT, photographic=photographic)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from safety_service.live_policy import LivePolicy
 from safety_service.model import Decision, Direction, Level, Outcome, TextQuestion
 from safety_service.text_review import TextReview
 
@@ -29,7 +28,7 @@ class Broken:
 async def test_a_broken_layer_lets_nothing_pass(policy: Policy, part: str, level: Level) -> None:
     """Law and folding are needed at every level, the classifier for minors."""
     broken: Any = {part: Broken()}
-    review = TextReview(LivePolicy(lambda: replace(policy, **broken)), guard=None)
+    review = TextReview(lambda: replace(policy, **broken), guard=None)
     text = "Eine Blume auf der Wiese. " * (200 if part == "terms" else 1)  # long: in a thread
     verdict = await review.check(TextQuestion(text, level, Direction.INPUT))
     needed = part != "classifier" or level in MINORS
