@@ -84,17 +84,20 @@ class Bench:
 
     async def measure(self, case: str, addresses: dict[str, str]) -> Figures:
         """Measure one case."""
-        async with self._work(case, addresses) as work:
+        async with self.work(case, addresses) as work:
             await work()
             if case == "frozen":
                 self._tracker.send_signal(signal.SIGSTOP)
             try:
-                return await self._figures(work)
+                return await self.figures(work)
             finally:
                 self._tracker.send_signal(signal.SIGCONT)
 
     @contextlib.asynccontextmanager
-    async def _work(self, case: str, addresses: dict[str, str]) -> AsyncIterator[Work]:
+    async def work(
+        self, case: str, addresses: dict[str, str], *, batched: bool = False
+    ) -> AsyncIterator[Work]:
+        """Prepare one case; `batched` callers take events that happened together at once."""
         if case == "direct":
             async with (
                 open_channel(addresses["safety"]) as to_safety,
@@ -115,9 +118,10 @@ class Bench:
             start_server(settings, registration(settings, records)) as server,
             open_channel(server.address) as channel,
         ):
-            yield through(OrchestratorServiceStub(channel))
+            yield through(OrchestratorServiceStub(channel), batched=batched)
 
-    async def _figures(self, work: Work) -> Figures:
+    async def figures(self, work: Work) -> Figures:
+        """Measure one at a time, then many at once."""
         times = []
         for _ in range(self._options.runs):
             started = time.perf_counter()
@@ -137,12 +141,16 @@ class Bench:
         }
 
 
-def through(stub: Any) -> Work:
+def through(stub: Any, *, batched: bool = False) -> Work:
     """Run through the orchestrator."""
 
     async def run() -> None:
         request = pb2.RunExecutionRequest(
-            config="dada", texts=[IDEA], text_only=True, safety_level=ADULT
+            config="dada",
+            texts=[IDEA],
+            text_only=True,
+            safety_level=ADULT,
+            batch_events=batched,
         )
         async for _ in stub.RunExecution(request, timeout=START_SECONDS):
             pass
@@ -180,34 +188,48 @@ def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[by
             child.kill()
 
 
-async def measure_all(options: argparse.Namespace) -> dict[str, Figures]:
-    """Measure every case in turn; returns the medians of the rounds."""
+@contextlib.contextmanager
+def neighbours(folder: Path) -> Iterator[tuple[dict[str, str], subprocess.Popen[bytes]]]:
+    """Serve everything but the orchestrator; yields the addresses and the tracker's process."""
     tracker_address = f"127.0.0.1:{free_port()}"
     with (
-        tempfile.TemporaryDirectory(prefix="bench-overhead-") as name,
-        process("bench._neighbours", name) as neighbours,
+        process("bench._neighbours", str(folder)) as others,
         process(
             "tracker_service",
             TRACKER_LISTEN_ADDRESS=tracker_address,
-            TRACKER_DATA_DIR=name,
+            TRACKER_DATA_DIR=str(folder),
             TRACKER_LOG_LEVEL="ERROR",
         ) as tracker,
     ):
-        assert neighbours.stdout is not None
-        addresses = json.loads(neighbours.stdout.readline()) | {"tracker": tracker_address}
-        assert await wait_until_serving(tracker_address, START_SECONDS)
-        bench = Bench(Path(name), tracker, options)
-        rounds = [
-            {case: await bench.measure(case, addresses) for case in CASES}
-            for _ in range(options.rounds)
-        ]
+        assert others.stdout is not None
+        yield json.loads(others.stdout.readline()) | {"tracker": tracker_address}, tracker
+
+
+def medians(rounds: list[dict[str, Figures]]) -> dict[str, Figures]:
+    """Return the median of each figure of each case."""
     return {
         case: {
             figure: round(statistics.median(one[case][figure] for one in rounds), 2)
             for figure in rounds[0][case]
         }
-        for case in CASES
+        for case in rounds[0]
     }
+
+
+async def measure_all(options: argparse.Namespace) -> dict[str, Figures]:
+    """Measure every case in turn; returns the medians of the rounds."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-overhead-") as name,
+        neighbours(Path(name)) as (addresses, tracker),
+    ):
+        assert await wait_until_serving(addresses["tracker"], START_SECONDS)
+        bench = Bench(Path(name), tracker, options)
+        return medians(
+            [
+                {case: await bench.measure(case, addresses) for case in CASES}
+                for _ in range(options.rounds)
+            ]
+        )
 
 
 def main() -> None:
