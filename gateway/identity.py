@@ -79,6 +79,11 @@ class Identity:
             return await self.by_key(authorization)
         return _logged_in(request) or learner_of(request)
 
+    def viewer(self, request: Request) -> Principal | None:
+        """Return who may see what learners may not, for the look of a page; None: a learner."""
+        principal = _logged_in(request) or (LOCAL_ADMIN if self.is_open else None)
+        return principal if principal and principal.role in _STAFF else None
+
     async def staff(self, request: Request) -> Principal:
         """Return who acts, where learners have no business.
 

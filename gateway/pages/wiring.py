@@ -1,0 +1,24 @@
+"""Adds the pages to the app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.pages import assets, doors
+from gateway.pages.assets import Assets
+from gateway.pages.rendering import Pages
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from gateway.identity import Identity
+
+ROUTERS = (assets.router, doors.router)
+
+
+def add_pages(app: FastAPI, identity: Identity) -> None:
+    """Let an app serve the pages, too."""
+    app.state.assets = Assets()
+    app.state.pages = Pages(app.state.assets, identity)
+    for router in ROUTERS:
+        app.include_router(router)
