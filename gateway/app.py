@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
 
+from gateway.access_log import AccessLog
+from gateway.bodies import BodyLimits
 from gateway.contract import components
 from gateway.identity import Identity
 from gateway.neighbours import open_neighbours
+from gateway.pages.failures import page_of
+from gateway.pages.wiring import add_pages
 from gateway.problems import Problem, add_handlers
 from gateway.routes import choices, executions, health, media, research, workshop
 from gateway.security import SameOriginOnly, SecurityHeaders
@@ -73,11 +77,13 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     app.state.settings = settings
-    app.state.identity = Identity(settings)
+    identity = Identity(settings)
+    app.state.identity = identity
     app.state.stopping = asyncio.Event()
     for module in _ROUTERS:
         app.include_router(module.router)
-    add_handlers(app)
+    add_pages(app, identity)
+    add_handlers(app, page_of)
     app.add_middleware(
         SessionMiddleware,
         secret_key=_secret(settings),
@@ -87,7 +93,11 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         https_only=settings.secure_cookies,
     )
     app.add_middleware(SameOriginOnly)
+    app.add_middleware(
+        BodyLimits, file_bytes=settings.max_upload_bytes, unlimited=[research.IMPORT_PATH]
+    )
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(AccessLog)
     _describe(app)
     return app
 

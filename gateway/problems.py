@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from gateway.access_log import route_of
 from servicekit.errors import Code, ServiceError, remote_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    PageOf = Callable[[Request, "Problem"], Response | None]
 
 log = structlog.get_logger()
 
@@ -74,15 +77,24 @@ def problem(
         violations: Pairs of faulty fields and what is wrong with each.
         retry_seconds: When to try again; None: trying again is no help.
     """
-    content = Problem(
+    return _as_json(_content(status, reason, detail, violations), retry_seconds)
+
+
+def _content(
+    status: int, reason: str, detail: str, violations: Sequence[tuple[str, str]]
+) -> Problem:
+    return Problem(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         reason=reason,
         faults=[FieldFault(field=field, message=message) for field, message in violations],
     )
+
+
+def _as_json(content: Problem, retry_seconds: float | None) -> JSONResponse:
     wait = {} if retry_seconds is None else {"Retry-After": str(max(1, math.ceil(retry_seconds)))}
-    return JSONResponse(content.model_dump(), status, headers=wait, media_type=MEDIA_TYPE)
+    return JSONResponse(content.model_dump(), content.status, headers=wait, media_type=MEDIA_TYPE)
 
 
 def documented(*codes: int) -> Answers:
@@ -96,17 +108,29 @@ def documented(*codes: int) -> Answers:
     }
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Let every failure of `app` end as a problem."""
+def add_handlers(app: FastAPI, page_of: PageOf) -> None:
+    """Let every failure of `app` end as a problem, or as the page of one."""
+
+    def answer(
+        request: Request,
+        status: int,
+        reason: str,
+        detail: str,
+        violations: Sequence[tuple[str, str]] = (),
+        retry_seconds: float | None = None,
+    ) -> Response:
+        content = _content(status, reason, detail, violations)
+        return page_of(request, content) or _as_json(content, retry_seconds)
 
     @app.exception_handler(grpc.aio.AioRpcError)
-    async def of_a_service(request: Request, exc: grpc.aio.AioRpcError) -> JSONResponse:
+    async def of_a_service(request: Request, exc: grpc.aio.AioRpcError) -> Response:
         found = remote_error(exc)
         status = STATUS.get(found.code, HTTPStatus.BAD_GATEWAY)
         known = bool(found.reason) and status is not HTTPStatus.BAD_GATEWAY
         if not known:
-            log.warning("neighbour_failed", code=found.code, path=_route(request))
-        return problem(
+            log.warning("neighbour_failed", code=found.code, route=route_of(request.scope))
+        return answer(
+            request,
             status,
             found.reason or "SERVICE_UNAVAILABLE",
             found.message if known else "A part of Stellwerk does not answer. Try again.",
@@ -115,15 +139,16 @@ def add_handlers(app: FastAPI) -> None:
         )
 
     @app.exception_handler(ServiceError)
-    async def of_our_own(request: Request, exc: ServiceError) -> JSONResponse:
+    async def of_our_own(request: Request, exc: ServiceError) -> Response:
         status = STATUS.get(exc.code, HTTPStatus.INTERNAL_SERVER_ERROR)
-        return problem(status, exc.reason, exc.message, exc.violations, exc.retry_seconds)
+        return answer(request, status, exc.reason, exc.message, exc.violations, exc.retry_seconds)
 
     @app.exception_handler(RequestValidationError)
-    async def of_the_form(request: Request, exc: RequestValidationError) -> JSONResponse:
+    async def of_the_form(request: Request, exc: RequestValidationError) -> Response:
         # Pydantic's errors quote what came; ours name the field only.
         violations = [(_field(each["loc"]), each["msg"]) for each in exc.errors()]
-        return problem(
+        return answer(
+            request,
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "REQUEST_INVALID",
             "The request is not of the right form.",
@@ -131,22 +156,18 @@ def add_handlers(app: FastAPI) -> None:
         )
 
     @app.exception_handler(HTTPException)
-    async def of_http(request: Request, exc: HTTPException) -> JSONResponse:
+    async def of_http(request: Request, exc: HTTPException) -> Response:
         status = HTTPStatus(exc.status_code)
-        response = problem(status, status.name, f"{status.phrase}.")
+        reason = getattr(exc, "reason", "") or status.name
+        ours = bool(getattr(exc, "reason", ""))
+        response = answer(request, status, reason, exc.detail if ours else f"{status.phrase}.")
         response.headers.update(exc.headers or {})
         return response
 
     @app.exception_handler(Exception)
-    async def of_nobody(request: Request, exc: Exception) -> JSONResponse:
-        log.error("request_failed", path=_route(request), exc_info=exc)
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error.")
-
-
-def _route(request: Request) -> str:
-    """The pattern of the path, which never holds anything that a person wrote."""
-    route = request.scope.get("route")
-    return getattr(route, "path", "")
+    async def of_nobody(request: Request, exc: Exception) -> Response:
+        log.error("request_failed", route=route_of(request.scope), exc_info=exc)
+        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error.")
 
 
 def _field(location: Sequence[int | str]) -> str:

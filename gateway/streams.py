@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from servicekit.channel import ending
 from servicekit.plain import plain_event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
+    from typing import Any
 
     from gateway.neighbours import Neighbours
     from stellwerk.orchestrator.v1.event_pb2 import ExecutionEvent
 
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb
+
+T = TypeVar("T")
 
 _EPHEMERAL = frozenset({"text_delta", "queue_updated", "progress_made", "snapshot"})
 _LAST = "done"
@@ -29,15 +34,22 @@ def token_of(last_event_id: str | None) -> tuple[int, int]:
 
 
 async def live_events(
-    neighbours: Neighbours, execution_id: str, after: tuple[int, int], limit_seconds: float
+    neighbours: Neighbours,
+    execution_id: str,
+    after: tuple[int, int],
+    limit_seconds: float,
+    stopping: asyncio.Event,
 ) -> AsyncIterator[dict[str, str]]:
     """Yield events for `EventSourceResponse`; the last one is named `done`.
+
+    When the gateway stops, the stream ends without it, and the browser comes again.
 
     Args:
         neighbours: The services.
         execution_id: The execution.
         after: Epoch and sequence number to go on after.
         limit_seconds: Longest stream.
+        stopping: Set when the gateway stops.
 
     Raises:
         grpc.aio.AioRpcError: The orchestrator refuses, or is gone.
@@ -47,9 +59,32 @@ async def live_events(
     )
     call = neighbours.orchestrator.WatchExecution(request, timeout=limit_seconds)
     with ending(call):
-        async for response in call:
+        responses = aiter(call)
+        while not stopping.is_set():
+            response = await _unless(stopping, _next(responses))
+            if response is None:
+                break
             yield _sent(response.event)
-    yield {"event": _LAST, "data": "{}"}
+    if not stopping.is_set():
+        yield {"event": _LAST, "data": "{}"}
+
+
+async def _next(responses: AsyncIterator[pb.WatchExecutionResponse]) -> Any:
+    return await anext(responses, None)
+
+
+async def _unless(stopping: asyncio.Event, wanted: Coroutine[Any, Any, T]) -> T | None:
+    """Return what is wanted; None once `stopping` is set."""
+    stopped = asyncio.create_task(stopping.wait())
+    found = asyncio.create_task(wanted)
+    try:
+        await asyncio.wait({stopped, found}, return_when=asyncio.FIRST_COMPLETED)
+        return await found if found.done() else None
+    finally:
+        for task in (stopped, found):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                await task
 
 
 def _sent(event: ExecutionEvent) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 from google.protobuf.duration_pb2 import Duration
 from pydantic import BaseModel, ConfigDict, Field
@@ -165,6 +165,7 @@ async def get(execution_id: Id, person: Person, services: Services) -> JSONRespo
     responses=_EVENTS | documented(401, 404, 422, 503),
 )
 async def events(
+    request: Request,
     execution_id: Id,
     person: Person,
     services: Services,
@@ -172,7 +173,13 @@ async def events(
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
 ) -> EventSourceResponse:
     """Stream what happened after `Last-Event-ID`, then what happens, to the end."""
-    stream = live_events(services, execution_id, token_of(last_event_id), settings.stream_seconds)
+    stream = live_events(
+        services,
+        execution_id,
+        token_of(last_event_id),
+        settings.stream_seconds,
+        request.app.state.stopping,
+    )
     # The first event decides between a stream and a problem: afterwards it is too late.
     first = await anext(stream)
 

@@ -13,7 +13,7 @@ from gateway.identity import Person
 from gateway.neighbours import Neighbours
 from gateway.problems import Answers, documented, problem
 from gateway.ranges import ByteRange, UnsatisfiableRangeError, read_range
-from gateway.routes.answers import Id, Services, Settings, answers_with, plain
+from gateway.routes.answers import Id, Services, answers_with, plain
 from servicekit.channel import ending
 from stellwerk.common.v1.types_pb2 import MediaRef
 from stellwerk.generation.v1 import generation_service_pb2 as pb
@@ -26,8 +26,8 @@ CACHE = "private, max-age=3600"
 """An hour, and by the person's own browser alone: what was erased must not stay for long."""
 _SHOWN = ("image/", "audio/", "video/", "model/")
 _FILE: Answers = {
-    200: {"description": "The file.", "content": {"application/octet-stream": {}}},
-    206: {"description": "A part of it.", "content": {"application/octet-stream": {}}},
+    200: {"description": "The file.", "content": {"*/*": {}}},
+    206: {"description": "A part of it.", "content": {"*/*": {}}},
     304: {"description": "It is what the browser has."},
     416: {"description": "No such part.", "content": {"application/problem+json": {}}},
 }
@@ -46,23 +46,15 @@ Match = Annotated[str | None, Header(alias="If-None-Match", max_length=200)]
     responses=answers_with(MediaRef.DESCRIPTOR, 201) | documented(400, 401, 413, 422, 503),
     response_class=JSONResponse,
 )
-async def upload(
-    file: UploadFile, person: Person, services: Services, settings: Settings
-) -> JSONResponse:
+async def upload(file: UploadFile, person: Person, services: Services) -> JSONResponse:
     """Store a picture for a later run; where it was taken is removed from it."""
-    if file.size is not None and file.size > settings.max_upload_bytes:
-        return problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "MEDIA_TOO_LARGE",
-            f"A file may have at most {settings.max_upload_bytes} bytes.",
-        )
     answer = await services.generation.UploadMedia(_parts(file), timeout=TRANSFER_SECONDS)
     return plain(answer.media, 201)
 
 
-@router.api_route(
+@router.head("/executions/{execution_id}/items/{item_id}/media", include_in_schema=False)
+@router.get(
     "/executions/{execution_id}/items/{item_id}/media",
-    methods=["GET", "HEAD"],
     responses=_FILE | documented(400, 401, 404, 422, 503),
     response_class=Response,
 )
@@ -81,9 +73,9 @@ async def of_item(
     return await _send(request, services, pb.MediaKey(item=item), thumbnail, wanted, known)
 
 
-@router.api_route(
+@router.head("/media/{sha256}", include_in_schema=False)
+@router.get(
     "/media/{sha256}",
-    methods=["GET", "HEAD"],
     responses=_FILE | documented(400, 401, 404, 422, 503),
     response_class=Response,
 )

@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from gateway.exports import EXPORT_SECONDS, export_format, open_export
 from gateway.identity import Staff
 from gateway.neighbours import Neighbours
 from gateway.problems import Answers, documented
 from gateway.routes.answers import Id, Services, answers_with, plain
-from servicekit.channel import ending
 from stellwerk.common.v1.types_pb2 import SafetyLevel
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
@@ -23,7 +23,7 @@ from stellwerk.tracker.v1.execution_pb2 import ExecutionState, ExecutionSummary
 
 router = APIRouter(prefix="/api/research", tags=["research"])
 
-EXPORT_SECONDS = 6 * 3600.0
+IMPORT_PATH = "/api/research/import"
 ERASE_SECONDS = 60.0
 CHUNK_BYTES = 256 * 1024
 PREVIEW_CHARACTERS = 50
@@ -34,7 +34,21 @@ State = Literal[
 PageSize = Annotated[int, Query(ge=1, le=1000, description="Most rows in a page.")]
 PageToken = Annotated[str, Query(max_length=400, description="Of the page before. Empty: first.")]
 _ERRORS = documented(400, 401, 403, 404, 409, 422, 429, 503)
-_FILE: Answers = {200: {"description": "The file.", "content": {"application/octet-stream": {}}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FILE: Answers = {
+    200: {
+        "description": "The file.",
+        "content": {
+            "application/json": {"schema": {}},
+            "application/jsonl": _BINARY,
+            "text/csv": _BINARY,
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": _BINARY,
+            "application/vnd.apache.parquet": _BINARY,
+            "application/pdf": _BINARY,
+            "application/zip": _BINARY,
+        },
+    }
+}
 ConfigName = Annotated[str, Field(max_length=128)]
 
 
@@ -137,7 +151,7 @@ async def export_of_config(
     """Send all executions of a config as one file."""
     return await _file(
         services,
-        export_pb.ExportExecutionsRequest(format=_format(format), config_name=name),
+        export_pb.ExportExecutionsRequest(format=export_format(format), config_name=name),
     )
 
 
@@ -215,7 +229,7 @@ async def export(wanted: Export, staff: Staff, services: Services) -> StreamingR
         services,
         export_pb.ExportExecutionsRequest(
             **_filter(wanted),
-            format=_format(wanted.format),
+            format=export_format(wanted.format),
             execution_ids=wanted.execution_ids,
             pseudonymise=wanted.pseudonymise,
             drop_media=wanted.drop_media,
@@ -303,11 +317,6 @@ def _timestamp(time: datetime | None) -> Timestamp | None:
     return timestamp
 
 
-def _format(word: str) -> export_pb.ExportFormat.ValueType:
-    name = "json_lines" if word == "jsonl" else word.replace("-", "_")
-    return export_pb.ExportFormat.Value(f"EXPORT_FORMAT_{name.upper()}")
-
-
 def _listed(summary: ExecutionSummary) -> Listed:
     state = ExecutionState.Name(summary.state).removeprefix("EXECUTION_STATE_").lower()
     return Listed(
@@ -321,27 +330,8 @@ def _listed(summary: ExecutionSummary) -> Listed:
 async def _file(
     services: Neighbours, request: export_pb.ExportExecutionsRequest
 ) -> StreamingResponse:
-    """Send an export; its first chunk with data decides between a file and a problem."""
-    call = services.export.ExportExecutions(request, timeout=EXPORT_SECONDS)
-    stream = aiter(call)
-    try:
-        first = await anext(stream)
-        while not first.data and not first.size_bytes:
-            first = await anext(stream)
-    except BaseException:
-        call.cancel()
-        raise
-    headers = {"content-disposition": f'attachment; filename="{first.filename}"'}
-    if first.size_bytes:
-        headers["content-length"] = str(first.size_bytes)
-
-    async def chunks() -> AsyncIterator[bytes]:
-        with ending(call):
-            yield first.data
-            async for chunk in stream:
-                yield chunk.data
-
-    return StreamingResponse(chunks(), headers=headers, media_type=first.mime_type)
+    """Send an export; whether its file can be built decides between it and a problem."""
+    return (await open_export(services, request)).response()
 
 
 async def _import_parts(

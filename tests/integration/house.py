@@ -103,21 +103,12 @@ async def open_house(
     lease_seconds: float = 30.0,
     generation_settings: Mapping[str, Any] = MappingProxyType({}),
     safety_settings: Mapping[str, Any] = MappingProxyType({}),
+    tracker_settings: Mapping[str, Any] = MappingProxyType({}),
     **orchestrator_settings: Any,
 ) -> AsyncIterator[House]:
     """Start the four services on free ports; their data go below `folder`."""
     local: dict[str, Any] = {"listen_address": "127.0.0.1:0", "grace_seconds": 2.0}
     async with contextlib.AsyncExitStack() as running:
-        tracking = await running.enter_async_context(
-            start_server(
-                *_with(
-                    tracker,
-                    TrackerSettings(
-                        data_dir=folder, execution_lease_seconds=lease_seconds, **local
-                    ),
-                )
-            )
-        )
         generating = await running.enter_async_context(
             start_server(
                 *_with(
@@ -127,6 +118,19 @@ async def open_house(
                         ollama_url=ollama_url,
                         embedded_preload=False,
                         **{"models_profile": "local", **local, **generation_settings},
+                    ),
+                )
+            )
+        )
+        tracking = await running.enter_async_context(
+            start_server(
+                *_with(
+                    tracker,
+                    TrackerSettings(
+                        data_dir=folder,
+                        execution_lease_seconds=lease_seconds,
+                        generation_address=generating.address,
+                        **{**local, **tracker_settings},
                     ),
                 )
             )
