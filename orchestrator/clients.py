@@ -232,7 +232,7 @@ class GenerationClient:
         return words.media_from_proto(response.media)
 
     async def resolve(self, roles: Sequence[str]) -> dict[str, str]:
-        """See `intake.Models`: what cannot be found out now is left out."""
+        """See `plans.Models`: what cannot be found out now is left out."""
         found = await asyncio.gather(*(self._resolve(role) for role in roles))
         return {role: model for role, model in zip(roles, found, strict=True) if model}
 

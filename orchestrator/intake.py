@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.audience import as_learner
 from orchestrator.commission import Commission
 from orchestrator.configs.languages import is_language
-from orchestrator.configs.planning import PlanRequest, build_plan
+from orchestrator.configs.planning import PlanRequest
 from orchestrator.journal import new_id
 from orchestrator.levels import effective_level
 from orchestrator.model import Mode
@@ -22,13 +22,12 @@ from orchestrator.progress import Draft, Progress
 from servicekit.errors import AlreadyExistsError, InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from orchestrator.configs.model import ConfigSet
-    from orchestrator.configs.plan import Plan
     from orchestrator.execution import Execution
     from orchestrator.launch import Launcher
     from orchestrator.model import SafetyLevel
+    from orchestrator.plans import Plans
     from orchestrator.seeds import SessionSeeds
     from servicekit.principals import Principal
 
@@ -93,38 +92,26 @@ class Claims(Protocol):
         ...
 
 
-class Models(Protocol):
-    """Tells which model a role means now."""
-
-    async def resolve(self, roles: Sequence[str]) -> dict[str, str]:
-        """Return role to model, as far as it can be found out now."""
-        ...
-
-
 class Intake:
     """Turns requests into running executions."""
 
     def __init__(
         self,
         *,
-        configs: Callable[[], ConfigSet],
+        plans: Plans,
         launcher: Launcher,
         claims: Claims,
-        models: Models,
         seeds: SessionSeeds,
         deployment_max: SafetyLevel,
-        max_outputs: int,
         default_language: str,
     ) -> None:
-        self._configs = configs
+        self._plans = plans
         self._launcher = launcher
         self._executions = launcher.executions
         self._services = launcher.services
         self._claims = claims
-        self._models = models
         self._seeds = seeds
         self._deployment_max = deployment_max
-        self._max_outputs = max_outputs
         self._default_language = default_language
 
     async def begin(self, request: RunRequest, principal: Principal) -> Execution | str:
@@ -142,11 +129,10 @@ class Intake:
             return _same_request(known, request)
         self._executions.require_room(principal)
         language = await self._language(request)
-        plan = self._plan(request, language, principal)
+        plan = await self._plans.make(_plan_request(request, language, principal))
         images = [
             await self._services.generation.media_info(sha256) for sha256 in request.image_hashes
         ]
-        plan = plan.with_models(await self._models.resolve(plan.roles))
         claim = Claim(new_id(), 1, existing=False)
         if key:
             claim = await self._claims.claim(claim.execution_id, key)
@@ -165,7 +151,7 @@ class Intake:
             language=language,
             seed=await self._seeds.choose(principal.session, wish, request.seed),
             mode=request.mode,
-            request_digest=request.digest,
+            request_digest=request.digest if key else "",
             wish_sha256=wish,
         )
         return self._launcher.launch(commission, key)
@@ -179,19 +165,19 @@ class Intake:
         found = await self._services.languages.detect(request.texts[0], self._default_language)
         return found.code or self._default_language
 
-    def _plan(self, request: RunRequest, language: str, principal: Principal) -> Plan:
-        wanted = PlanRequest(
-            config=request.config,
-            language=language,
-            text_count=len(request.texts),
-            image_count=len(request.image_hashes),
-            outputs=request.outputs,
-            text_only=request.text_only,
-            context=request.context,
-            parameters=request.parameters,
-            learner=as_learner(principal),
-        )
-        return build_plan(self._configs(), wanted, max_outputs=self._max_outputs)
+
+def _plan_request(request: RunRequest, language: str, principal: Principal) -> PlanRequest:
+    return PlanRequest(
+        config=request.config,
+        language=language,
+        text_count=len(request.texts),
+        image_count=len(request.image_hashes),
+        outputs=request.outputs,
+        text_only=request.text_only,
+        context=request.context,
+        parameters=request.parameters,
+        learner=as_learner(principal),
+    )
 
 
 def _check(request: RunRequest) -> None:

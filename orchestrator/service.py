@@ -18,6 +18,7 @@ from orchestrator.languages import Languages
 from orchestrator.launch import Launcher
 from orchestrator.levels import laxest_level
 from orchestrator.model import SafetyLevel
+from orchestrator.plans import Plans
 from orchestrator.registry import Executions
 from orchestrator.revival import Revival
 from orchestrator.seeds import SessionSeeds
@@ -86,13 +87,11 @@ async def build_servicer(
     seeds = SessionSeeds(near.tracker)
     deployment_max = SafetyLevel[settings.max_safety_level.upper()]
     intake = Intake(
-        configs=lambda: configs.value,
+        plans=Plans(lambda: configs.value, near.generation, max_outputs=settings.max_outputs),
         launcher=launcher,
         claims=near.tracker,
-        models=near.generation,
         seeds=seeds,
         deployment_max=deployment_max,
-        max_outputs=settings.max_outputs,
         default_language=settings.default_language,
     )
     revival = Revival(

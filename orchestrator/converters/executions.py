@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from orchestrator.converters.words import (
 )
 from stellwerk.orchestrator.v1 import event_pb2
 from stellwerk.tracker.v1 import execution_pb2
+from stellwerk_client.recorder.encoding import metadata_bytes
 
 if TYPE_CHECKING:
     from orchestrator.execution import Execution
@@ -96,7 +96,7 @@ def item_to_proto(item: events.Item) -> execution_pb2.ExecutionItem:
         backend_used=item.backend_used,
         backend_job_id=item.backend_job_id,
         run_duration=duration(item.run_seconds),
-        metadata_json=json.dumps(dict(item.metadata), ensure_ascii=False).encode(),
+        metadata_json=metadata_bytes(item.metadata) or b"{}",
     )
 
 
