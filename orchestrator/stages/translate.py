@@ -10,6 +10,7 @@ from orchestrator.stages.asking import Task, ask, record_switches
 from orchestrator.translation import translation_key
 
 if TYPE_CHECKING:
+    from orchestrator.configs.plan import PlannedChunk
     from orchestrator.ports import TextAnswer
     from orchestrator.stages.run import Run
 
@@ -42,16 +43,11 @@ async def translate(
         StageFailure: The model gave none.
     """
     chunk = run.plan.translation
-    values = {
-        "INPUT_TEXT": text,
-        "PREVIOUS_OUTPUT": text,
-        "LANGUAGE": language_name(target, chunk.language),
-        "SOURCE_LANGUAGE": language_name(source, chunk.language),
-        "TARGET_LANGUAGE": language_name(target, chunk.language),
-    }
 
     async def make() -> TextAnswer:
-        return await ask(run, chunk, values, Task(text, source, target))
+        return await ask(
+            run, chunk, _values(chunk, text, source, target), Task(text, source, target)
+        )
 
     model = chunk.model or run.plan.models.get(chunk.role, chunk.role)
     answer = await run.services.translations.get_or_make(
@@ -72,6 +68,16 @@ async def translate(
         metadata=_facts(answer, source, target, input_index),
     )
     return Draft(answer.text, target, item.item_id)
+
+
+def _values(chunk: PlannedChunk, text: str, source: str, target: str) -> dict[str, str]:
+    return {
+        "INPUT_TEXT": text,
+        "PREVIOUS_OUTPUT": text,
+        "LANGUAGE": language_name(target, chunk.language),
+        "SOURCE_LANGUAGE": language_name(source, chunk.language),
+        "TARGET_LANGUAGE": language_name(target, chunk.language),
+    }
 
 
 def _facts(
