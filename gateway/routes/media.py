@@ -48,8 +48,17 @@ Match = Annotated[str | None, Header(alias="If-None-Match", max_length=200)]
 )
 async def upload(file: UploadFile, person: Person, services: Services) -> JSONResponse:
     """Store a picture for a later run; where it was taken is removed from it."""
+    return plain(await store(file, services), 201)
+
+
+async def store(file: UploadFile, services: Neighbours) -> MediaRef:
+    """Store a picture for a later run.
+
+    Raises:
+        grpc.aio.AioRpcError: It is no picture that can be used, or the service does not answer.
+    """
     answer = await services.generation.UploadMedia(_parts(file), timeout=TRANSFER_SECONDS)
-    return plain(answer.media, 201)
+    return answer.media
 
 
 @router.head("/executions/{execution_id}/items/{item_id}/media", include_in_schema=False)
