@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Hashable
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from ahocorasick_rs import AhoCorasick
@@ -136,12 +137,18 @@ class MaskedForms:
     """Finds which words a starred-out word may stand for."""
 
     def __init__(self, words: Mapping[int, Word]) -> None:
-        """Index the forms by length and first letter."""
-        self._forms: dict[tuple[int, str], dict[str, list[int]]] = defaultdict(dict)
-        for number, word in words.items():
+        """Look for words; they are indexed with the first starred word, which few services meet."""
+        self._words = words
+
+    @cached_property
+    def _forms(self) -> Mapping[tuple[int, str], Mapping[str, list[int]]]:
+        """The forms by length and first letter."""
+        found: dict[tuple[int, str], dict[str, list[int]]] = defaultdict(dict)
+        for number, word in self._words.items():
             for form in word.forms:
-                if len(form) >= 4:
-                    self._forms[len(form), form[0]].setdefault(form, []).append(number)
+                if len(form) >= _MIN_UNBOUNDED_LENGTH:
+                    found[len(form), form[0]].setdefault(form, []).append(number)
+        return found
 
     def find(self, masked: str) -> set[int]:
         """Numbers of the words that fit.

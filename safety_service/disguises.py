@@ -29,6 +29,7 @@ _PUNCTUATION = "!|+*#"  # at the ends of a word more often than a letter
 _GAPS_IN_SPEECH = " '’`"  # between words, and in "who're"
 _STRETCHED = re.compile(r"([aou]e)\1|(\w)\2\2|^(\w)\3|ii|uu|yy")
 _PIECES = re.compile(r"([aou]e)(?:\1)+|(.)\2*", re.DOTALL)
+_REPEATED = re.compile(r"([aou]e)\1+|(.)\2+", re.DOTALL)  # those of them that are no single letter
 _LETTER = r"(?:[^\W_]|[aou]e|[@$€!|+])"  # of the original: an umlaut is two characters by now
 _DISGUISED = re.compile(
     r"([a-z])\1\1|([aou]e)\2|ii|uu|yy|\b([a-z])\3"  # stretched
@@ -347,4 +348,4 @@ def _squeezed(tokens: list[_Token]) -> Iterator[View]:
 
 def squeeze(word: str) -> str:
     """Write every repeated letter (or umlaut) of a folded word once."""
-    return _PIECES.sub(lambda match: match[1] or match[2], word)
+    return _REPEATED.sub(lambda match: match[1] or match[2], word)

@@ -33,7 +33,7 @@ from safety_service.model import Severity
 from safety_service.repairs import Repairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from safety_service.model import Span
     from safety_service.normalise import Normalised
@@ -106,11 +106,14 @@ class TermIndex:
         words = dict(enumerate(registry.words))
         alone = _single_words(self._terms, words, law_only=False)
         law = _single_words(self._terms, words, law_only=True)
-        self._automata: dict[ViewKind, Automaton | UnboundedAutomaton] = {
-            ViewKind.PLAIN: Automaton(words, splittable=law),
-            ViewKind.SQUEEZED: squeezed(words),
-            ViewKind.RUN: UnboundedAutomaton(alone),
+        # The automata that only disguises need are compiled with the first of each kind: starting
+        # a service waits for the plain one alone.
+        self._compilers: dict[ViewKind, Callable[[], Automaton | UnboundedAutomaton]] = {
+            ViewKind.PLAIN: lambda: Automaton(words, splittable=law),
+            ViewKind.SQUEEZED: lambda: squeezed(words),
+            ViewKind.RUN: lambda: UnboundedAutomaton(alone),
         }
+        self._automata = {ViewKind.PLAIN: self._compilers[ViewKind.PLAIN]()}
         self._masked = MaskedForms(alone)
         self._repairs = _law_repairs(lists)
         self._spellings = frozenset(lists.spellings)
@@ -125,7 +128,7 @@ class TermIndex:
             Each entry once per place, by place; also those that are excused.
         """
         views = (text.plain, *text.disguised, *self._repairs.views(text))
-        scans = [(view, self._automata[view.kind].scan(view.text)) for view in views]
+        scans = [(view, self._automaton(view.kind).scan(view.text)) for view in views]
         found: dict[tuple[str, Span], Finding] = {}
         for view, hits in scans:
             for finding in self._in_view(text, view, hits):
@@ -141,6 +144,11 @@ class TermIndex:
         if findings and _says_nothing_else(text, findings):
             findings = [replace(f, bare=True) for f in findings]
         return sorted(findings, key=lambda finding: (finding.span.start, finding.span.end))
+
+    def _automaton(self, kind: ViewKind) -> Automaton | UnboundedAutomaton:
+        if kind not in self._automata:
+            self._automata[kind] = self._compilers[kind]()
+        return self._automata[kind]
 
     def _in_view(self, text: Normalised, view: View, hits: _Hits) -> Iterable[Finding]:
         matches = list(self._matches(view, hits))
