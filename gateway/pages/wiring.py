@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.pages import assets, doors, make
+from gateway.pages import assets, doors, look, make
 from gateway.pages.assets import Assets
 from gateway.pages.rendering import Pages
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gateway.identity import Identity
 
-ROUTERS = (assets.router, doors.router, make.router)
+ROUTERS = (assets.router, doors.router, make.router, look.router)
 
 
 def add_pages(app: FastAPI, identity: Identity) -> None:
