@@ -17,8 +17,10 @@ from gateway.bodies import BodyLimits
 from gateway.contract import components
 from gateway.identity import Identity
 from gateway.neighbours import open_neighbours
+from gateway.pages import research_care
 from gateway.pages.failures import page_of
 from gateway.pages.wiring import add_pages
+from gateway.pages.works import Works
 from gateway.problems import Problem, add_handlers
 from gateway.routes import choices, executions, health, media, research, workshop
 from gateway.security import SameOriginOnly, SecurityHeaders
@@ -94,7 +96,9 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     )
     app.add_middleware(SameOriginOnly)
     app.add_middleware(
-        BodyLimits, file_bytes=settings.max_upload_bytes, unlimited=[research.IMPORT_PATH]
+        BodyLimits,
+        file_bytes=settings.max_upload_bytes,
+        unlimited=[research.IMPORT_PATH, research_care.IMPORT_PATH],
     )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog)
@@ -104,8 +108,9 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with open_neighbours(app.state.settings) as neighbours:
+    async with open_neighbours(app.state.settings) as neighbours, Works() as works:
         app.state.neighbours = neighbours
+        app.state.works = works
         yield
 
 

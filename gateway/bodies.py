@@ -49,7 +49,7 @@ class BodyLimits:
         Args:
             app: What is behind.
             file_bytes: Largest file of an upload.
-            unlimited: Paths with limits of their own.
+            unlimited: Paths that take a file as it is and have a limit of their own.
         """
         self._app = app
         self._file_bytes = file_bytes
@@ -57,11 +57,12 @@ class BodyLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting what it brings."""
-        if scope["type"] != "http" or scope["path"] in self._unlimited:
+        headers = dict(scope.get("headers", ()))
+        is_form = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+        if scope["type"] != "http" or (scope["path"] in self._unlimited and not is_form):
             await self._app(scope, receive, send)
             return
-        error, limit = self._limit(scope)
-        headers = dict(scope["headers"])
+        error, limit = self._limit(is_form)
         if _is_above(headers.get(b"content-length", b""), limit):
             await problem(error.status_code, error.reason, error.detail)(scope, receive, send)
             return
@@ -77,10 +78,9 @@ class BodyLimits:
 
         await self._app(scope, counted, send)
 
-    def _limit(self, scope: Scope) -> tuple[BodyTooLargeError, int]:
+    def _limit(self, is_form: bool) -> tuple[BodyTooLargeError, int]:
         """What is raised, and above how many bytes."""
-        content_type = dict(scope["headers"]).get(b"content-type", b"")
-        if content_type.startswith(b"multipart/form-data"):
+        if is_form:
             error = BodyTooLargeError("MEDIA_TOO_LARGE", self._file_bytes)
             return error, self._file_bytes + AROUND_FILE_BYTES
         return BodyTooLargeError("REQUEST_TOO_LARGE", FORM_BYTES), FORM_BYTES

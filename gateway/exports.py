@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gateway.neighbours import Neighbours
 
 EXPORT_SECONDS = 6 * 3600.0
+FORMATS = ("zip", "json", "jsonl", "csv", "xlsx", "parquet", "pdf", "ro-crate", "prov-json")
+"""What people call the formats."""
 
 
 def export_format(word: str) -> pb.ExportFormat.ValueType:
@@ -75,3 +77,25 @@ async def open_export(
         call.cancel()
         raise
     return OpenedExport(call, chunk)  # a file may be empty, such as lines of no executions
+
+
+async def reopen_export(
+    services: Neighbours, request: pb.ExportExecutionsRequest, first: pb.ExportExecutionsResponse
+) -> OpenedExport:
+    """Read a file that was opened before, without having it built again.
+
+    Args:
+        services: The tracker, which keeps built files for some minutes.
+        request: What was wanted.
+        first: The first piece, as it came then.
+
+    Raises:
+        grpc.aio.AioRpcError: The tracker refuses, or is gone.
+    """
+    if not first.size_bytes:  # written while it is read: nothing is lost by beginning again
+        return await open_export(services, request)
+    goes_on = pb.ExportExecutionsRequest()
+    goes_on.CopyFrom(request)
+    goes_on.cursor = first.cursor
+    call = services.export.ExportExecutions(goes_on, timeout=EXPORT_SECONDS)
+    return OpenedExport(call, first)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.pages import assets, doors, look, make
+from gateway.pages import (
+    assets,
+    doors,
+    look,
+    make,
+    research,
+    research_care,
+    research_charts,
+    research_exports,
+    workshop,
+)
 from gateway.pages.assets import Assets
 from gateway.pages.rendering import Pages
 
@@ -13,7 +23,17 @@ if TYPE_CHECKING:
 
     from gateway.identity import Identity
 
-ROUTERS = (assets.router, doors.router, make.router, look.router)
+ROUTERS = (
+    assets.router,
+    doors.router,
+    make.router,
+    look.router,
+    research.router,
+    research_care.router,
+    research_charts.router,
+    research_exports.router,
+    workshop.router,
+)
 
 
 def add_pages(app: FastAPI, identity: Identity) -> None:

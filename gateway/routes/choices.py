@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from gateway.identity import Person
+from gateway.neighbours import Neighbours
 from gateway.problems import documented
 from gateway.routes.answers import Services, answers_with, plain
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb
@@ -69,6 +70,11 @@ async def outputs(person: Person, services: Services, page_token: PageToken = ""
 @router.get("/models", responses=documented(401, 503))
 async def models(person: Person, services: Services) -> Models:
     """Tell which model each role means now."""
+    return await models_of(services)
+
+
+async def models_of(services: Neighbours) -> Models:
+    """Ask which model each role means now."""
     found = await asyncio.gather(*(_resolved(services, role) for role in ROLES))
     known = [(role, one) for role, one in zip(ROLES, found, strict=True) if one is not None]
     return Models(
@@ -104,7 +110,7 @@ async def _page(services: Services, kind: pb.ConfigKind.ValueType, page_token: s
     return plain(await services.orchestrator.ListConfigs(request))
 
 
-async def _resolved(services: Services, role: str) -> generation_pb.ResolveRoleResponse | None:
+async def _resolved(services: Neighbours, role: str) -> generation_pb.ResolveRoleResponse | None:
     try:
         return await services.generation.ResolveRole(generation_pb.ResolveRoleRequest(role=role))
     except grpc.aio.AioRpcError as exc:

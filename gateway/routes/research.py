@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.exports import EXPORT_SECONDS, export_format, open_export
 from gateway.identity import Staff
+from gateway.imports import import_parts
 from gateway.neighbours import Neighbours
 from gateway.problems import Answers, documented
 from gateway.routes.answers import Id, Services, answers_with, plain
@@ -25,7 +25,6 @@ router = APIRouter(prefix="/api/research", tags=["research"])
 
 IMPORT_PATH = "/api/research/import"
 ERASE_SECONDS = 60.0
-CHUNK_BYTES = 256 * 1024
 PREVIEW_CHARACTERS = 50
 Format = Literal["json", "jsonl", "csv", "xlsx", "parquet", "pdf", "zip", "ro-crate", "prov-json"]
 State = Literal[
@@ -260,7 +259,7 @@ async def import_(
 ) -> JSONResponse:
     """Bring records in; nothing is stored twice."""
     header = export_pb.ImportExecutionsHeader(filename=filename, dry_run=dry_run)
-    parts = _import_parts(header, request.stream())
+    parts = import_parts(header, request.stream())
     return plain(await services.export.ImportExecutions(parts, timeout=EXPORT_SECONDS))
 
 
@@ -332,12 +331,3 @@ async def _file(
 ) -> StreamingResponse:
     """Send an export; whether its file can be built decides between it and a problem."""
     return (await open_export(services, request)).response()
-
-
-async def _import_parts(
-    header: export_pb.ImportExecutionsHeader, body: AsyncIterator[bytes]
-) -> AsyncIterator[export_pb.ImportExecutionsRequest]:
-    yield export_pb.ImportExecutionsRequest(header=header)
-    async for data in body:
-        for begin in range(0, len(data), CHUNK_BYTES):
-            yield export_pb.ImportExecutionsRequest(data=data[begin : begin + CHUNK_BYTES])

@@ -1,0 +1,65 @@
+"""Figures of many executions: runs over time, what was blocked, how long runs took."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from gateway.identity import Staff
+from gateway.pages.charts import HEIGHT, WIDTH, blocks_of, durations_of, timeline
+from gateway.pages.rendering import pages_of
+from gateway.pages.research_facets import Facets, day_begin
+from gateway.routes.answers import Services
+from servicekit.plain import plain_message
+from stellwerk.tracker.v1 import tracker_service_pb2 as pb
+
+router = APIRouter(prefix="/research", include_in_schema=False)
+
+Day = Annotated[str, Query(max_length=10)]
+
+
+@router.get("/charts")
+async def charts(
+    request: Request,
+    staff: Staff,
+    services: Services,
+    config_name: Annotated[str, Query(max_length=128)] = "",
+    first_day: Day = "",
+    last_day: Day = "",
+) -> Response:
+    """Show figures of a config, or of all, in a span of days."""
+    facets = Facets.read({"config_name": config_name, "first_day": first_day, "last_day": last_day})
+
+    async def rows(*dimensions: pb.StatisticsDimension.ValueType) -> list[dict[str, Any]]:
+        asked = pb.GetStatisticsRequest(
+            config_name=facets.config_name,
+            start_time_from=day_begin(facets.first_day),
+            start_time_before=day_begin(facets.last_day, 1),
+            dimensions=dimensions,
+        )
+        found: list[dict[str, Any]] = plain_message(
+            await services.tracker.GetStatistics(asked)
+        ).get("rows", [])
+        return found
+
+    by_day, by_config, whole, usage = await asyncio.gather(
+        rows(pb.STATISTICS_DIMENSION_DAY),
+        rows(pb.STATISTICS_DIMENSION_CONFIG),
+        rows(),
+        services.tracker.ListConfigUsage(pb.ListConfigUsageRequest()),
+    )
+    counts = {row["day"]: row["execution_count"] for row in by_day}
+    return pages_of(request).page(
+        request,
+        "research/charts.html",
+        facets=facets,
+        configs=sorted((each.config_name, each.execution_count) for each in usage.configs),
+        total=whole[0] if whole else {},
+        timeline=timeline(counts),
+        blocks=blocks_of(whole),
+        durations=durations_of(by_config),
+        width=WIDTH,
+        height=HEIGHT,
+    )
