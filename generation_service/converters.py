@@ -169,6 +169,7 @@ def _text_task(message: pb.TextTask) -> TextTask:
         source_language=message.source_language,
         target_language=message.target_language,
         config_id=message.config_id,
+        chunk_id=message.chunk_id,
     )
 
 

@@ -70,6 +70,7 @@ class TextRequest:
     source_language: str = ""
     target_language: str = ""
     config_id: str = ""
+    chunk_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +287,7 @@ class Records(Protocol):
         last_sequence_number: int,
         owner_address: str,
         released: bool = False,
+        awaiting_edit: bool = False,
     ) -> None:
         """Say that an execution is alive, or with `released` that nobody runs it any more."""
         ...

@@ -80,6 +80,7 @@ class TextTask:
         source_language: ISO 639-1 code of the text's language; empty: unknown.
         target_language: ISO 639-1 code of the wanted language; empty: the same.
         config_id: Id of the config on whose behalf the model is asked; empty: none.
+        chunk_id: Id of the chunk that was rendered; empty: none.
     """
 
     text: str
@@ -87,6 +88,7 @@ class TextTask:
     source_language: str = ""
     target_language: str = ""
     config_id: str = ""
+    chunk_id: str = ""
 
 
 @dataclass(frozen=True)

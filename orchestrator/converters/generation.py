@@ -37,6 +37,7 @@ def text_request_to_proto(request: ports.TextRequest) -> generation_pb2.Generate
             source_language=request.source_language,
             target_language=request.target_language,
             config_id=request.config_id,
+            chunk_id=request.chunk_id,
         ),
         parameters=generation_pb2.TextParameters(keep_alive_duration=keep_alive, **given),
         execution_id=request.execution_id,

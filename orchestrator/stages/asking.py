@@ -62,7 +62,9 @@ async def ask(
         context=values.get("CONTEXT", ""),
         source_language=task.source_language,
         target_language=task.target_language,
-        config_id=run.plan.config_id,
+        # Under a person's own rule, a template of the config's attitude would be the wrong one.
+        config_id="" if run.plan.context_source == "caller" else run.plan.config_id,
+        chunk_id=chunk.id,
     )
     answer: TextAnswer | None = None
     # Closing the stream is what stops the model when this run is cancelled.

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from generation_service.text.embedded.process import ModelProcess
-    from generation_service.text.embedded.prompts import Prompt, PromptWriter, Step
+    from generation_service.text.embedded.prompts import PromptWriter
+    from generation_service.text.embedded.steps import Prompt, Step
     from generation_service.text.interface import TextParameters, TextRequest
 
 log = structlog.get_logger()
@@ -146,7 +147,8 @@ class EmbeddedBackend:
 
     async def _step(self, step: Step, answer: _Answer) -> AsyncGenerator[TextDelta, None]:
         """Work on one piece; leaves its text in `answer`."""
-        best = _Verdict(step.text, "stop" if step.prompt is None else "composed", None)
+        untouched = step.prompt is None and not step.composed
+        best = _Verdict(step.text, "stop" if untouched else "composed", None)
         for attempt in range(ATTEMPTS if step.prompt is not None else 0):
             assert step.prompt is not None
             heard: list[Piece] = []

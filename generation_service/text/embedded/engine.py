@@ -13,7 +13,7 @@ from generation_service.text.interface import ModelAnswerInvalidError, ModelUnav
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from generation_service.text.embedded.prompts import Prompt
+    from generation_service.text.embedded.steps import Prompt
     from generation_service.text.interface import TextParameters
 
 _SEEDS = 2**32 - 1

@@ -12,9 +12,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from generation_service.text.embedded.prompts import Prompt
+    from generation_service.text.embedded.steps import Prompt
 
-ECHO_CHARS = 24
+ECHO_CHARS = 18
 """So many characters in a row that an example has too are copied, not chance."""
 
 MIN_NEW_LETTERS = 4

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,11 +37,10 @@ class Sampling(_Data):
 
 
 class Example(_Data):
-    """One example: a text and what became of it, after a rule or with words from the hat."""
+    """One example: a text and what became of it, perhaps after a rule."""
 
     rule: str = ""
     text: str
-    hat: tuple[str, ...] = ()
     result: str
 
 
@@ -46,19 +48,26 @@ class Wording(_Data):
     """An attitude in one language."""
 
     head: str
-    rule: str = ""
+    rule: str = Field("", description="Label of the person's rule; empty: none is shown.")
     default_rule: str = ""
-    hat: str = Field("", description="Label of words drawn by chance, as Tzara drew his poems.")
-    hat_words: tuple[str, ...] = ()
     source: str
     result: str
-    joint: str = Field("", description="Put between the text and what the model adds.")
+    joint: str = Field("", description="Put between the text and what comes after it.")
+    opening: str | None = Field(
+        None, description="What an answer begins with instead of the text and the joint."
+    )
+    moves: tuple[str, ...] = Field(
+        (), description="One is drawn by chance; the answer has it before the model goes on."
+    )
+    bridge: str = Field("", description="Put between a move and what the model adds.")
+    turned: bool = Field(False, description="Words with a known opposite are turned around first.")
     examples: tuple[Example, ...]
 
 
 class Attitude(_Data):
     """One way to rewrite; chosen by a config's id or by words of its context."""
 
+    about: str
     keywords: tuple[str, ...]
     de: Wording
     en: Wording
@@ -69,11 +78,11 @@ class Attitude(_Data):
 
 
 class RewritingData(_Data):
-    """The attitudes of a role; `generic` is one of them."""
+    """The attitudes of a role, each a file of the role's folder; `generic` is one of them."""
 
     about: str
     sampling: Sampling
-    attitudes: dict[str, Attitude]
+    attitudes: dict[str, Attitude] = {}
 
 
 class Language(_Data):
@@ -94,7 +103,7 @@ class TranslationData(_Data):
 
 
 class GlossaryData(_Data):
-    """Words by pair of languages."""
+    """Words by pair of languages, or words and their opposites by language."""
 
     about: str
     pairs: dict[str, dict[str, str]]
@@ -108,18 +117,29 @@ class Library:
     interception: RewritingData
     optimization: RewritingData
     glossary: GlossaryData
+    opposites: GlossaryData
 
     @classmethod
     def load(cls) -> Self:
         """Read the shipped files."""
+        folder = files("generation_service.text.embedded") / "templates"
         return cls(
-            translation=_read("translation.json", TranslationData),
-            interception=_read("interception.json", RewritingData),
-            optimization=_read("optimization.json", RewritingData),
-            glossary=_read("glossary.json", GlossaryData),
+            translation=_read(folder / "translation.json", TranslationData),
+            interception=_read_attitudes(folder, "interception"),
+            optimization=_read_attitudes(folder, "optimization"),
+            glossary=_read(folder / "glossary.json", GlossaryData),
+            opposites=_read(folder / "opposites.json", GlossaryData),
         )
 
 
-def _read(name: str, model: type[M]) -> M:
-    path = files("generation_service.text.embedded") / "templates" / name
+def _read_attitudes(folder: Traversable, role: str) -> RewritingData:
+    attitudes = {
+        path.name.removesuffix(".json"): _read(path, Attitude)
+        for path in sorted((folder / role).iterdir(), key=lambda path: path.name)
+    }
+    data = _read(folder / f"{role}.json", RewritingData)
+    return data.model_copy(update={"attitudes": attitudes})
+
+
+def _read(path: Traversable, model: type[M]) -> M:
     return model.model_validate_json(path.read_text(encoding="utf-8"))

@@ -1,101 +1,37 @@
 """From a task to few-shot prompts: a base model does not obey, it goes on with a pattern.
 
 So every prompt is a row of examples of our own and, last, the learner's text where the model takes
-over. For rewriting, the answer already begins with the text itself: the model can then only add,
-and the subject never gets lost. Examples come first and are the same for everybody, because the
+over. Examples come first and are the same for everybody, because the
 engine keeps what it has read of a common beginning.
 """
 
 from __future__ import annotations
 
-import random
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from generation_service.text.embedded.pieces import group_sentences, split_sentences, without_end
+from generation_service.text.embedded.pieces import split_sentences
+from generation_service.text.embedded.rewriting import picture_step, rewriting_steps
+from generation_service.text.embedded.steps import Prompt, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from generation_service.text.embedded.library import (
-        Attitude,
-        Library,
-        RewritingData,
-        Sampling,
-        Wording,
-    )
+    from generation_service.text.embedded.library import Library
     from generation_service.text.interface import TextTask
 
 SENTENCE_CHARS = 300
 """Longest piece to translate, in code points."""
 
-PASSAGE_CHARS = 180
-"""Longest piece to rewrite, in code points."""
-
 MAX_SENTENCES = 40
 """Sentences that are translated; at a fifth of a second each this is what people wait for."""
 
-MAX_PASSAGES = 4
-"""Passages that are rewritten; the text beyond stays as it is."""
-
-RULE_CHARS = 240
-"""As much of a context as the model can make use of."""
-
-PICTURE_CHARS = 300
-"""Longest beginning of a text that is made a picture's description."""
-
 MAX_HINTS = 6
-HAT_WORDS = 2
 
 _GERMAN = re.compile(
     r"[äöüß]|\b(der|die|das|und|ein|eine|einen|im|am|auf|ist|mit|ich|nicht|zum|zur|von|aus)\b",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """What the model goes on with, and how its answer is judged.
-
-    Attributes:
-        examples: The beginning that is the same for every text.
-        tail: The rest, with the text; the model goes on right behind it.
-        beginning: The end of the tail that belongs to the answer already.
-        sampling: How to sample.
-        max_tokens: Most tokens of the answer.
-        labels: Words before a colon that would start another example.
-        echoes: Texts of the examples that must not come back.
-        script: Script that most letters of the answer have to be in; empty: any.
-        source: The text; a translation that equals it is none. Empty: may be equal.
-        words: Words that a good translation has.
-    """
-
-    examples: str
-    tail: str
-    beginning: str
-    sampling: Sampling
-    max_tokens: int
-    labels: tuple[str, ...]
-    echoes: tuple[str, ...]
-    script: str = ""
-    source: str = ""
-    words: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One piece of a task.
-
-    Attributes:
-        text: The piece.
-        separator: What follows it in the answer.
-        prompt: How to work on it; None: it stays as it is.
-    """
-
-    text: str
-    separator: str
-    prompt: Prompt | None
 
 
 class PromptWriter:
@@ -118,9 +54,12 @@ class PromptWriter:
         moves = bool(target) and source != target and role != "optimization"
         if role == "translation" or moves:
             return list(self._translation(task))
+        library = self._library
+        language = task.source_language or guess_language(task.text)
         if role == "optimization":
-            return [self._picture(task, seed)]
-        return list(self._rewriting(task, seed))
+            return [picture_step(library.optimization, task, language)]
+        opposites = library.opposites.pairs
+        return list(rewriting_steps(library.interception, opposites, task, language, seed))
 
     def _translation(self, task: TextTask) -> Iterator[Step]:
         languages = self._library.translation.languages
@@ -173,75 +112,11 @@ class PromptWriter:
                     break
         return list(found.items())
 
-    def _rewriting(self, task: TextTask, seed: int) -> Iterator[Step]:
-        data = self._library.interception
-        wording = _attitude(data, task).wording(task.source_language or guess_language(task.text))
-        for number, part in enumerate(group_sentences(task.text, PASSAGE_CHARS)):
-            wanted = number < MAX_PASSAGES and part.text
-            prompt = None
-            if wanted:
-                chance = seed + number
-                prompt = _rewrite(wording, data.sampling, task.context, part.text, chance)
-            yield Step(part.text, part.separator, prompt)
-
-    def _picture(self, task: TextTask, seed: int) -> Step:
-        data = self._library.optimization
-        wording = data.attitudes["generic"].wording(
-            task.source_language or guess_language(task.text)
-        )
-        text = group_sentences(task.text, PICTURE_CHARS)[0].text
-        return Step(text, "", _rewrite(wording, data.sampling, "", text, seed))
-
 
 def guess_language(text: str) -> str:
     """Tell German from everything else, which gets the English wording, where nobody says."""
     hits = len(_GERMAN.findall(text))
     return "de" if hits * 6 >= len(text.split()) and hits else "en"
-
-
-def _attitude(data: RewritingData, task: TextTask) -> Attitude:
-    """The attitude that a config's id names, else the one whose words its context uses most."""
-    if task.config_id in data.attitudes:
-        return data.attitudes[task.config_id]
-    context = task.context.lower()
-    hits = {
-        name: sum(context.count(word) for word in attitude.keywords)
-        for name, attitude in data.attitudes.items()
-    }
-    best = max(hits, key=lambda name: hits[name])
-    return data.attitudes[best if hits[best] else "generic"]
-
-
-def _rewrite(wording: Wording, sampling: Sampling, context: str, text: str, seed: int) -> Prompt:
-    rule = wording.rule and _rule(context or wording.default_rule)
-    hat = random.Random(seed).sample(wording.hat_words, HAT_WORDS) if wording.hat else ()
-    beginning = f"{without_end(' '.join(text.split()))}{wording.joint}"
-    return Prompt(
-        examples=f"{wording.head}\n\n"
-        + "".join(
-            _shot(wording, example.rule, example.hat, example.text, example.result)
-            for example in wording.examples
-        ),
-        tail=_shot(wording, rule, hat, " ".join(text.split()), beginning).rstrip("\n"),
-        beginning=beginning,
-        sampling=sampling,
-        max_tokens=sampling.max_tokens,
-        labels=tuple(
-            label for label in (wording.rule, wording.source, wording.hat, wording.result) if label
-        ),
-        echoes=tuple(e.result.removeprefix(without_end(e.text)) for e in wording.examples),
-    )
-
-
-def _shot(wording: Wording, rule: str, hat: Sequence[str], text: str, result: str) -> str:
-    ruled = f"{wording.rule}: {rule}\n" if wording.rule else ""
-    drawn = f"{wording.hat}: {', '.join(hat)}\n" if hat else ""
-    return f"{wording.source}: {text}\n{ruled}{drawn}{wording.result}: {result}\n\n"
-
-
-def _rule(context: str) -> str:
-    """The beginning of a context, in whole sentences where possible."""
-    return group_sentences(" ".join(context.split()), RULE_CHARS)[0].text
 
 
 def _forms(word: str) -> Iterator[str]:

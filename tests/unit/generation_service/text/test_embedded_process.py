@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from generation_service.text.interface import TextRequest
 
-LIMITS = ProviderLimits(first_token_seconds=0.5, between_tokens_seconds=0.5, total_seconds=5)
+LIMITS = ProviderLimits(first_token_seconds=2, between_tokens_seconds=2, total_seconds=20)
 CHILD = ProcessOptions(
     program=Path(__file__).with_name("small_child.py"), longest_pause_seconds=0.05
 )
@@ -34,7 +34,7 @@ CHILD = ProcessOptions(
 
 def saying(text: str) -> TextRequest:
     """A request to rewrite a text."""
-    return request(text, task=TextTask(text, "", "de", config_id="bauhaus"))
+    return request(text, task=TextTask(text, "", "de", config_id="own_rule"))
 
 
 def make_process(weights: Path, limits: ProviderLimits = LIMITS) -> ModelProcess:
@@ -70,8 +70,8 @@ async def test_the_child_starts_when_it_is_wanted(process: ModelProcess) -> None
 async def test_an_answer_is_streamed_and_told_with_what_was_sent(backend: EmbeddedBackend) -> None:
     """The text goes on; the result holds the prompt, the parameters and the usage."""
     shown, result = await answer_of(backend.generate("small", saying("Eine Blume!")))
-    assert shown == result.text == "Eine Blume, ein Hut mit Feder."
-    assert "".join(m.content for m in result.messages).endswith("Bauhaus: Eine Blume,")
+    assert shown == result.text == "Eine Blume ein Hut mit Feder."
+    assert "".join(m.content for m in result.messages).endswith("Ergebnis: Eine Blume")
     assert result.parameters["max_tokens"] == 56
     assert (result.prompt_token_count, result.completion_token_count) == (9, 2)
 

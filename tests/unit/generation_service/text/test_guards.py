@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from generation_service.text.embedded.guards import (
@@ -12,8 +14,11 @@ from generation_service.text.embedded.guards import (
     tidy,
 )
 from generation_service.text.embedded.library import Library
-from generation_service.text.embedded.prompts import Prompt, PromptWriter
+from generation_service.text.embedded.prompts import PromptWriter
 from generation_service.text.interface import TextTask
+
+if TYPE_CHECKING:
+    from generation_service.text.embedded.steps import Prompt
 
 WRITER = PromptWriter(Library.load())
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from generation_service.text.embedded.library import Library
 from generation_service.text.embedded.pieces import group_sentences, split_sentences
-from generation_service.text.embedded.prompts import PromptWriter, Step
+from generation_service.text.embedded.prompts import PromptWriter
+from generation_service.text.embedded.rewriting import opening
 from generation_service.text.interface import TextTask
+
+if TYPE_CHECKING:
+    from generation_service.text.embedded.steps import Step
 
 LIBRARY = Library.load()
 WRITER = PromptWriter(LIBRARY)
@@ -69,7 +75,7 @@ def test_a_language_that_nobody_knows_stays_as_it_is() -> None:
     ("task", "label"),
     [
         (TextTask("Ein Ei", "", "de", config_id="bauhaus"), "Bauhaus: "),
-        (TextTask("An egg", "Everything becomes a Dada collage.", "en"), "Hat: "),
+        (TextTask("An egg", "Everything becomes a Dada collage.", "en"), "Dada: "),
         (TextTask("Ein Ei", "Übertreibe maßlos!", "de"), "Übertreibung: "),
         (TextTask("Ein Ei", "Alles ist aus Gold.", "de", config_id="x"), "Alles ist aus Gold."),
         (TextTask("Un œuf", "", "fr"), "Rule: "),
@@ -89,12 +95,47 @@ def test_the_answer_begins_with_the_text_itself() -> None:
     assert step.prompt.beginning in step.prompt.tail
 
 
-def test_the_hat_is_drawn_by_the_seed() -> None:
-    """The same seed draws the same words, others draw others."""
+def test_the_move_is_drawn_by_the_seed() -> None:
+    """The same seed draws the same move, others draw others."""
     task = TextTask("Ein Ei", "", "de", config_id="dada")
     drawn = [only(WRITER.steps("interception", task, seed)) for seed in (1, 1, 2, 3, 4)]
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) > 2
+
+
+def test_where_the_model_fails_a_second_move_stands_in() -> None:
+    """Every attitude has a whole sentence of its own for a text that the model cannot do."""
+    for id_, attitude in LIBRARY.interception.attitudes.items():
+        for language in ("de", "en"):
+            [step] = WRITER.steps("interception", TextTask("Ein Ei!", "", language, "", id_), 1)
+            moves = attitude.wording(language).moves
+            assert sum(move in step.text for move in moves) == (2 if moves else 0)
+
+
+def test_a_chunk_may_have_an_attitude_of_its_own() -> None:
+    """The chunk's id goes before the config's; a remark about a text is made once."""
+    long = "Ein Hund bellt laut im Park. " * 20
+    task = TextTask(long, "", "de", "", "split_and_combine", "part_sound")
+    assert "Klang: Man hört" in only(WRITER.steps("interception", task, 1))
+
+
+def test_secret_languages_are_made_by_a_rule() -> None:
+    """Pig Latin needs no model, whether a config or a person's own rule asks for it."""
+    for task in (
+        TextTask("My dog eats apples!", "", "en", config_id="pig_latin"),
+        TextTask("My dog eats apples!", "Say it in Pig Latin.", "en", config_id="user_defined"),
+    ):
+        [step] = WRITER.steps("interception", task, 1)
+        assert (step.prompt, step.composed) == (None, True)
+        assert step.text == "Ymay ogday eatsway applesway!"
+
+
+def test_the_opposite_goes_on_from_turned_words() -> None:
+    """Words with a known opposite are turned around before the model goes on."""
+    task = TextTask("Ein trauriger Roboter", "", "de", config_id="the_opposite")
+    [step] = WRITER.steps("interception", task, 1)
+    assert step.prompt is not None
+    assert step.prompt.beginning.startswith("Ein fröhlicher Gärtner, ")
 
 
 def test_long_texts_keep_their_prompts_short() -> None:
@@ -106,11 +147,11 @@ def test_long_texts_keep_their_prompts_short() -> None:
 
 
 def test_examples_keep_the_form_that_the_model_shall_learn() -> None:
-    """Every result begins with its text; examples with a hat name a word from it."""
+    """Every result begins as answers begin, and a move is joined on by the bridge."""
     for data in (LIBRARY.interception, LIBRARY.optimization):
         for attitude in data.attitudes.values():
             for wording in (attitude.de, attitude.en):
                 for example in wording.examples:
-                    assert example.result.startswith(example.text.rstrip(".") + wording.joint)
+                    assert example.result.startswith(opening(wording, example.text))
+                    assert not wording.moves or f"{wording.bridge} " in example.result
                     assert bool(example.rule) == bool(wording.rule)
-                    assert bool(example.hat) == bool(wording.hat)

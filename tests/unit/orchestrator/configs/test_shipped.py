@@ -70,8 +70,17 @@ def test_shipped_configs_speak_german_and_english(shipped: ConfigSet) -> None:
         ("dada", ["embedded_image"], ["manipulate"]),
         ("bauhaus", ["embedded_image"], ["manipulate"]),
         ("overdrive", ["embedded_image"], ["manipulate"]),
-        ("stillepost", [], ["telephone"]),
+        ("expressionism", ["embedded_image"], ["manipulate"]),
+        ("surrealism", ["embedded_image"], ["manipulate"]),
+        ("renaissance", ["embedded_image"], ["manipulate"]),
+        ("the_opposite", ["embedded_image"], ["manipulate"]),
+        ("planetarian", ["embedded_image"], ["manipulate"]),
+        ("technical_drawing", ["embedded_image"], ["manipulate"]),
+        ("tell_a_story", ["embedded_image"], ["manipulate"]),
+        ("youth_slang", [], ["manipulate"]),
+        ("pig_latin", [], ["manipulate"]),
         ("passthrough", [], []),
+        ("stillepost", [], ["telephone"]),
         ("image_comparison", ["embedded_image", "embedded_image_b"], []),
         ("user_defined", [], []),
     ],
@@ -90,6 +99,15 @@ def test_telephone_game_has_eight_passes(shipped: ConfigSet) -> None:
     flow = build_plan(shipped, PlanRequest("stillepost", "de")).flow
     assert flow.kind == "iterative"
     assert (flow.iterations, flow.languages, flow.final_language) == (8, "random", "en")
+
+
+def test_split_and_combine_looks_three_times(shipped: ConfigSet) -> None:
+    """Three branches work on the idea and are joined by a template; one picture comes of it."""
+    plan = build_plan(shipped, PlanRequest("split_and_combine", "de"))
+    assert plan.flow.kind == "parallel"
+    assert [branch.name for branch in plan.flow.branches] == ["NEAR", "AROUND", "SOUND"]
+    assert plan.flow.join_template == "{{NEAR}} {{AROUND}} {{SOUND}}"
+    assert [output.id for output in plan.outputs] == ["embedded_image"]
 
 
 def test_own_rule_is_used(shipped: ConfigSet) -> None:

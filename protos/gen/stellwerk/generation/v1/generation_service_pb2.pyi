@@ -357,6 +357,7 @@ class TextTask(_message.Message):
     SOURCE_LANGUAGE_FIELD_NUMBER: _builtins.int
     TARGET_LANGUAGE_FIELD_NUMBER: _builtins.int
     CONFIG_ID_FIELD_NUMBER: _builtins.int
+    CHUNK_ID_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text to work on."""
     context: _builtins.str
@@ -369,6 +370,10 @@ class TextTask(_message.Message):
     """Id of the config on whose behalf the model is asked, such as `dada`.
     Empty: none.
     """
+    chunk_id: _builtins.str
+    """Id of the chunk that was rendered, such as `part_sound`: which step of a
+    config this is. Empty: none.
+    """
     def __init__(
         self,
         *,
@@ -377,10 +382,11 @@ class TextTask(_message.Message):
         source_language: _builtins.str = ...,
         target_language: _builtins.str = ...,
         config_id: _builtins.str = ...,
+        chunk_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_id", b"config_id", "context", b"context", "source_language", b"source_language", "target_language", b"target_language", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "config_id", b"config_id", "context", b"context", "source_language", b"source_language", "target_language", b"target_language", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
