@@ -20,13 +20,15 @@ from safety_service.terms import TermIndex
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from safety_service.finding import Finding
     from safety_service.normalise import Normalised, Normaliser
-    from safety_service.terms import Finding
 
 LAW_CONTEXT = "law_context.tsv"
+LAWFUL_USE = "context:"
+"""How the excuse of a sign begins whose use is lawful."""
+
 _NEAR_CHARACTERS = 200  # a cue counts this far before and after a sign
 _HINTS_NEEDED = 2
-_CONTEXT = "context:"
 _SENTENCE_END = re.compile(r"[.!?\n]")
 _QUOTED = re.compile(r"„[^“”„]*[“”]|“[^“”]*”|»[^«»]*«|«[^«»]*»|\"[^\"]*\"")
 _CATEGORIES = frozenset({Category.EXTREMISM_86A, Category.HATE})  # § 86 (4) and § 130 (8) StGB
@@ -53,6 +55,9 @@ class Role(StrEnum):
     HINT = "hint"
     PRAISE = "praise"
     WORSHIP = "worship"
+
+
+_LAWFUL_ROLES = frozenset({Role.AGAINST, Role.LAWFUL, Role.HINT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,10 @@ def _judged(finding: Finding, cues: Sequence[_Cue]) -> Finding:
             lawful = said.get(Role.QUESTION)
         if lawful is None and len(hints) >= _HINTS_NEEDED:
             lawful = said[Role.HINT]
-    return finding if lawful is None else replace(finding, excused=f"{_CONTEXT}{lawful}")
+    if lawful is None:
+        return finding
+    said_so = tuple(cue.span for cue in near if cue.role in _LAWFUL_ROLES)
+    return replace(finding, excused=f"{LAWFUL_USE}{lawful}", cues=said_so)
 
 
 def _is_near(cue: _Cue, sign: Span) -> bool:
@@ -181,7 +189,9 @@ def _is_part(cue: _Cue, signs: Sequence[Span], quoted: Sequence[Span]) -> bool:
 
 def _without_own_words(findings: Sequence[Finding], cues: Sequence[_Cue]) -> list[Finding]:
     """Excuse what the age lists find in a lawful use's own words: a caricature may mock a sign."""
-    lawful = {f.span: f.excused for f in findings if f.entry.law and f.excused.startswith(_CONTEXT)}
+    lawful = {
+        f.span: f.excused for f in findings if f.entry.law and f.excused.startswith(LAWFUL_USE)
+    }
     if not lawful:
         return list(findings)
     excuse = next(iter(lawful.values()))

@@ -8,11 +8,8 @@ comrades), or it is a word of another language. Praise near a hit voids the lawf
 from __future__ import annotations
 
 import re
-import unicodedata
-from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from safety_service.automaton import (
@@ -23,13 +20,9 @@ from safety_service.automaton import (
     squeezed,
 )
 from safety_service.disguises import View, ViewKind
-from safety_service.languages import (
-    EMPTY_WORDS,
-    OTHER,
-    evident_languages,
-    is_foreign_letter,
-)
-from safety_service.model import Severity
+from safety_service.excuses import Contexts, Tongue, allowed_elsewhere
+from safety_service.finding import Finding, Hits
+from safety_service.languages import EMPTY_WORDS
 from safety_service.repairs import Repairs
 
 if TYPE_CHECKING:
@@ -39,36 +32,9 @@ if TYPE_CHECKING:
     from safety_service.normalise import Normalised
     from safety_service.term_lists import Entry, TermLists, Word
 
-_CONTEXT_CHARACTERS = 200  # a context counts this far before and after a hit
 _MAX_MASKED_WORDS = 64
 _MOST_EMPTY_WORDS = 6
 _WORD = re.compile(r"\w+")
-_Hits = dict[int, list[tuple[int, int]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A listed term in a text.
-
-    Attributes:
-        entry: The list entry.
-        span: Where in the original text.
-        excused: Why it does not count: `allowed`, `language`, `context:<set>` or `needs`; empty if
-            it counts.
-        disguised: Whether only a guess at what a disguise hides shows it.
-        bare: Whether the text says nothing else.
-    """
-
-    entry: Entry
-    span: Span
-    excused: str = ""
-    disguised: bool = False
-    bare: bool = False
-
-    @property
-    def severity(self) -> Severity:
-        """The entry's; a word decides that the other layers cannot read or see no context of."""
-        return Severity.BLOCK if self.disguised or self.bare else self.entry.severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +96,19 @@ class TermIndex:
         views = (text.plain, *text.disguised, *self._repairs.views(text))
         scans = [(view, self._automaton(view.kind).scan(view.text)) for view in views]
         found: dict[tuple[str, Span], Finding] = {}
+        allowed: list[Span] = []
         for view, hits in scans:
-            for finding in self._in_view(text, view, hits):
+            for finding in self._in_view(text, view, hits, allowed):
                 key = (finding.entry.id, finding.span)
                 known = found.get(key)
                 if known is None or known.excused or (known.disguised and not finding.excused):
                     found[key] = finding
         for finding in self._behind_masks(text):
             found.setdefault((finding.entry.id, finding.span), finding)
-        contexts = _Contexts(text, scans, self._sets, self._voiding)
-        tongue = _Tongue(text, self._spellings)
-        findings = [contexts.judge(tongue.judge(finding)) for finding in found.values()]
+        contexts = Contexts(text, scans, self._sets, self._voiding)
+        tongue = Tongue(text, self._spellings)
+        readable = (allowed_elsewhere(finding, allowed) for finding in found.values())
+        findings = [contexts.judge(tongue.judge(finding)) for finding in readable]
         if findings and _says_nothing_else(text, findings):
             findings = [replace(f, bare=True) for f in findings]
         return sorted(findings, key=lambda finding: (finding.span.start, finding.span.end))
@@ -150,9 +118,13 @@ class TermIndex:
             self._automata[kind] = self._compilers[kind]()
         return self._automata[kind]
 
-    def _in_view(self, text: Normalised, view: View, hits: _Hits) -> Iterable[Finding]:
+    def _in_view(
+        self, text: Normalised, view: View, hits: Hits, allowed_spans: list[Span]
+    ) -> Iterable[Finding]:
+        """The entries in a view; what it shows of allowed terms is added to `allowed_spans`."""
         matches = list(self._matches(view, hits))
         allowed = [place for term, place in matches if term.entry is None]
+        allowed_spans += [text.span(view, *place) for place in allowed]
         for term, (start, end) in matches:
             if term.entry is None:
                 continue
@@ -163,7 +135,7 @@ class TermIndex:
                 disguised=view.guessed,
             )
 
-    def _matches(self, view: View, hits: _Hits) -> Iterable[tuple[_Term, tuple[int, int]]]:
+    def _matches(self, view: View, hits: Hits) -> Iterable[tuple[_Term, tuple[int, int]]]:
         order: dict[int, int] | None = None
         absent = hits.keys().isdisjoint
         for number in hits:
@@ -186,89 +158,6 @@ class TermIndex:
                     if len(term.positions) == 1 and term.entry is not None:
                         span = text.folded_span(word.start, word.end)
                         yield Finding(term.entry, span, disguised=True)
-
-
-class _Tongue:
-    """Whether a finding is a harmless word of another language; worked out only if asked."""
-
-    def __init__(self, text: Normalised, spellings: frozenset[str]) -> None:
-        self._text = text
-        self._spellings = spellings
-
-    def judge(self, finding: Finding) -> Finding:
-        """The finding, excused if it is another language's word."""
-        entry, span = finding.entry, finding.span
-        if finding.excused or entry.law:
-            return finding
-        if self._foreign_to(entry):
-            return replace(finding, excused="language")
-        word = self._text.original[span.start : span.end]
-        if word.isascii():
-            return finding
-        word = unicodedata.normalize("NFC", word).casefold()
-        if word in self._spellings:
-            return replace(finding, excused="allowed")
-        if self._evident == {OTHER} and any(map(is_foreign_letter, word)):
-            return replace(finding, excused="language")
-        return finding
-
-    def _foreign_to(self, entry: Entry) -> bool:
-        if entry.severity is Severity.ASK and self._evident == {OTHER}:
-            return True  # nobody here could answer, and `stolen` is a chair in Swedish
-        return entry.homograph and bool(self._evident) and entry.language not in self._evident
-
-    @cached_property
-    def _evident(self) -> frozenset[str]:
-        return evident_languages(self._text.plain.text.split())
-
-
-class _Contexts:
-    """What stands near a finding; worked out only for entries that ask."""
-
-    def __init__(
-        self,
-        text: Normalised,
-        scans: Sequence[tuple[View, _Hits]],
-        sets: Mapping[str, frozenset[int]],
-        voiding: frozenset[int],
-    ) -> None:
-        self._text = text
-        self._scans = scans
-        self._sets = sets
-        self._voiding = voiding
-        self._places: dict[frozenset[int], list[tuple[int, int]]] = {}
-
-    def judge(self, finding: Finding) -> Finding:
-        """The finding, excused if a context says so."""
-        entry = finding.entry
-        if finding.excused:
-            return finding
-        if entry.needs and not any(self._near(finding, self._sets[name]) for name in entry.needs):
-            return replace(finding, excused="needs")
-        for name in entry.unless:
-            if self._near(finding, self._sets[name]) and not self._near(finding, self._voiding):
-                return replace(finding, excused=f"context:{name}")
-        return finding
-
-    def _near(self, finding: Finding, numbers: frozenset[int]) -> bool:
-        """Whether one of the words stands near the finding and not inside of it."""
-        if numbers not in self._places:
-            self._places[numbers] = sorted(
-                (span.start, span.end)
-                for view, hits in self._scans
-                if view.kind is not ViewKind.SQUEEZED
-                for number in numbers & hits.keys()
-                for span in (self._text.span(view, *place) for place in hits[number])
-            )
-        span, places = finding.span, self._places[numbers]
-        first = bisect_left(places, (span.start - _CONTEXT_CHARACTERS, 0))
-        for index in range(first, len(places)):
-            start, end = places[index]
-            if start > span.end + _CONTEXT_CHARACTERS:
-                return False
-            if not (span.start <= start and end <= span.end):
-                return True
-        return False
 
 
 def _term(
@@ -322,7 +211,7 @@ def _word_order(text: str) -> dict[int, int]:
 
 
 def _sequences(
-    term: _Term, first: int, hits: _Hits, order: Mapping[int, int]
+    term: _Term, first: int, hits: Hits, order: Mapping[int, int]
 ) -> list[tuple[int, int]]:
     """Places where the words of a term follow one another within their gaps."""
     rows: list[dict[int, int]] = []

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from safety_service.classifier import Judgement
+    from safety_service.finding import Finding
     from safety_service.model import Level
     from safety_service.policy import CheckRule, ClassifierRule
-    from safety_service.terms import Finding
 
 
 @dataclass(frozen=True, slots=True)

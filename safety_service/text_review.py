@@ -47,21 +47,28 @@ _LONG_TEXT = 2_000  # characters; longer ones would hold up the event loop for o
 class TextReview:
     """Judges texts by the policy in force."""
 
-    def __init__(self, policy: Callable[[], Policy], guard: GuardDesk | None) -> None:
+    def __init__(
+        self,
+        policy: Callable[[], Policy],
+        guard: GuardDesk | None,
+        checker: Callable[[Policy], TextChecker] = TextChecker,
+    ) -> None:
         """Use a policy and a guard.
 
         Args:
             policy: Returns the one in force.
             guard: Asks the guard; None: this deployment has none.
+            checker: Makes the quick layers of a policy.
         """
         self._policy = policy
         self._guard = guard
+        self._checker = checker
 
     async def check(self, question: TextQuestion) -> Verdict:
         """Judge a text."""
         policy = self._policy()  # the same for all layers, also when it changes meanwhile
         try:
-            trace = await _quick_layers(TextChecker(policy), question)
+            trace = await _quick_layers(self._checker(policy), question)
         except Exception:  # whatever it is, the law was not looked for
             log.exception("quick_layers_broke")
             return _unjudged(question, policy)

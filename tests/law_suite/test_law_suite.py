@@ -10,7 +10,7 @@ from safety_service.model import Decision, Direction, Level
 from safety_service.policy import load_policy
 from safety_service.text_check import TextChecker
 from tests.law_suite.cases import GLORIFY, HOMONYM, LANGUAGES, USES, cases
-from tests.law_suite.table import LAW_ALONE, Result, run, share, table
+from tests.law_suite.table import LAW_ALONE, Result, is_lawful, run, share, table
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +54,22 @@ def test_lawful_uses_and_homonyms_pass(results: list[Result], use: str, frozen: 
     assert share(part, lambda case: case.use == use).value >= 0.95
 
 
+@pytest.mark.parametrize("level", [Level.KIDS, Level.YOUTH])
+def test_all_layers_of_minors_keep_to_the_law(checker: TextChecker, level: Level) -> None:
+    """With the age layers on top no sign gets through, and lessons and news still pass."""
+    results = run(checker, level)
+    for frozen in (False, True):
+        part = [r for r in results if r.case.frozen is frozen]
+        assert share(part, lambda case: case.must_block).value >= 0.99
+        assert share(part, is_lawful).value >= 0.95
+        assert share(part, lambda case: case.use == HOMONYM).value >= 0.95
+
+
 def test_what_the_law_blocks_is_blocked_at_every_level(
     checker: TextChecker, results: list[Result]
 ) -> None:
-    """No level is laxer than the one at which only the law is checked."""
-    blocked = [r.case for r in results if r.case.must_block and r.right][::10]
+    """No level is laxer than the one at which only the law is checked, also for machine text."""
+    blocked = [r.case for r in results if r.case.must_block and r.right][::20]
     for level in Level:
         for case in blocked:
             verdict = checker.check(case.text, level, Direction.OUTPUT)
