@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from servicekit.principals import Principal
     from tracker_service.chain import ChainReport
     from tracker_service.records import ExecutionRecord, ExecutionSummary
-    from tracker_service.store.interface import BatchOutcome, Claim
+    from tracker_service.store.interface import BatchOutcome, Claim, Owner
     from tracker_service.watching import WatchedItem
 
 _MEDIA_NAMES: Final = dict(enumerate(("", *MEDIA_TYPES)))
@@ -117,6 +117,7 @@ def read_heartbeat(message: tracker_service_pb2.ExecutionHeartbeat) -> Heartbeat
         message.last_sequence_number,
         storable(message.owner_address[:MAX_ADDRESS]),
         message.released,
+        message.awaiting_edit,
     )
 
 
@@ -318,6 +319,13 @@ def claim_message(claim: Claim) -> tracker_service_pb2.ClaimExecutionResponse:
         next_sequence_number=claim.next_sequence_number,
         existing=claim.existing,
         owner_address=claim.owner_address,
+    )
+
+
+def owner_message(owner: Owner) -> tracker_service_pb2.GetOwnerResponse:
+    """Write who runs an execution."""
+    return tracker_service_pb2.GetOwnerResponse(
+        owned=owner.owned, owner_address=owner.owner_address
     )
 
 

@@ -19,6 +19,7 @@ from tracker_service.metadata import read_metadata, text_of
 from tracker_service.records import (
     INPUT_TEXT,
     MAX_USER_INPUT,
+    OPEN_STATES,
     ExecutionState,
     is_delivered_output,
     is_input_text,
@@ -53,6 +54,7 @@ class Heartbeat:
         last_sequence_number: The last number that the owner has used.
         owner_address: Where it answers, `host:port`.
         released: The owner gives the lease back.
+        awaiting_edit: It waits for a person.
     """
 
     execution_id: str
@@ -60,6 +62,7 @@ class Heartbeat:
     last_sequence_number: int
     owner_address: str
     released: bool
+    awaiting_edit: bool = False
 
 
 @dataclass(slots=True)
@@ -301,9 +304,8 @@ class Execution:
             return
         self.owner_address = heartbeat.owner_address
         self.lease_until_us = now_us + self.lease_us
-        if self.state == ExecutionState.INTERRUPTED:
-            self.state = ExecutionState.RUNNING.value
-            self.revision += 1
+        awaits = heartbeat.awaiting_edit
+        self._change_state(ExecutionState.AWAITING_EDIT if awaits else ExecutionState.RUNNING)
 
     def lapse(self, now_us: int) -> None:
         """Note that nobody runs it any more, if its lease is over."""
@@ -311,13 +313,7 @@ class Execution:
             self._interrupt()
 
     def claim_next(self, after_epoch: int, owner_address: str, lease_us: int, now_us: int) -> None:
-        """Make `owner_address` the owner by a new epoch, for resuming.
-
-        Args:
-            after_epoch: The claim to supersede.
-            owner_address: The new owner.
-            lease_us: Its lease.
-            now_us: The time.
+        """Make `owner_address` the owner by an epoch that supersedes `after_epoch`, for resuming.
 
         Raises:
             FailedPreconditionError: EXECUTION_CLOSED, or LEASE_HELD by somebody else.
@@ -349,7 +345,7 @@ class Execution:
 
     def is_owned(self, now_us: int) -> bool:
         """Tell whether somebody's lease still runs."""
-        return self.state == ExecutionState.RUNNING and self.lease_until_us >= now_us
+        return self.state in OPEN_STATES and self.lease_until_us >= now_us
 
     def is_fresh_claim_of(self, owner_address: str, *, epoch: int) -> bool:
         """Tell whether `owner_address` holds `epoch` and has not used it yet."""
@@ -389,10 +385,13 @@ class Execution:
         ]
 
     def _interrupt(self) -> None:
-        if self.state != ExecutionState.INTERRUPTED:
-            self.state = ExecutionState.INTERRUPTED.value
-            self.revision += 1
+        self._change_state(ExecutionState.INTERRUPTED)
         self._disown()
+
+    def _change_state(self, state: ExecutionState) -> None:
+        if self.state != state:
+            self.state = state.value
+            self.revision += 1
 
     def _disown(self) -> None:
         self.owner_address = ""

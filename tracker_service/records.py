@@ -41,6 +41,10 @@ class ExecutionState(StrEnum):
         return self.value in TERMINAL_STATES.values()
 
 
+OPEN_STATES: Final = (ExecutionState.RUNNING, ExecutionState.AWAITING_EDIT)
+"""The states of executions that somebody runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionSummary:
     """An execution without its items; empty text means "none" or "not known".

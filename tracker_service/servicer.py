@@ -62,6 +62,11 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         claim = await self._store.claim(converters.read_claim(request, current_principal()))
         return converters.claim_message(claim)
 
+    async def GetOwner(self, request: pb.GetOwnerRequest, context: Context) -> pb.GetOwnerResponse:
+        """Tell who runs an execution."""
+        audience = audience_of(current_principal())
+        return converters.owner_message(await self._store.owner_of(request.execution_id, audience))
+
     async def RecordItems(
         self, request_iterator: AsyncIterator[pb.RecordItemsRequest], context: Context
     ) -> AsyncIterator[pb.RecordItemsResponse]:

@@ -180,7 +180,13 @@ def encode_plan(digest: str, plan_json: bytes) -> bytes:
 
 
 def encode_heartbeat(
-    execution_id: str, epoch: int, last_sequence_number: int, owner_address: str, released: bool
+    execution_id: str,
+    epoch: int,
+    last_sequence_number: int,
+    owner_address: str,
+    *,
+    released: bool,
+    awaiting_edit: bool,
 ) -> bytes:
     """Return a heartbeat as a field of a request."""
     heartbeat = tracker_service_pb2.ExecutionHeartbeat(
@@ -189,5 +195,6 @@ def encode_heartbeat(
         last_sequence_number=last_sequence_number,
         owner_address=owner_address,
         released=released,
+        awaiting_edit=awaiting_edit,
     )
     return field(HEARTBEAT, heartbeat.SerializeToString())

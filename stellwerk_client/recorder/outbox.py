@@ -112,22 +112,34 @@ class Outbox:
         self._acks = 0
         self._heartbeat_lock = threading.Lock()
         self._heartbeats: dict[str, bytes] = {}
+        self._heartbeats_in_flight: dict[int, dict[str, bytes]] = {}
 
     def set_heartbeat(self, execution_id: str, payload: bytes | None) -> None:
         """Keep the newest heartbeat of an execution; None = it needs none any more."""
         # Not the other lock: it is held while the disk is read, and pipelines call this.
         with self._heartbeat_lock:
-            self._heartbeats.pop(execution_id, None)
+            for older in (self._heartbeats, *self._heartbeats_in_flight.values()):
+                older.pop(execution_id, None)
             if payload is None:
                 return
             if len(self._heartbeats) >= _MAX_HEARTBEATS:
                 self._heartbeats.pop(next(iter(self._heartbeats)))
             self._heartbeats[execution_id] = payload
 
-    def _take_heartbeats(self) -> list[bytes]:
+    def _take_heartbeats(self, number: int) -> list[bytes]:
         with self._heartbeat_lock:
             ids = list(itertools.islice(self._heartbeats, self._limits.batch_items))
-            return [self._heartbeats.pop(execution_id) for execution_id in ids]
+            taken = {execution_id: self._heartbeats.pop(execution_id) for execution_id in ids}
+            if taken:
+                self._heartbeats_in_flight[number] = taken
+            return list(taken.values())
+
+    def _take_back_heartbeats(self) -> None:
+        """Keep those that were not acked and have no successor."""
+        with self._heartbeat_lock:
+            for unacked in self._heartbeats_in_flight.values():
+                self._heartbeats.update(unacked)
+            self._heartbeats_in_flight.clear()
 
     def open_link(self) -> int:
         """Begin a stream; its number goes with `next_request`."""
@@ -141,13 +153,14 @@ class Outbox:
             if link != self._link or not self._has_room():
                 return None
             again = bool(self._resend)
+            # Before the items: what a heartbeat was preceded by then never comes after it.
+            number = next(self._numbers)
+            extra = [] if self._careful else self._take_heartbeats(number)
             batch = self._next_batch()
-            extra = [] if self._careful else self._take_heartbeats()
             if batch is None:
                 if not extra:
                     return None
                 batch = Batch([], None)
-            number = next(self._numbers)
             self._in_flight[number] = (batch, time.monotonic())
             data = b"".join((*batch.payloads, *extra, bytes((BATCH_NUMBER,)), varint(number)))
         full = len(batch.payloads) >= self._limits.batch_items or len(data) > _FULL_BYTES
@@ -179,6 +192,8 @@ class Outbox:
         """Settle the batch that `response` answers; tell whether others waited for its room."""
         with self._lock:
             waited = not self._has_room()
+            with self._heartbeat_lock:
+                self._heartbeats_in_flight.pop(response.batch_number, None)
             entry = self._in_flight.pop(response.batch_number, None)
             if entry is None:
                 return False
@@ -202,6 +217,7 @@ class Outbox:
         """End the stream: what is unacked will be sent again, but for a frame that is at fault."""
         with self._lock:
             self._link += 1
+            self._take_back_heartbeats()
             batches = [batch for batch, _ in self._in_flight.values() if batch.payloads]
             self._in_flight.clear()
             if batches and blame is not Blame.NOT_BATCH:

@@ -182,6 +182,7 @@ class Recorder:
         last_sequence_number: int,
         owner_address: str,
         released: bool = False,
+        awaiting_edit: bool = False,
     ) -> None:
         """Tell the tracker that an execution is alive, or that its owner lets go of it.
 
@@ -192,11 +193,17 @@ class Recorder:
             owner_address: Where the owner answers calls, `host:port`.
             released: The owner has stopped; kept in the spool as items are. Others are not:
                 only the newest counts, and only while somebody lives to send it.
+            awaiting_edit: It waits for a person's step.
         """
 
         def encode() -> bytes:
             return encode_heartbeat(
-                execution_id, epoch, last_sequence_number, owner_address, released
+                execution_id,
+                epoch,
+                last_sequence_number,
+                owner_address,
+                released=released,
+                awaiting_edit=awaiting_edit,
             )
 
         if released:

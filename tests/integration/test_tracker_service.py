@@ -180,6 +180,22 @@ async def test_key_belongs_to_the_user_that_is_acted_for(tracker: Tracker) -> No
     assert not other.existing
 
 
+async def test_owner_is_told_to_those_who_may_see_the_execution(tracker: Tracker) -> None:
+    """Replicas learn where an execution runs; that of somebody else is unknown."""
+    execution_id = new_id()
+    beat = pb.ExecutionHeartbeat(
+        execution_id=execution_id, epoch=1, owner_address="one:1", awaiting_edit=True
+    )
+    await tracker.record(make_start(execution_id), heartbeats=[beat])
+    ask = pb.GetOwnerRequest(execution_id=execution_id)
+    response = await tracker.stub.GetOwner(ask)
+    assert (response.owned, response.owner_address) == (True, "one:1")
+    summary = (await tracker.read(execution_id)).summary
+    assert summary.state == execution_pb2.EXECUTION_STATE_AWAITING_EDIT
+    error = await failure(tracker.stub.GetOwner(ask, metadata=BERTA))
+    assert (error.code, error.reason) == (Code.NOT_FOUND, "EXECUTION_NOT_FOUND")
+
+
 async def test_silent_execution_is_interrupted_and_can_end(tmp_path: Path) -> None:
     """Without a sign of life an execution is INTERRUPTED; its late terminal item still counts."""
     async with running_tracker(tmp_path, execution_lease_seconds=0.2) as tracker:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         FileEntry,
         ItemsPage,
         KeyedRecord,
+        Owner,
         PageKey,
         Plan,
     )
@@ -100,6 +101,11 @@ class DatabaseStore:
         return await self._write(
             lambda book: claim_execution(book, request, self._clock()), request.execution_id
         )
+
+    async def owner_of(self, execution_id: str, audience: Audience) -> Owner:
+        """See `Store.owner_of`."""
+        now_us = self._clock()
+        return await self._read(lambda reads: reads.owner_of(execution_id, audience, now_us))
 
     async def lapse(self) -> int:
         """See `Store.lapse`."""

@@ -110,6 +110,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Who runs an execution.
+
+    Attributes:
+        owned: Somebody's lease still runs.
+        owner_address: Who it is, `host:port`; empty: nobody, or not known yet.
+    """
+
+    owned: bool
+    owner_address: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionFilter:
     """Which executions are meant; all conditions must hold, empty ones hold always.
 
@@ -270,6 +283,9 @@ class Store(Protocol):
         Raises:
             FailedPreconditionError: LEASE_HELD or EXECUTION_CLOSED.
         """
+
+    async def owner_of(self, execution_id: str, audience: Audience) -> Owner:
+        """Return who runs an execution now."""
 
     async def lapse(self) -> int:
         """Turn executions whose lease is over into INTERRUPTED; return how many."""

@@ -18,6 +18,7 @@ from tracker_service.store.interface import (
     FileEntry,
     ItemsPage,
     KeyedRecord,
+    Owner,
     PageKey,
     Plan,
 )
@@ -55,6 +56,12 @@ class Reads:
     def summary(self, execution_id: str, audience: Audience) -> ExecutionSummary:
         """See `Store.summary`."""
         return self._summary(self._execution(execution_id, audience), MAX_MISSING)
+
+    def owner_of(self, execution_id: str, audience: Audience, now_us: int) -> Owner:
+        """See `Store.owner_of`; the time in microseconds since 1970 UTC."""
+        execution = self._execution(execution_id, audience)
+        owned = execution.is_owned(now_us)
+        return Owner(owned, execution.owner_address if owned else "")
 
     def record_of(self, execution_id: str, audience: Audience) -> KeyedRecord:
         """See `Store.record_of`."""

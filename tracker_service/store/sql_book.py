@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
-from tracker_service.records import ExecutionState
+from tracker_service.records import OPEN_STATES
 from tracker_service.store import erased_people, rows
 from tracker_service.store.interface import Committed
 from tracker_service.store.sql_erasures import add_late_erasure
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tracker_service.lifecycle import Execution
     from tracker_service.recording import NewItem
+    from tracker_service.records import ExecutionState
     from tracker_service.store.interface import Plan
     from tracker_service.store.sql import SqlConnection
 
@@ -142,14 +143,18 @@ class SqlBook(ABC):
     def expired(self, now_us: int) -> list[Execution]:
         """Return executions whose lease is over."""
         self.flush()
+        found = [name for state in OPEN_STATES for name in self._expired_in(state, now_us)]
+        return [one for name in found if (one := self.find(name)) is not None]
+
+    def _expired_in(self, state: ExecutionState, now_us: int) -> list[str]:
         found = self.connection.execute(
             "SELECT execution_id FROM executions "
             # As literals: with parameters SQLite would not see that its partial index fits.
-            "WHERE state = 'running' AND lease_until_us < ? "
+            f"WHERE state = '{state}' AND lease_until_us < ? "
             f"ORDER BY lease_until_us LIMIT {MAX_EXPIRED} {self.for_update}",
             (now_us,),
         ).fetchall()
-        return [one for (name,) in found if (one := self.find(name)) is not None]
+        return [name for (name,) in found]
 
     @property
     def for_update(self) -> str:
@@ -160,11 +165,11 @@ class SqlBook(ABC):
         """Let every running lease last one full time from now."""
         self.flush()
         self.connection.execute(
-            "UPDATE executions SET lease_until_us = ? + lease_us WHERE state = 'running'",
-            (now_us,),
+            "UPDATE executions SET lease_until_us = ? + lease_us WHERE state IN (?, ?)",
+            (now_us, *OPEN_STATES),
         )
         for execution in self.at_hand():
-            if execution.state == ExecutionState.RUNNING:
+            if execution.state in OPEN_STATES:
                 execution.lease_until_us = now_us + execution.lease_us
 
     def mark_file(self, key: int, revision: int) -> None:

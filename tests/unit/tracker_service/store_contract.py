@@ -23,7 +23,7 @@ from tests.unit.tracker_service.store_tests import LEASE_SECONDS, Clock, StoreTe
 from tracker_service.access import EVERYTHING, Audience, Writer
 from tracker_service.lifecycle import Heartbeat
 from tracker_service.records import ExecutionState
-from tracker_service.store.interface import Batch, ExecutionFilter, Plan
+from tracker_service.store.interface import Batch, ExecutionFilter, Owner, Plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,6 +213,32 @@ class StoreContract(StoreTests):
         await store.record(make_batch(heartbeats=[Heartbeat("e", 1, 4, "one:1", False)]))
         assert (await store.summary("e", EVERYTHING)).state is ExecutionState.RUNNING
         await store.record(make_batch(heartbeats=[Heartbeat("e", 1, 4, "one:1", True)]))
+        assert (await store.summary("e", EVERYTHING)).state is ExecutionState.INTERRUPTED
+
+    async def test_waiting_for_a_person_is_a_state_with_a_lease(
+        self, store: Store, clock: Clock
+    ) -> None:
+        """Who waits for an edit is shown so, until a heartbeat says otherwise or none comes."""
+
+        async def state_after(*, awaiting: bool) -> ExecutionState:
+            beat = Heartbeat("e", 1, 1, "one:1", released=False, awaiting_edit=awaiting)
+            await store.record(make_batch(heartbeats=[beat]))
+            return (await store.summary("e", EVERYTHING)).state
+
+        await store.record(make_batch([make_start("e")]))
+        assert await store.owner_of("e", EVERYTHING) == Owner(owned=True, owner_address="")
+        assert await state_after(awaiting=True) is ExecutionState.AWAITING_EDIT
+        assert await store.owner_of("e", EVERYTHING) == Owner(owned=True, owner_address="one:1")
+        with pytest.raises(FailedPreconditionError):
+            await store.claim(make_claim("e", "two:2", after_epoch=1))
+        assert await state_after(awaiting=False) is ExecutionState.RUNNING
+        assert await state_after(awaiting=True) is ExecutionState.AWAITING_EDIT
+        clock.advance(10 * LEASE_SECONDS)
+        await store.extend_leases()
+        assert await store.lapse() == 0
+        clock.advance(LEASE_SECONDS + 1)
+        assert await store.owner_of("e", EVERYTHING) == Owner(owned=False, owner_address="")
+        assert await store.lapse() == 1
         assert (await store.summary("e", EVERYTHING)).state is ExecutionState.INTERRUPTED
 
     async def test_late_terminal_item_wins(self, store: Store) -> None:

@@ -226,6 +226,56 @@ class ClaimExecutionResponse(_message.Message):
 Global___ClaimExecutionResponse: _TypeAlias = ClaimExecutionResponse  # noqa: Y015
 
 @_typing.final
+class GetOwnerRequest(_message.Message):
+    """GetOwnerRequest names an execution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOwnerRequest: _TypeAlias = GetOwnerRequest  # noqa: Y015
+
+@_typing.final
+class GetOwnerResponse(_message.Message):
+    """GetOwnerResponse tells who runs an execution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNED_FIELD_NUMBER: _builtins.int
+    OWNER_ADDRESS_FIELD_NUMBER: _builtins.int
+    owned: _builtins.bool
+    """True: somebody's lease still runs."""
+    owner_address: _builtins.str
+    """Address of the owner, `host:port`. Empty: nobody owns it, or its first
+    heartbeat has not come yet.
+    """
+    def __init__(
+        self,
+        *,
+        owned: _builtins.bool = ...,
+        owner_address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owned", b"owned", "owner_address", b"owner_address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOwnerResponse: _TypeAlias = GetOwnerResponse  # noqa: Y015
+
+@_typing.final
 class RecordItemsRequest(_message.Message):
     """RecordItemsRequest is one batch. At least one of its lists is not empty.
     A batch is cut at 4 096 items and 3 MiB.
@@ -379,6 +429,7 @@ class ExecutionHeartbeat(_message.Message):
     LAST_SEQUENCE_NUMBER_FIELD_NUMBER: _builtins.int
     OWNER_ADDRESS_FIELD_NUMBER: _builtins.int
     RELEASED_FIELD_NUMBER: _builtins.int
+    AWAITING_EDIT_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """The execution."""
     epoch: _builtins.int
@@ -391,6 +442,10 @@ class ExecutionHeartbeat(_message.Message):
     """True: the owner has stopped working on it and gives the lease back; the
     record becomes INTERRUPTED at once.
     """
+    awaiting_edit: _builtins.bool
+    """True: it waits for a person's step; the record shows AWAITING_EDIT until a
+    heartbeat says otherwise.
+    """
     def __init__(
         self,
         *,
@@ -399,10 +454,11 @@ class ExecutionHeartbeat(_message.Message):
         last_sequence_number: _builtins.int = ...,
         owner_address: _builtins.str = ...,
         released: _builtins.bool = ...,
+        awaiting_edit: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "execution_id", b"execution_id", "last_sequence_number", b"last_sequence_number", "owner_address", b"owner_address", "released", b"released"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaiting_edit", b"awaiting_edit", "epoch", b"epoch", "execution_id", b"execution_id", "last_sequence_number", b"last_sequence_number", "owner_address", b"owner_address", "released", b"released"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,11 @@ class TrackerServiceStub(object):
                 request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ClaimExecutionRequest.SerializeToString,
                 response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ClaimExecutionResponse.FromString,
                 _registered_method=True)
+        self.GetOwner = channel.unary_unary(
+                '/stellwerk.tracker.v1.TrackerService/GetOwner',
+                request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetOwnerRequest.SerializeToString,
+                response_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetOwnerResponse.FromString,
+                _registered_method=True)
         self.RecordItems = channel.stream_stream(
                 '/stellwerk.tracker.v1.TrackerService/RecordItems',
                 request_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.RecordItemsRequest.SerializeToString,
@@ -146,6 +151,16 @@ class TrackerServiceServicer(object):
         or EXECUTION_CLOSED: it has a terminal item. Do not retry.
         INVALID_ARGUMENT, reason INVALID_ID: naming the field. Do not retry.
         NOT_FOUND, reason EXECUTION_NOT_FOUND: it is somebody else's. Do not retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOwner(self, request, context):
+        """GetOwner tells who runs an execution at present, for replicas that pass
+        calls on to each other. Safe to repeat.
+
+        NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -315,6 +330,11 @@ def add_TrackerServiceServicer_to_server(servicer, server):
                     request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ClaimExecutionRequest.FromString,
                     response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ClaimExecutionResponse.SerializeToString,
             ),
+            'GetOwner': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOwner,
+                    request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetOwnerRequest.FromString,
+                    response_serializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetOwnerResponse.SerializeToString,
+            ),
             'RecordItems': grpc.stream_stream_rpc_method_handler(
                     servicer.RecordItems,
                     request_deserializer=stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.RecordItemsRequest.FromString,
@@ -424,6 +444,33 @@ class TrackerService(object):
             '/stellwerk.tracker.v1.TrackerService/ClaimExecution',
             stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ClaimExecutionRequest.SerializeToString,
             stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.ClaimExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOwner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stellwerk.tracker.v1.TrackerService/GetOwner',
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetOwnerRequest.SerializeToString,
+            stellwerk_dot_tracker_dot_v1_dot_tracker__service__pb2.GetOwnerResponse.FromString,
             options,
             channel_credentials,
             insecure,

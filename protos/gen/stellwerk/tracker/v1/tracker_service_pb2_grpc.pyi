@@ -55,6 +55,12 @@ class TrackerServiceStub:
     INVALID_ARGUMENT, reason INVALID_ID: naming the field. Do not retry.
     NOT_FOUND, reason EXECUTION_NOT_FOUND: it is somebody else's. Do not retry.
     """
+    GetOwner: _grpc.UnaryUnaryMultiCallable[_tracker_service_pb2.GetOwnerRequest, _tracker_service_pb2.GetOwnerResponse]
+    """GetOwner tells who runs an execution at present, for replicas that pass
+    calls on to each other. Safe to repeat.
+
+    NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
+    """
     RecordItems: _grpc.StreamStreamMultiCallable[_tracker_service_pb2.RecordItemsRequest, _tracker_service_pb2.RecordItemsResponse]
     """RecordItems appends items, plans and heartbeats in batches; one response
     per request, sent after the commit. Safe to repeat: a stored `item_id`
@@ -182,6 +188,12 @@ class TrackerServiceAsyncStub(TrackerServiceStub):
     or EXECUTION_CLOSED: it has a terminal item. Do not retry.
     INVALID_ARGUMENT, reason INVALID_ID: naming the field. Do not retry.
     NOT_FOUND, reason EXECUTION_NOT_FOUND: it is somebody else's. Do not retry.
+    """
+    GetOwner: _aio.UnaryUnaryMultiCallable[_tracker_service_pb2.GetOwnerRequest, _tracker_service_pb2.GetOwnerResponse]  # type: ignore[assignment]
+    """GetOwner tells who runs an execution at present, for replicas that pass
+    calls on to each other. Safe to repeat.
+
+    NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
     """
     RecordItems: _aio.StreamStreamMultiCallable[_tracker_service_pb2.RecordItemsRequest, _tracker_service_pb2.RecordItemsResponse]  # type: ignore[assignment]
     """RecordItems appends items, plans and heartbeats in batches; one response
@@ -313,6 +325,18 @@ class TrackerServiceServicer(metaclass=_abc_1.ABCMeta):
         or EXECUTION_CLOSED: it has a terminal item. Do not retry.
         INVALID_ARGUMENT, reason INVALID_ID: naming the field. Do not retry.
         NOT_FOUND, reason EXECUTION_NOT_FOUND: it is somebody else's. Do not retry.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOwner(
+        self,
+        request: _tracker_service_pb2.GetOwnerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tracker_service_pb2.GetOwnerResponse, _abc.Awaitable[_tracker_service_pb2.GetOwnerResponse]]:
+        """GetOwner tells who runs an execution at present, for replicas that pass
+        calls on to each other. Safe to repeat.
+
+        NOT_FOUND, reason EXECUTION_NOT_FOUND. Do not retry.
         """
 
     @_abc_1.abstractmethod
