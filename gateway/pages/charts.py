@@ -10,6 +10,9 @@ from typing import Any
 
 WIDTH = 720
 HEIGHT = 200
+HEAD = 20
+"""Above the highest column, for its number."""
+WIDEST = 48.0
 MOST_ROWS = 12
 DAYS_BY_DAY = 92
 DAYS_BY_WEEK = 2 * 366
@@ -84,7 +87,7 @@ def timeline(counts: Mapping[str, int]) -> Timeline:
     for day, count in days.items():
         buckets[_bucket(day, unit)] += count
     top = max(buckets.values())
-    step = WIDTH / len(buckets)
+    step = min(WIDEST, WIDTH / len(buckets))
     columns = tuple(
         _column(label, value, place * step, step, top)
         for place, (label, value) in enumerate(sorted(buckets.items()))
@@ -99,7 +102,7 @@ def _bucket(day: date, unit: str) -> str:
 
 
 def _column(label: str, value: int, x: float, step: float, top: int) -> Column:
-    height = HEIGHT * value / top if top else 0.0
+    height = round((HEIGHT - HEAD) * value / top, 2) if top else 0.0
     gap = min(2.0, step * 0.15)
     return Column(
         label, value, round(x + gap / 2, 2), round(HEIGHT - height, 2), round(step - gap, 2), height

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.identity import Staff
-from gateway.pages.charts import HEIGHT, WIDTH, blocks_of, durations_of, timeline
+from gateway.pages.charts import HEAD, HEIGHT, WIDTH, blocks_of, durations_of, timeline
 from gateway.pages.rendering import pages_of
 from gateway.pages.research_facets import Facets, day_begin
 from gateway.routes.answers import Services
@@ -44,10 +44,9 @@ async def charts(
         ).get("rows", [])
         return found
 
-    by_day, by_config, whole, usage = await asyncio.gather(
+    by_day, by_config, usage = await asyncio.gather(
         rows(pb.STATISTICS_DIMENSION_DAY),
         rows(pb.STATISTICS_DIMENSION_CONFIG),
-        rows(),
         services.tracker.ListConfigUsage(pb.ListConfigUsageRequest()),
     )
     counts = {row["day"]: row["execution_count"] for row in by_day}
@@ -56,10 +55,12 @@ async def charts(
         "research/charts.html",
         facets=facets,
         configs=sorted((each.config_name, each.execution_count) for each in usage.configs),
-        total=whole[0] if whole else {},
+        execution_count=sum(counts.values()),
+        output_count=sum(row.get("output_count", 0) for row in by_config),
         timeline=timeline(counts),
-        blocks=blocks_of(whole),
+        blocks=blocks_of(by_config),
         durations=durations_of(by_config),
         width=WIDTH,
         height=HEIGHT,
+        head=HEAD,
     )

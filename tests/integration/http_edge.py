@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,7 +15,7 @@ from gateway.settings import GatewaySettings
 from tests.integration.house import House, open_house
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
 Json = dict[str, Any]
@@ -38,9 +39,22 @@ class Edge:
 
 
 @contextlib.asynccontextmanager
-async def open_edge(folder: Path, ollama_url: str, **settings: Any) -> AsyncIterator[Edge]:
-    """Start the services and a gateway before them."""
-    async with open_house(folder, ollama_url) as house:
+async def open_edge(
+    folder: Path,
+    ollama_url: str,
+    *,
+    house_settings: Mapping[str, Any] = MappingProxyType({}),
+    **settings: Any,
+) -> AsyncIterator[Edge]:
+    """Start the services and a gateway before them.
+
+    Args:
+        folder: For all data.
+        ollama_url: The models.
+        house_settings: For the services.
+        settings: For the gateway.
+    """
+    async with open_house(folder, ollama_url, **house_settings) as house:
         configured = GatewaySettings(
             listen_address="127.0.0.1:0",
             orchestrator_address=house.address,

@@ -1,0 +1,101 @@
+"""How long the pages of the web edge take with 10 000 executions stored.
+
+The executions go straight into the tracker's database, as in `bench.lists`; then the services and
+the gateway run in this process, so that each figure holds the work of all of them and of the
+client. Times are from the request to the last byte over a connection that is open, in milliseconds.
+There is no reference but the goal: p95 below 100 ms.
+
+Usage: `python -m bench.pages [ROUNDS]` (default: 100).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import statistics
+import tempfile
+import time
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bench.lists import UNIT, Database, fill
+from tests.fakes.ollama import FakeOllama
+from tests.integration.http_edge import events_of, open_edge
+from tests.integration.test_gateway_api import WISH
+
+if TYPE_CHECKING:
+    import httpx
+
+GOAL_MS = 100.0
+PAGES: dict[str, tuple[str, dict[str, str] | None]] = {
+    "make": ("/", None),
+    "look": ("/look/{execution_id}", None),
+    "research": ("/research", None),
+    "search_words": ("/research", {"words": "blume"}),
+    "search_rare_word": ("/research", {"words": "zaunkönig"}),
+    "search_config": ("/research", {"config_name": "config3", "states": "completed"}),
+    "sessions": ("/research/sessions", None),
+    "session": ("/research/sessions/s5", None),
+    "charts": ("/research/charts", None),
+    "workshop": ("/workshop", None),
+    "workshop_live": ("/workshop/live", None),
+}
+"""Name to address and, where it is posted, form."""
+
+
+async def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
+    """Return the times of each page, in milliseconds."""
+    async with Database("sqlite", folder).opened() as store:
+        await fill(store, UNIT)
+    async with (
+        FakeOllama() as ollama,
+        open_edge(folder, ollama.url) as edge,
+        edge.browser() as browser,
+    ):
+        begun = (await browser.post("/api/executions", json=WISH)).json()
+        await events_of(browser, begun["execution_id"])
+        return {
+            name: [
+                await load_ms(browser, address.format_map(begun), form) for _ in range(rounds + 1)
+            ][1:]
+            for name, (address, form) in PAGES.items()
+        }
+
+
+async def load_ms(browser: httpx.AsyncClient, address: str, form: dict[str, str] | None) -> float:
+    """Load a page and return how long it took."""
+    started = time.perf_counter()
+    answer = await (browser.get(address) if form is None else browser.post(address, data=form))
+    took = (time.perf_counter() - started) * 1000
+    if answer.status_code != HTTPStatus.OK:
+        raise RuntimeError(f"{address} answered {answer.status_code}")
+    return took
+
+
+def main() -> None:
+    """Measure and print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rounds", type=int, nargs="?", default=100)
+    arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with tempfile.TemporaryDirectory() as folder:
+        times = asyncio.run(measure(Path(folder), arguments.rounds))
+    figures = {
+        name: {
+            "p50_ms": round(statistics.median(found), 1),
+            "p95_ms": round(statistics.quantiles(found, n=20)[-1], 1),
+        }
+        for name, found in times.items()
+    }
+    missed = [name for name, figure in figures.items() if figure["p95_ms"] >= GOAL_MS]
+    told = {"bench": "pages", "executions": UNIT, "rounds": arguments.rounds, "over_goal": missed}
+    print(json.dumps(told | figures))
+
+
+if __name__ == "__main__":
+    main()
