@@ -97,9 +97,7 @@ class LookView:
     def short_way(self) -> list[Step]:
         """Own input, last transformation, what came out."""
         steps = [step for step in self.steps if step.kind in ("input", "output", "instead")]
-        last = next(
-            (s for s in reversed(self.steps) if s.item["item_type"] == "interception_final"), None
-        )
+        last = next((step for step in reversed(self.steps) if _is_rewriting(step.item)), None)
         place = next((i for i, s in enumerate(steps) if s.kind in ("output", "instead")), None)
         if last is not None:
             steps.insert(len(steps) if place is None else place, last)
@@ -118,6 +116,13 @@ def kind_of(item_type: str) -> Kind | None:
     if item_type.startswith("output_") and item_type not in _KINDS:
         return "output"
     return _KINDS.get(item_type)
+
+
+def _is_rewriting(item: Json) -> bool:
+    """Whether it is the text of stage 2, from the machine or as the person left it."""
+    if item["item_type"] == "user_edit":
+        return bool(item.get("metadata", {}).get("field") == "interception")
+    return bool(item["item_type"] == "interception_final")
 
 
 def moment_of(item: Json) -> datetime:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-WIDTH, HEIGHT = 150, 62
+WIDTH, HEIGHT = 176, 62
 GAP_X, GAP_Y = 44, 18
 MOST_NODES = 200
 _HIDDEN = frozenset({"verdict", "fault"})

@@ -20,7 +20,7 @@
 
   function refresh() {
     wanted = true;
-    if (timer || asking) return;
+    if (timer || asking || !navigator.onLine) return;
     timer = setTimeout(ask, PAUSE_MS);
   }
 

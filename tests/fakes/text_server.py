@@ -89,6 +89,9 @@ class TextServer:
         self.next_faults: deque[Fault | None] = deque()
         self.first_token_delay_seconds = 0.0
         self.token_delay_seconds = 0.0
+        self.gate = asyncio.Event()
+        """While it is not set, answers stop in their middle."""
+        self.gate.set()
         self.left_count = 0
         self.answering = 0  # calls that are being answered now
         self.url = ""
@@ -171,6 +174,8 @@ class TextServer:
         for number, token in enumerate(tokens):
             if number:
                 await asyncio.sleep(self.token_delay_seconds)
+            if number == len(tokens) // 2:
+                await self.gate.wait()
             await response.write(self.line(self.token(model, token)))
             await self._misbehave(request, response, fault, model)
         prompt_tokens = len(recorded.prompt.split())
