@@ -92,7 +92,10 @@ _NAME = re.compile(
     + r"[a-zäöüß-]{2,40})?",
     re.IGNORECASE,
 )
-_NAME_SIGNS = ("heiß", "heiss", "name", "called")
+_NAMED_IN_PASSING = re.compile(
+    r"\b(?:(?:Ich|ich)\s(?:bin|bins)|(?:I|i)(?:'m|\sam))\s[A-ZÄÖÜ][a-zäöüß]{2,20}\b"
+)
+_NAME_SIGNS = ("heiß", "heiss", "name", "called", "ich bin", "i'm", "i am")
 _SCHOOL = re.compile(
     r"\b(?:gehe?|bin|lerne|go|study|am)\b[^.!?]{0,30}?\b(?:(?!grund|haupt|real|musik|tanz|fahr|mal|"
     r"koch|hoch|baum|tier|zauber|hexen|ski|flug|schwimm|unterwasser)[a-zäöüß-]{3,40}-?(?:grund|haupt|"
@@ -157,7 +160,8 @@ def _addresses(text: str) -> list[PersonalDetail]:
 
 def _named(text: str, addresses: list[PersonalDetail]) -> list[PersonalDetail]:
     """A name that somebody gives as the own one, with whatever leads to its bearer."""
-    names = _all(PersonalKind.NAME, _NAME, text)
+    kind = PersonalKind.NAME
+    names = _all(kind, _NAME, text) or _all(kind, _NAMED_IN_PASSING, text)
     if not names:
         return []
     more = [

@@ -107,8 +107,8 @@ class TermIndex:
             found.setdefault((finding.entry.id, finding.span), finding)
         contexts = Contexts(text, scans, self._sets, self._voiding)
         tongue = Tongue(text, self._spellings)
-        readable = (allowed_elsewhere(finding, allowed) for finding in found.values())
-        findings = [contexts.judge(tongue.judge(finding)) for finding in readable]
+        judged = (allowed_elsewhere(finding, allowed) for finding in found.values())
+        findings = [contexts.judge(tongue.judge(finding)) for finding in _seen_plainly([*judged])]
         if findings and _says_nothing_else(text, findings):
             findings = [replace(f, bare=True) for f in findings]
         return sorted(findings, key=lambda finding: (finding.span.start, finding.span.end))
@@ -238,6 +238,12 @@ def _follow(
             if last is not None:
                 return last
     return None
+
+
+def _seen_plainly(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings; what can be read as it stands, too ("self-harm"), is no disguise."""
+    plain = {f.span for f in findings if not f.disguised and not f.excused}
+    return [replace(f, disguised=f.disguised and f.span not in plain) for f in findings]
 
 
 def _says_nothing_else(text: Normalised, findings: Sequence[Finding]) -> bool:

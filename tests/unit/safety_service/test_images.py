@@ -26,7 +26,7 @@ from safety_service.images import (
     MediaTooLargeError,
     MediaUnreachableError,
 )
-from safety_service.model import Decision, Direction, Level, Outcome
+from safety_service.model import IMAGE_FORMAT, Decision, Direction, Level, OnFailure, Outcome
 from servicekit.errors import InvalidArgumentError
 from tests.support import eventually
 
@@ -218,6 +218,44 @@ async def test_unreachable_media_are_never_allowed(policy: Policy, decoder: Imag
     media.reachable = False
     result = await _check(policy, media, decoder, sha256, Level.OFF)
     assert result.verdict.decision is Decision.UNAVAILABLE
+
+
+@pytest.mark.parametrize("fault", ["busy", "timeout", "decoder_died"])
+async def test_a_failing_decoder_follows_the_fault_table(policy: Policy, fault: str) -> None:
+    """What the decoder could not look at is UNAVAILABLE wherever the policy says so: everywhere."""
+    media = MemoryMedia()
+    sha256 = media.add(picture())
+    decoder = ImageDecoder(
+        timeout_seconds=0.0 if fault == "timeout" else 10.0,
+        max_waiting=0 if fault == "busy" else 32,
+    )
+    try:
+        for level in Level:
+            if fault == "decoder_died":
+                result = await _check_with_a_dying_child(policy, media, decoder, sha256, level)
+            else:
+                result = await _check(policy, media, decoder, sha256, level, photographic=False)
+            assert policy.checks[IMAGE_FORMAT].on_failure[level] is OnFailure.BLOCK
+            assert result.verdict.decision is Decision.UNAVAILABLE
+            assert result.verdict.checks[0].outcome is Outcome.FAILED
+            assert result.verdict.checks[0].detail == fault
+            assert result.verdict.message.en and not result.verdict.reasons
+    finally:
+        await decoder.close()
+
+
+async def _check_with_a_dying_child(
+    policy: Policy, media: MemoryMedia, decoder: ImageDecoder, sha256: str, level: Level
+) -> ImageVerdict:
+    await eventually(lambda: _decodes(decoder))
+    (child,) = _children()
+    child.suspend()
+    checking = asyncio.create_task(
+        _check(policy, media, decoder, sha256, level, photographic=False)
+    )
+    await asyncio.sleep(0)  # the picture is with the child now
+    child.kill()
+    return await checking
 
 
 @pytest.mark.parametrize(

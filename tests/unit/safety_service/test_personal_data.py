@@ -41,6 +41,8 @@ TELLING = {
     "school": [
         "Ich heiße Lena Müller und gehe auf die Astrid-Lindgren-Grundschule",
         "ich heisse tim und gehe in die goetheschule",
+        "Hallo, ich bin Tim und gehe in die Goetheschule",
+        "I'm Emma and I go to Oakfield Primary School",
         "Ich heiße Tom Berg. Ich gehe auf das Schiller-Gymnasium.",
         "My name is Emma Brown and I go to Oakfield Primary School",
     ],
@@ -56,6 +58,9 @@ HARMLESS = [
     "Ich heiße Lena Müller",
     "Schloss Neuschwanstein im Nebel",
     "Am 24. Dezember kommt das Christkind",
+    "Ich bin Pirat und gehe in die Zauberschule",
+    "ich bin müde und gehe in die Schule",
+    "I'm a pirate and I was born on May 3",
     "Mein Geburtstag ist am 3. Mai, male eine Torte",
     "Ein Haus mit der Hausnummer 12",
     "Ein Haus in der Sesamstraße 12",
