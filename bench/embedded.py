@@ -9,9 +9,10 @@ The measures are counted here, on the text that people get, and not by the guard
 - runaway: three times as long as the text and longer than 300 characters, or going in circles
 - composed: a rule wrote the answer, or a part of it, since the model could not
 
-Usage: `python -m bench.embedded [--share N] [--instruct FILE.gguf]`. Each attitude gets every N-th
-probe (default 3; each attitude another third), roles get all. `--instruct` asks another model, by
-its chat template, for the English rewritings, to compare.
+Usage: `python -m bench.embedded [--share N] [--instruct FILE.gguf] [NAME …]`. Names are `de-en`,
+`en-de`, `telephone` and attitudes; without any, all are measured. Each attitude gets every N-th
+probe (default 3; each attitude another third), translations get all. `--instruct` asks another
+model, by its chat template, for the English rewritings, to compare.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from generation_service.text.limits import ProviderLimits
 from orchestrator.configs import load_configs, shipped_configs_dir
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     import httpx
 
@@ -186,7 +187,9 @@ async def telephone(examiner: Examiner, probe: Probe) -> list[Answer]:
     return passes
 
 
-def report(name: str, answers: list[Answer], figures: dict[str, Callable[[Answer], bool]]) -> None:
+def report(
+    name: str, answers: list[Answer], figures: Mapping[str, Callable[[Answer], bool]]
+) -> None:
     """Print a row of the table and, for reading, what failed."""
     cells = {
         label: f"{100 * sum(map(count, answers)) / len(answers):.0f} %"
@@ -203,25 +206,28 @@ def report(name: str, answers: list[Answer], figures: dict[str, Callable[[Answer
 _GOOD = ("kept", "right")
 
 
-async def examine(examiner: Examiner, share: int) -> None:
-    """Measure all roles and attitudes."""
+async def examine(examiner: Examiner, share: int, names: set[str]) -> None:
+    """Measure roles and attitudes; no names: all."""
     library, all_ = Library.load(), probes()
-    runaway = {"runaway": is_runaway}
     for source, target in (("de", "en"), ("en", "de")):
+        if names and f"{source}-{target}" not in names:
+            continue
         chosen = [probe for probe in all_ if probe.language == source]
         phrases = [_plain(p) for p in library.translation.languages[target].phrases]
         answers = await translations(examiner, chosen, target)
         echo = partial(is_echo, examples=phrases, rewriting=False)
-        report(f"{source} → {target}", answers, {"right": is_right, "echo": echo, **runaway})
+        name = f"{source}-{target}"
+        report(name, answers, {"right": is_right, "echo": echo, "runaway": is_runaway})
     for offset, attitude in enumerate([*library.interception.attitudes, "pig_latin"]):
-        chosen = all_[offset % share :: share]
-        answers = await rewritings(examiner, attitude, chosen)
+        if names and attitude not in names:
+            continue
+        answers = await rewritings(examiner, attitude, all_[offset % share :: share])
         echo = partial(is_echo, examples=_endings(library, attitude), rewriting=True)
         kept = {} if attitude in WITHOUT_SUBJECT else {"kept": is_kept}
-        report(attitude, answers, {**kept, "echo": echo, **runaway})
-    chains = [await telephone(examiner, probe) for probe in all_[:: len(all_) // 4]]
-    for chain in chains:
-        report("telephone", chain, runaway)
+        report(attitude, answers, {**kept, "echo": echo, "runaway": is_runaway})
+    if not names or "telephone" in names:
+        for probe in all_[:: len(all_) // 4]:
+            report("telephone", await telephone(examiner, probe), {"runaway": is_runaway})
 
 
 @asynccontextmanager
@@ -281,6 +287,7 @@ async def main() -> None:
     parser.add_argument("--share", type=int, default=3)
     parser.add_argument("--weights", type=Path, help="Unset: the shipped model.")
     parser.add_argument("--instruct", type=Path)
+    parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     if options.instruct:
         await instructed(options.instruct, options.share)
@@ -288,7 +295,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         weights = options.weights or shipped_weights(Path(folder))
         async with opened(weights) as examiner:
-            await examine(examiner, options.share)
+            await examine(examiner, options.share, set(options.names))
 
 
 if __name__ == "__main__":
