@@ -5,6 +5,9 @@ They are made from the contract itself, so that what OpenAPI says cannot drift f
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -57,11 +60,25 @@ def components(*roots: Descriptor) -> dict[str, Json]:
             name = field.name
             if field.type == FieldDescriptor.TYPE_BYTES and name.endswith("_json"):
                 name = name.removesuffix("_json")
-            properties[name] = _schema_of(field)
+            properties[name] = _described(_schema_of(field), field.full_name)
             if field.message_type is not None:
                 waiting.append(_value_message(field))
-        found[descriptor.name] = {"type": "object", "properties": properties}
+        schema = {"type": "object", "properties": properties}
+        found[descriptor.name] = _described(schema, descriptor.full_name)
     return found
+
+
+@cache
+def _comments() -> dict[str, str]:
+    text = (files("stellwerk") / "comments.json").read_text(encoding="utf-8")
+    found: dict[str, str] = json.loads(text)
+    return found
+
+
+def _described(schema: Json, full_name: str) -> Json:
+    """Add what the contract says about a message or field."""
+    comment = " ".join((_comments().get(full_name, ""), schema.get("description", ""))).strip()
+    return schema | ({"description": comment} if comment else {})
 
 
 def _value_message(field: FieldDescriptor) -> Descriptor:

@@ -43,6 +43,30 @@ STATUS = {
 """What each status of a service is over HTTP; the others are a 502: a neighbour's fault."""
 
 
+_Violations = tuple[tuple[str, str], ...]
+_EXAMPLES: dict[int, tuple[str, str, _Violations]] = {
+    400: (
+        "TEXT_TOO_LONG",
+        "A text may have at most 20000 characters.",
+        (("texts[0]", "A text may have at most 20000 characters."),),
+    ),
+    401: ("LOGIN_NEEDED", "Log in with an API key first.", ()),
+    403: ("ROLE_NOT_ALLOWED", "This is for teachers and researchers only.", ()),
+    404: ("EXECUTION_NOT_FOUND", "There is no such execution.", ()),
+    409: ("STEP_STALE", "Somebody has changed the text meanwhile; look again.", ()),
+    413: ("MEDIA_TOO_LARGE", "A request may bring at most 20971520 bytes here.", ()),
+    416: ("RANGE_NOT_SATISFIABLE", "The file has no such part.", ()),
+    422: (
+        "REQUEST_INVALID",
+        "The request is not of the right form.",
+        (("config", "Field required"),),
+    ),
+    429: ("TOO_MANY_EXECUTIONS", "Too many executions run; try again.", ()),
+    503: ("SERVICE_UNAVAILABLE", "A part of Stellwerk does not answer. Try again.", ()),
+}
+"""What errors look like, by status."""
+
+
 class FieldFault(BaseModel):
     """What is wrong with one field."""
 
@@ -102,7 +126,12 @@ def documented(*codes: int) -> Answers:
     return {
         code: {
             "description": HTTPStatus(code).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "example": _content(code, *_EXAMPLES[code]).model_dump(),
+                }
+            },
         }
         for code in codes
     }

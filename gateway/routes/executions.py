@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _EVENTS: Answers = {
-    200: {"description": "Events until the end.", "content": {"text/event-stream": {}}}
+    200: {
+        "description": "Events until the end, the last one named `done`.",
+        "content": {
+            "text/event-stream": {
+                "example": "id: 1-3\nevent: stage_started\n"
+                'data: {"execution_id": "019a…", "event": "stage_started", "epoch": 1, '
+                '"sequence_number": 3, "stage_started": {"stage": 2}}\n\n'
+            }
+        },
+    }
 }
 
 router = APIRouter(prefix="/api/executions", tags=["executions"])
@@ -102,6 +111,24 @@ class Edit(_Body):
 class Step(_Body):
     """A step of a person."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "based_on_item_id": "019a9f6e-52c1-7d40-9f0b-2f3a5e0c7b11",
+                    "edits": [
+                        {
+                            "of_item_id": "019a9f6e-52c1-7d40-9f0b-2f3a5e0c7b11",
+                            "text": "Eine Blume tanzt auf der Wiese.",
+                            "editing_seconds": 12.5,
+                        }
+                    ],
+                }
+            ]
+        },
+    )
+
     based_on_item_id: str = Field(
         max_length=64, description="The newest text that the person has seen: `head_item_id`."
     )
@@ -114,17 +141,19 @@ class Step(_Body):
 class Again(_Body):
     """An output that shall be made once more."""
 
-    loop_iteration: int = Field(1, ge=1, le=64, description="Its number.")
+    loop_iteration: int = Field(1, ge=1, le=64, description="Its number.", examples=[1])
     seed: int | None = Field(None, ge=0, lt=2**64, description="Unset: a new one.")
 
 
 class Begun(BaseModel):
     """An execution that runs now."""
 
-    execution_id: str = Field(description="Watch it under this id.")
+    execution_id: str = Field(
+        description="Watch it under this id.", examples=["019a9f6e-52c1-7d40-9f0b-2f3a5e0c7b11"]
+    )
 
 
-@router.post("", status_code=201, responses=documented(400, 401, 403, 404, 409, 422, 429, 503))
+@router.post("", status_code=201, responses=documented(400, 401, 403, 404, 409, 413, 422, 429, 503))
 async def start(wish: Wish, person: Person, services: Services) -> Begun:
     """Run an idea. It goes on whether or not anybody watches."""
     request = pb.RunExecutionRequest(
@@ -170,7 +199,9 @@ async def events(
     person: Person,
     services: Services,
     settings: Settings,
-    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+    last_event_id: Annotated[
+        str | None, Header(max_length=40, description="The id of the last event seen.")
+    ] = None,
 ) -> EventSourceResponse:
     """Stream what happened after `Last-Event-ID`, then what happens, to the end."""
     stream = live_events(
@@ -191,7 +222,7 @@ async def events(
     return EventSourceResponse(all_of_them(), ping=int(settings.heartbeat_seconds) or 1)
 
 
-_STEP_ERRORS = documented(400, 401, 404, 409, 422, 429, 503)
+_STEP_ERRORS = documented(400, 401, 404, 409, 413, 422, 429, 503)
 
 
 @router.post("/{execution_id}/intercept", status_code=202, responses=_STEP_ERRORS)

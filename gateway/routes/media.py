@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response, UploadFile
+from fastapi import APIRouter, File, Header, Path, Query, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from gateway.identity import Person
@@ -29,15 +29,20 @@ _FILE: Answers = {
     200: {"description": "The file.", "content": {"*/*": {}}},
     206: {"description": "A part of it.", "content": {"*/*": {}}},
     304: {"description": "It is what the browser has."},
-    416: {"description": "No such part.", "content": {"application/problem+json": {}}},
 }
 
 Thumbnail = Annotated[
     int, Query(ge=0, le=1024, description="Pixels of a small picture of it. 0: the file.")
 ]
-Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
-RangeHeader = Annotated[str | None, Header(alias="Range", max_length=60)]
-Match = Annotated[str | None, Header(alias="If-None-Match", max_length=200)]
+Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="As the upload answered.")]
+RangeHeader = Annotated[
+    str | None,
+    Header(alias="Range", max_length=60, description="The wanted part, such as `bytes=0-999`."),
+]
+Match = Annotated[
+    str | None,
+    Header(alias="If-None-Match", max_length=200, description="The `ETag` of what is known."),
+]
 
 
 @router.post(
@@ -46,7 +51,11 @@ Match = Annotated[str | None, Header(alias="If-None-Match", max_length=200)]
     responses=answers_with(MediaRef.DESCRIPTOR, 201) | documented(400, 401, 413, 422, 503),
     response_class=JSONResponse,
 )
-async def upload(file: UploadFile, person: Person, services: Services) -> JSONResponse:
+async def upload(
+    file: Annotated[UploadFile, File(description="PNG, JPEG or WebP.")],
+    person: Person,
+    services: Services,
+) -> JSONResponse:
     """Store a picture for a later run; where it was taken is removed from it."""
     return plain(await store(file, services), 201)
 
@@ -64,7 +73,7 @@ async def store(file: UploadFile, services: Neighbours) -> MediaRef:
 @router.head("/executions/{execution_id}/items/{item_id}/media", include_in_schema=False)
 @router.get(
     "/executions/{execution_id}/items/{item_id}/media",
-    responses=_FILE | documented(400, 401, 404, 422, 503),
+    responses=_FILE | documented(400, 401, 404, 416, 422, 503),
     response_class=Response,
 )
 async def of_item(
@@ -85,7 +94,7 @@ async def of_item(
 @router.head("/media/{sha256}", include_in_schema=False)
 @router.get(
     "/media/{sha256}",
-    responses=_FILE | documented(400, 401, 404, 422, 503),
+    responses=_FILE | documented(400, 401, 404, 416, 422, 503),
     response_class=Response,
 )
 async def of_upload(

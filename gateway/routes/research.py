@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -32,7 +32,7 @@ State = Literal[
 ]
 PageSize = Annotated[int, Query(ge=1, le=1000, description="Most rows in a page.")]
 PageToken = Annotated[str, Query(max_length=400, description="Of the page before. Empty: first.")]
-_ERRORS = documented(400, 401, 403, 404, 409, 422, 429, 503)
+_ERRORS = documented(400, 401, 403, 404, 409, 413, 422, 429, 503)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILE: Answers = {
     200: {
@@ -48,7 +48,9 @@ _FILE: Answers = {
         },
     }
 }
-ConfigName = Annotated[str, Field(max_length=128)]
+ConfigName = Annotated[
+    str, Path(min_length=1, max_length=128, description="Name of the config.", examples=["dada"])
+]
 
 
 class Filter(BaseModel):
@@ -67,6 +69,11 @@ class Filter(BaseModel):
 class Search(Filter):
     """Which executions to list, and how. A body, since words of people belong in no address."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"config_name": "dada", "text": "Blume", "page_size": 20}]},
+    )
+
     safety_level: Literal["", "kids", "youth", "adult", "off"] = Field(
         "", description="Only of it."
     )
@@ -80,6 +87,11 @@ class Search(Filter):
 
 class Export(Filter):
     """Which executions to take out, and in which form."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"format": "parquet", "config_name": "dada"}]},
+    )
 
     format: Format = Field(description="Of the file.")
     execution_ids: list[Annotated[str, Field(max_length=64)]] = Field(
@@ -102,7 +114,7 @@ class Listed(BaseModel):
 class ShortList(BaseModel):
     """A page of a short list."""
 
-    executions: list[Listed]
+    executions: list[Listed] = Field(description="The newest first.")
     next_page_token: str = Field(description="Empty: this was the last page.")
 
 
@@ -111,7 +123,9 @@ class Person(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: str = Field(min_length=1, max_length=64, description="The pseudonym.")
+    user_id: str = Field(
+        min_length=1, max_length=64, description="The pseudonym.", examples=["u-7f3a"]
+    )
 
 
 @router.get("/execution/{execution_id}", responses=_FILE | _ERRORS, response_class=JSONResponse)
@@ -127,7 +141,7 @@ async def record(execution_id: Id, staff: Staff, services: Services) -> Streamin
 
 @router.get("/config/{name}/executions", responses=_ERRORS)
 async def of_config(
-    name: str,
+    name: ConfigName,
     staff: Staff,
     services: Services,
     page_size: PageSize = 50,
@@ -145,7 +159,10 @@ async def of_config(
 
 @router.get("/config/{name}/export", responses=_FILE | _ERRORS, response_class=StreamingResponse)
 async def export_of_config(
-    name: str, staff: Staff, services: Services, format: Format = "zip"
+    name: ConfigName,
+    staff: Staff,
+    services: Services,
+    format: Annotated[Format, Query(description="Of the file.")] = "zip",
 ) -> StreamingResponse:
     """Send all executions of a config as one file."""
     return await _file(
@@ -211,7 +228,7 @@ async def statistics(
         list[Literal["day", "config", "model", "level"]],
         Query(max_length=4, description="What the figures are split by."),
     ] = [],  # noqa: B006 - FastAPI copies it
-    config_name: Annotated[str, Query(max_length=128)] = "",
+    config_name: Annotated[str, Query(max_length=128, description="Only of this config.")] = "",
 ) -> JSONResponse:
     """Return figures of all executions that the caller may see."""
     dimensions = [
@@ -246,7 +263,9 @@ async def export(wanted: Export, staff: Staff, services: Services) -> StreamingR
         "requestBody": {
             "description": "The file itself: JSON, JSON Lines or ZIP.",
             "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string"}}},
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
         }
     },
 )
