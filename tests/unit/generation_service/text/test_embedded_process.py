@@ -134,3 +134,11 @@ async def test_a_caller_that_leaves_frees_its_place(backend: EmbeddedBackend) ->
             await anext(events)
     _, result = await answer_of(backend.generate("small", saying("Eine Blume")))
     assert result.finish_reason == "stop"
+
+
+async def test_what_a_rule_writes_is_marked(backend: EmbeddedBackend) -> None:
+    """A secret language is written without the model, and the result says so."""
+    task = TextTask("Ein Hund", "", "de", config_id="pig_latin")
+    shown, result = await answer_of(backend.generate("small", request("Ein Hund", task=task)))
+    assert shown == result.text == "Eibein Hubund"
+    assert (result.finish_reason, result.messages) == ("composed", ())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -155,3 +157,17 @@ def test_examples_keep_the_form_that_the_model_shall_learn() -> None:
                     assert example.result.startswith(opening(wording, example.text))
                     assert not wording.moves or f"{wording.bridge} " in example.result
                     assert bool(example.rule) == bool(wording.rule)
+
+
+def test_every_shipped_config_with_a_rule_has_an_attitude() -> None:
+    """Whoever adds a config teaches the embedded model, too; branches have their chunks' ids."""
+    folder = Path(__file__).parents[4] / "configs"
+    known = {*LIBRARY.interception.attitudes, "pig_latin"}
+    for path in (folder / "interception").glob("*.json"):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if "context" not in config:
+            continue
+        pipeline = json.loads((folder / "pipelines" / f"{config['pipeline']}.json").read_text())
+        branches = pipeline["control_flow"].get("branches", [])
+        asked = {chunk for branch in branches for chunk in branch["chunks"]} or {path.stem}
+        assert asked <= known, path.name
