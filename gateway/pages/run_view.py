@@ -166,7 +166,8 @@ class RunView:
     @property
     def changes(self) -> list[Piece]:
         """What stage 2 made of the idea, word by word."""
-        return differences(self.idea, self.rewriting) if self.idea and self.rewriting else []
+        older, newer = self.idea, self.rewriting
+        return differences(older, newer) if older and newer and older != newer else []
 
     @property
     def own_changes(self) -> list[list[Piece]]:

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 TABLET = {"width": 1180, "height": 820}
 PHONE = {"width": 390, "height": 844}
-LIMIT_MS = 30_000
+LIMIT_MS = 60_000
 """For anything that is waited for: far more than it should take."""
+expect.set_options(timeout=LIMIT_MS)
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ async def begin(page: Page, url: str, idea: str = IDEA, way: str = "steps") -> s
 
 def is_over(page: Page) -> Any:
     """Expect that a run has ended and the page says so."""
-    return expect(page.locator("#run[data-over=yes]")).to_be_visible(timeout=30_000)
+    return expect(page.locator("#run[data-over=yes]")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -228,11 +229,32 @@ async def test_a_lost_network_is_caught_up_with(
             answer = await learner.context.request.get(f"{edge.url}/api/executions/{execution_id}")
             return bool((await answer.json())["state"] == "completed")
 
-        await eventually(done, within_seconds=30)
+        await eventually(done, within_seconds=60)
         await expect(page.locator("#rewriting .writing")).to_be_visible()
         await learner.context.set_offline(False)
         await is_over(page)
         await expect(page.locator("#output-1 img")).to_be_visible()
+
+
+async def test_several_outputs_stand_side_by_side(edge: Edge, browser: Browser) -> None:
+    """A picture, a sound to play and a model to turn, from the same words."""
+    async with visiting(browser, edge.url) as learner:
+        page = await learner.tab()
+        await page.goto(edge.url)
+        for output in ("embedded_image", "embedded_sound", "embedded_3d"):
+            await page.check(f"input[value={output}]", force=True)
+        await page.fill("textarea[name=text]", IDEA)
+        await page.click("button[value=all]")
+        await page.wait_for_url("**/make/*")
+        await is_over(page)
+        await expect(page.locator(".output.delivered")).to_have_count(3)
+        await expect(page.locator(".output img")).to_be_visible()
+        sound = page.locator(".output audio")
+        await expect(sound).not_to_have_js_property("duration", None)
+        # Without a graphics driver the page says that the model can be saved.
+        model = page.locator("canvas.model")
+        await expect(model).to_have_attribute("data-state", re.compile("open|failed"))
+        await assert_accessible(page)
 
 
 async def test_two_tabs_show_the_same(edge: Edge, browser: Browser) -> None:
