@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from statistics import quantiles
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
 from safety_service.model import Decision, Direction, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from safety_service.model import Verdict
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 HARMFUL = "harmful"
 BENIGN = "benign"
 _Z_95 = 1.959964
+_Word = Annotated[str, BeforeValidator(lambda value: "" if value is None else str(value))]
 
 
 class LabelledText(BaseModel):
@@ -42,8 +43,8 @@ class LabelledText(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     text: Annotated[str, StringConstraints(min_length=1)]
-    lang: str = ""
-    label: str = ""
+    lang: _Word = ""
+    label: _Word = ""
 
 
 class LabelledFileError(Exception):
@@ -127,13 +128,19 @@ def files_in(path: Path) -> list[Path]:
     return sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
 
 
-def judge_file(path: Path, checker: TextChecker, level: Level) -> Iterator[Judged]:
+def judge_file(
+    path: Path,
+    checker: TextChecker,
+    level: Level,
+    left_out: Callable[[LabelledFileError], None] | None = None,
+) -> Iterator[Judged]:
     """Judge every text of a file as a person's input.
 
     Args:
         path: A file of JSON Lines `{text, lang, label}`; empty lines are skipped.
         checker: Judges.
         level: For whom the texts must be fit.
+        left_out: Is told of every line that is no such object; None: the first one is an error.
 
     Yields:
         The texts in order.
@@ -141,25 +148,39 @@ def judge_file(path: Path, checker: TextChecker, level: Level) -> Iterator[Judge
     Raises:
         LabelledFileError: The file cannot be read, or a line is no such object.
     """
-    for line, row in _read(path):
+    for number, line in _lines(path):
+        try:
+            row = _row(path, number, line)
+        except LabelledFileError as exc:
+            if left_out is None:
+                raise
+            left_out(exc)
+            continue
         started = time.perf_counter()
         verdict = checker.check(row.text, level, Direction.INPUT)
-        yield Judged(line, row, verdict, time.perf_counter() - started)
+        yield Judged(number, row, verdict, time.perf_counter() - started)
 
 
-def _read(path: Path) -> Iterator[tuple[int, LabelledText]]:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield number, LabelledText.model_validate(json.loads(line))
+                    yield number, line
     except OSError as exc:
         raise LabelledFileError(f"{path}: cannot be read ({exc.strerror})") from exc
     except UnicodeDecodeError as exc:
         raise LabelledFileError(f"{path}: is no UTF-8 text") from exc
+
+
+def _row(path: Path, number: int, line: str) -> LabelledText:
+    try:
+        return LabelledText.model_validate(json.loads(line))
     except json.JSONDecodeError as exc:
         raise LabelledFileError(f"{path}:{number}: is no JSON ({exc.msg})") from exc
-    except ValidationError as exc:
+    except (RecursionError, ValueError) as exc:
+        if not isinstance(exc, ValidationError):
+            raise LabelledFileError(f"{path}:{number}: is no such object") from exc
         field = ".".join(map(str, exc.errors()[0]["loc"])) or "the line"
         reason = exc.errors()[0]["msg"]
         raise LabelledFileError(f"{path}:{number}: {field}: {reason}") from exc

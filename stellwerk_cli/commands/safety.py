@@ -25,12 +25,16 @@ from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import JsonOption, Level
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from safety_service.explain import Explanation
     from safety_service.report import FileReport, Judged, Share
 
 app = typer.Typer(help="See what the safety policy sees.", no_args_is_help=True)
 
 _COLOURS = {Decision.ALLOW: "green", Decision.BLOCK: "yellow", Decision.UNAVAILABLE: "red"}
+
+_MOST_NAMED = 5  # faulty lines of a file
 
 _PolicyOption = Annotated[
     Path, typer.Option(envvar="SAFETY_POLICY_DIR", file_okay=False, help="The policy's folder.")
@@ -76,10 +80,17 @@ def report(
     policy: _PolicyOption = SHIPPED_POLICIES,
     as_json: JsonOption = False,
 ) -> None:
-    """Print for each file which share of its texts is blocked, by which layer, and how fast."""
+    """Print for each file which share of its texts is blocked, by which layer, and how fast.
+
+    Lines that are no such object are left out and named on the error output.
+    """
+    files = _files(path)
     checker = _checker(policy)
-    for file in _files(path):
-        summary = summarise(str(file), _judged(file, checker, level))
+    for file in files:
+        faults: list[LabelledFileError] = []
+        judged = _judged(file, checker, level, faults.append)
+        _tell_left_out(faults, rows=len(judged))
+        summary = summarise(str(file), judged)
         if as_json:
             say(json.dumps(_as_object(summary), ensure_ascii=False))
         else:
@@ -96,9 +107,10 @@ def test(
     as_json: JsonOption = False,
 ) -> None:
     """Name each text that is not judged as its label (harmful, benign) says."""
+    files = _files(file)
     checker = _checker(policy)
     wrong = total = 0
-    for path in _files(file):
+    for path in files:
         for judged in _judged(path, checker, level):
             total += 1
             if not judged.as_labelled:
@@ -126,12 +138,27 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _judged(path: Path, checker: TextChecker, level: Level) -> list[Judged]:
+def _judged(
+    path: Path,
+    checker: TextChecker,
+    level: Level,
+    left_out: Callable[[LabelledFileError], None] | None = None,
+) -> list[Judged]:
     try:
-        return list(judge_file(path, checker, JudgedLevel(level.value)))
+        return list(judge_file(path, checker, JudgedLevel(level.value), left_out))
     except LabelledFileError as exc:
         complain(str(exc))
         raise typer.Exit(Exit.USAGE) from exc
+
+
+def _tell_left_out(faults: Sequence[LabelledFileError], *, rows: int) -> None:
+    """Name the lines that were left out, the first few; a file of nothing else is a wrong file."""
+    for fault in faults[:_MOST_NAMED]:
+        complain(str(fault))
+    if len(faults) > _MOST_NAMED:
+        complain(f"{len(faults) - _MOST_NAMED} more lines are left out for such reasons")
+    if faults and not rows:
+        raise typer.Exit(Exit.USAGE)
 
 
 def _as_object(summary: FileReport) -> dict[str, object]:

@@ -49,6 +49,17 @@ def test_a_report_is_one_object_a_file(texts: Path) -> None:
     assert (other["rows"], other["blocked_share"]) == (1, 0)
 
 
+def test_a_faulty_line_is_left_out_and_named(texts: Path) -> None:
+    """One odd line does not cost the report of thousands; scripts still get their object."""
+    with texts.open("a", encoding="utf-8") as lines:
+        lines.write('{"text": \n[1]\n{"text": "Ein Hund", "lang": null, "label": null}\n')
+    result = runner.invoke(app, ["safety", "report", str(texts), "--level", "off", "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["rows"] == 3
+    assert "texts.jsonl:3: is no JSON" in result.stderr
+    assert "texts.jsonl:4: the line" in result.stderr
+
+
 def test_a_report_for_people_tells_labels_and_layers(texts: Path) -> None:
     """Shares come with their interval."""
     output = runner.invoke(app, ["safety", "report", str(texts), "--level", "kids"]).output
