@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,7 @@ class Execution:
         services: Services,
         records: Records,
         software_version: str,
+        owner_address: str,
         edit_seconds: float,
     ) -> None:
         self.id = commission.execution_id
@@ -89,6 +91,7 @@ class Execution:
         self._started = time.monotonic()
         self._records = records
         self._software_version = software_version
+        self._owner_address = owner_address
         self._edit_seconds = edit_seconds
         self._task: asyncio.Task[None] | None = None
         self._stop_as: ExecutionState | None = None
@@ -131,11 +134,9 @@ class Execution:
             InvalidArgumentError: As of `Step.require_possible`.
         """
         if self.state.ended:
-            raise FailedPreconditionError("EXECUTION_CLOSED", "The execution has ended.")
+            raise execution_closed()
         if self._commission.mode is not Mode.STEPS:
-            raise FailedPreconditionError(
-                "NOT_STEP_BY_STEP", "This execution runs in one go; start one with StartExecution."
-            )
+            raise not_step_by_step()
         if self._next_step is None or self._next_step.done():
             raise FailedPreconditionError(
                 "STEP_RUNNING", "A step is running, perhaps in another tab; wait until it is done."
@@ -154,6 +155,24 @@ class Execution:
         """Stop working on it without a terminal item, so that somebody can resume it."""
         self._stop(ExecutionState.INTERRUPTED)
 
+    async def persons_turn(self) -> None:
+        """Wait until it awaits a person's step, or has ended."""
+        async with aclosing(self.events.batches(0, 1)) as batches:
+            async for _ in batches:
+                if self.state is not ExecutionState.RUNNING:
+                    return
+
+    def beat(self, *, released: bool = False) -> None:
+        """Tell the tracker that it is alive and whether it waits for a person; or give it back."""
+        self._records.heartbeat(
+            self.id,
+            self.journal.epoch,
+            self.journal.last_sequence_number,
+            self._owner_address,
+            released=released,
+            awaiting_edit=self.state is ExecutionState.AWAITING_EDIT,
+        )
+
     async def wait(self) -> None:
         """Wait until it has ended."""
         if self._task is not None:
@@ -163,12 +182,15 @@ class Execution:
         if self.state.ended or self._task is None or self._stop_as is not None:
             return
         self._stop_as = state
-        self._task.cancel()
+        if self.events.position:  # else it has not begun, and looks when it does
+            self._task.cancel()
 
     async def _live(self) -> None:
         """Run the stages; whatever happens, end in one state."""
         try:
             self._record_start()
+            if self._stop_as is not None:
+                raise asyncio.CancelledError
             self._end(await self._work())
         except Blocked as blocked:
             self._end(Ending(ExecutionState.BLOCKED, message=dict(blocked.verdict.message)))
@@ -211,6 +233,7 @@ class Execution:
     def _change_state(self, state: ExecutionState) -> None:
         self.state = state
         self.events.add(StateChanged(state, head=self.run.progress.head))
+        self.beat()
 
     def _record_start(self) -> None:
         if self._commission.resumes:
@@ -283,13 +306,7 @@ class Execution:
         self.state = INTERRUPTED.state
         self.message = dict(INTERRUPTED.message)
         self._mark_end()
-        self._records.heartbeat(
-            self.id,
-            self.journal.epoch,
-            self.journal.last_sequence_number,
-            "",
-            released=True,
-        )
+        self.beat(released=True)
         self.events.add(StateChanged(self.state, "DRAINING", self.message))
         log.info("execution_interrupted")
 
@@ -326,3 +343,15 @@ class Execution:
     def _mark_end(self) -> None:
         self.end_time = datetime.now(UTC)
         self.ended_at = time.monotonic()
+
+
+def execution_closed() -> FailedPreconditionError:
+    """Return the error for what cannot be done to an execution that has ended."""
+    return FailedPreconditionError("EXECUTION_CLOSED", "The execution has ended.")
+
+
+def not_step_by_step() -> FailedPreconditionError:
+    """Return the error for a step of an execution that takes none."""
+    return FailedPreconditionError(
+        "NOT_STEP_BY_STEP", "This execution runs in one go; start one with StartExecution."
+    )

@@ -23,13 +23,15 @@ class Launcher:
     """Makes executions run in this process.
 
     Attributes:
-        edit_seconds: How long one waits for a person's next step.
+        owner_address: Where other replicas reach this process.
+        edit_seconds: How long an execution waits for a person's next step.
     """
 
     executions: Executions
     services: Services
     records: Records
     software_version: str
+    owner_address: str
     edit_seconds: float
 
     def launch(self, commission: Commission, idempotency_key: str = "") -> Execution:
@@ -45,6 +47,7 @@ class Launcher:
             services=self.services,
             records=self.records,
             software_version=self.software_version,
+            owner_address=self.owner_address,
             edit_seconds=self.edit_seconds,
         )
         self.executions.start(execution, idempotency_key)

@@ -14,7 +14,7 @@ from stellwerk.orchestrator.v1 import event_pb2
 from stellwerk.tracker.v1 import execution_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from orchestrator.tracker_client import TrackerClient
 
@@ -40,7 +40,7 @@ async def past_execution(tracker: TrackerClient, execution_id: str) -> event_pb2
 
 async def past_events(
     tracker: TrackerClient, execution_id: str, after: Token
-) -> AsyncIterator[event_pb2.ExecutionEvent]:
+) -> AsyncGenerator[event_pb2.ExecutionEvent, None]:
     """Stream a snapshot, the items after a token, and the state at the end.
 
     Raises:

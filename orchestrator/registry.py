@@ -20,7 +20,6 @@ from servicekit.principals import Role
 
 if TYPE_CHECKING:
     from orchestrator.execution import Execution
-    from orchestrator.ports import Records
     from servicekit.principals import Principal
 
 log = structlog.get_logger(__name__)
@@ -35,16 +34,12 @@ class Executions:
 
     def __init__(
         self,
-        records: Records,
         *,
-        owner_address: str,
         max_running: int,
         max_running_per_learner: int,
         keep_finished_seconds: float,
         heartbeat_seconds: float,
     ) -> None:
-        self._records = records
-        self._owner_address = owner_address
         self._max_running = max_running
         self._max_running_per_learner = max_running_per_learner
         self._keep_finished_seconds = keep_finished_seconds
@@ -156,13 +151,7 @@ class Executions:
             await asyncio.sleep(self._heartbeat_seconds)
             for execution in list(self._executions.values()):
                 if not execution.state.ended:
-                    journal = execution.journal
-                    self._records.heartbeat(
-                        execution.id,
-                        journal.epoch,
-                        journal.last_sequence_number,
-                        self._owner_address,
-                    )
+                    execution.beat()
             self._forget()
 
     def _forget(self) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
 
 from orchestrator.commission import Commission
+from orchestrator.execution import execution_closed, not_step_by_step
 from orchestrator.journal import new_id
 from orchestrator.levels import effective_level
 from orchestrator.model import Decision, Mode, SafetyLevel
@@ -108,6 +110,8 @@ class Revival:
         self._seeds = seeds
         self._pending_items = pending_items
         self._deployment_max = deployment_max
+        # Two who want to go on with the same execution at once must not both run it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def resume(self, execution_id: str, principal: Principal) -> Execution:
         """Go on with an interrupted execution; one that runs here is returned as it is.
@@ -118,11 +122,34 @@ class Revival:
             ResourceExhaustedError: TOO_MANY_EXECUTIONS.
             UnavailableError: TRACKER_UNAVAILABLE or DRAINING.
         """
-        executions = self._launcher.executions
-        here = executions.find(execution_id, principal)
-        if here is not None and not here.state.ended:
-            return here
-        executions.require_room(principal)
+        async with self._locks.setdefault(execution_id, asyncio.Lock()):
+            here = self._launcher.executions.find(execution_id, principal)
+            if here is not None and not here.state.ended:
+                return here
+            return await self._take_up(execution_id, principal)
+
+    async def resume_for_step(self, execution_id: str, principal: Principal) -> Execution:
+        """Go on with an interrupted execution until it awaits a person's step.
+
+        Raises:
+            NotFoundError: EXECUTION_NOT_FOUND.
+            FailedPreconditionError: EXECUTION_CLOSED, LEASE_HELD, NOT_RESUMABLE or
+                NOT_STEP_BY_STEP.
+            ResourceExhaustedError: TOO_MANY_EXECUTIONS.
+            UnavailableError: TRACKER_UNAVAILABLE or DRAINING.
+        """
+        await self._settle()
+        recorded = await self._past.recorded(execution_id)
+        if recorded.ended:
+            raise execution_closed()
+        if recall(recorded.items, recorded.plan).mode is not Mode.STEPS:
+            raise not_step_by_step()
+        execution = await self.resume(execution_id, principal)
+        await execution.persons_turn()
+        return execution
+
+    async def _take_up(self, execution_id: str, principal: Principal) -> Execution:
+        self._launcher.executions.require_room(principal)
         await self._settle()
         claim = await self._past.claim_next(execution_id)
         recorded = await self._past.recorded(execution_id)

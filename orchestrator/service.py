@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -20,15 +21,17 @@ from orchestrator.levels import laxest_level
 from orchestrator.model import SafetyLevel
 from orchestrator.plans import Plans
 from orchestrator.registry import Executions
+from orchestrator.replicas import Replicas
 from orchestrator.revival import Revival
 from orchestrator.seeds import SessionSeeds
 from orchestrator.servicer import OrchestratorServicer
 from orchestrator.stages.run import Limits, Services
 from orchestrator.tracker_client import TrackerClient
 from orchestrator.translation import TranslationCache
+from orchestrator.whereabouts import Whereabouts
 from servicekit.channel import open_channel
 from servicekit.reloading import Reloading
-from servicekit.settings import ConfigurationError
+from servicekit.settings import ConfigurationError, split_address
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
 from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import (
     add_OrchestratorServiceServicer_to_server,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
 SERVICE_NAME = pb2.DESCRIPTOR.services_by_name["OrchestratorService"].full_name
 RECORDER_CLOSE_SECONDS = 1.0
+WILDCARDS = ("0.0.0.0", "::", "")
 CONFIGS_HEALTH = "configs"
 """What health checks ask for to see whether a change of the configs was refused."""
 
@@ -101,10 +105,11 @@ async def build_servicer(
         pending_items=lambda: recorder.stats().pending if recorder else 0,
         deployment_max=deployment_max,
     )
+    replicas = _replicas(settings, owned, near.tracker)
     return OrchestratorServicer(
         intake,
         revival,
-        launcher.executions,
+        Whereabouts(launcher.executions, replicas, revival),
         Catalogue(lambda: configs.value),
         near.tracker,
         _server_info(settings, configs),
@@ -147,8 +152,6 @@ def _launcher(
     limits = _limits(settings)
     services = Services(near.safety, near.generation, languages, TranslationCache(), limits)
     executions = Executions(
-        records,
-        owner_address=owner_address(settings),
         max_running=settings.max_executions,
         max_running_per_learner=settings.max_executions_per_learner,
         keep_finished_seconds=settings.keep_finished_seconds,
@@ -156,12 +159,33 @@ def _launcher(
     )
     executions.open()
     owned.before_stop(lambda: executions.drain(settings.finish_seconds))
-    return Launcher(executions, services, records, software_version(), settings.edit_seconds)
+    return Launcher(
+        executions,
+        services,
+        records,
+        software_version(),
+        owner_address(settings),
+        settings.edit_seconds,
+    )
+
+
+def _replicas(settings: OrchestratorSettings, owned: Owned, tracker: TrackerClient) -> Replicas:
+    replicas = Replicas(
+        tracker, own_address=owner_address(settings), connect=partial(_connect, settings)
+    )
+    owned.push_async_callback(replicas.close)
+    return replicas
 
 
 def owner_address(settings: OrchestratorSettings) -> str:
-    """Return the address on which other replicas reach this one."""
-    return settings.owner_address or settings.listen_address
+    """Return the address on which other replicas reach this one.
+
+    Two replicas must never have the same: each would take the other's executions for its own.
+    """
+    if settings.owner_address:
+        return settings.owner_address
+    host, port = split_address(settings.listen_address)
+    return f"{socket.gethostname()}:{port}" if host in WILDCARDS else settings.listen_address
 
 
 def software_version() -> str:
@@ -207,9 +231,12 @@ def _open_recorder(settings: OrchestratorSettings, owned: Owned) -> Recorder:
 
 
 async def _channel(settings: OrchestratorSettings, address: str, owned: Owned) -> grpc.aio.Channel:
+    return await owned.enter_async_context(_connect(settings, address))
+
+
+def _connect(settings: OrchestratorSettings, address: str) -> grpc.aio.Channel:
     key = settings.service_key
-    channel = open_channel(address, service_key=key.get_secret_value() if key else None)
-    return await owned.enter_async_context(channel)
+    return open_channel(address, service_key=key.get_secret_value() if key else None)
 
 
 def _limits(settings: OrchestratorSettings) -> Limits:

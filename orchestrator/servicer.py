@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import structlog
 
 from orchestrator.audience import as_learner
 from orchestrator.converters import executions as convert
 from orchestrator.events import StateChanged, TextWritten
 from orchestrator.model import ExecutionState, Mode
 from orchestrator.past import past_events, past_execution
+from orchestrator.replicas import OwnerUnavailableError, Replica, is_passed_on
 from orchestrator.requests import (
     cancels_on_disconnect,
     regeneration,
@@ -31,13 +34,16 @@ if TYPE_CHECKING:
     from orchestrator.catalogue import Catalogue
     from orchestrator.execution import Execution
     from orchestrator.intake import Intake
-    from orchestrator.registry import Executions
+    from orchestrator.past import Token
     from orchestrator.revival import Revival
     from orchestrator.tracker_client import TrackerClient
+    from orchestrator.whereabouts import Whereabouts
     from servicekit.principals import Principal
     from stellwerk.orchestrator.v1 import event_pb2
 
     Batch = list[event_pb2.ExecutionEvent]
+
+log = structlog.get_logger(__name__)
 
 MAX_BATCH = 64
 """Most events in one response."""
@@ -49,7 +55,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
 
     intake: Intake
     revival: Revival
-    executions: Executions
+    where: Whereabouts
     catalogue: Catalogue
     tracker: TrackerClient
     server_info: Callable[[Principal], pb2.GetServerInfoResponse]
@@ -66,7 +72,12 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         """Run all stages and stream what happens."""
         begun = await self.intake.begin(run_request(request), current_principal())
         at_once = MAX_BATCH if request.batch_events else 1
-        async with aclosing(self._begun(begun, request, at_once)) as batches:
+        told = (
+            self._elsewhere(begun, "RunExecution", request, context)
+            if isinstance(begun, str)
+            else self._begun(begun, request, at_once)
+        )
+        async with aclosing(told) as batches:
             async for first, *more in batches:
                 yield pb2.RunExecutionResponse(event=first, more_events=more)
 
@@ -76,7 +87,12 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         """Run stage 1 and stream what happens until the person's turn."""
         wish = request.execution
         begun = await self.intake.begin(run_request(wish, Mode.STEPS), current_principal())
-        async with aclosing(self._begun(begun, wish, to_the_end=False)) as batches:
+        told = (
+            self._elsewhere(begun, "StartExecution", request, context)
+            if isinstance(begun, str)
+            else self._begun(begun, wish, to_the_end=False)
+        )
+        async with aclosing(told) as batches:
             async for (event,) in batches:
                 yield pb2.StartExecutionResponse(event=event)
 
@@ -84,7 +100,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self, request: pb2.InterceptRequest, context: Any
     ) -> AsyncIterator[pb2.InterceptResponse]:
         """Run phase 1."""
-        async with aclosing(self._step(StepKind.INTERCEPT, request)) as events:
+        async with aclosing(self._step(StepKind.INTERCEPT, request, context)) as events:
             async for event in events:
                 yield pb2.InterceptResponse(event=event)
 
@@ -92,7 +108,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self, request: pb2.OptimizeRequest, context: Any
     ) -> AsyncIterator[pb2.OptimizeResponse]:
         """Run phase 2."""
-        async with aclosing(self._step(StepKind.OPTIMIZE, request)) as events:
+        async with aclosing(self._step(StepKind.OPTIMIZE, request, context)) as events:
             async for event in events:
                 yield pb2.OptimizeResponse(event=event)
 
@@ -100,7 +116,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self, request: pb2.RenderRequest, context: Any
     ) -> AsyncIterator[pb2.RenderResponse]:
         """Run stages 3 and 4."""
-        async with aclosing(self._step(StepKind.RENDER, request)) as events:
+        async with aclosing(self._step(StepKind.RENDER, request, context)) as events:
             async for event in events:
                 yield pb2.RenderResponse(event=event)
 
@@ -108,7 +124,13 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self, request: pb2.ResumeExecutionRequest, context: Any
     ) -> AsyncIterator[pb2.ResumeExecutionResponse]:
         """Go on with an interrupted execution."""
-        resumed = await self.revival.resume(request.execution_id, current_principal())
+        passed_on = is_passed_on(context)
+        resumed = await self.where.for_resuming(request.execution_id, passed_on=passed_on)
+        if isinstance(resumed, Replica):
+            async with aclosing(resumed.stream("ResumeExecution", request)) as responses:
+                async for response in responses:
+                    yield response
+            return
         async with aclosing(_live(resumed)) as batches:
             async for (event,) in batches:
                 yield pb2.ResumeExecutionResponse(event=event)
@@ -129,21 +151,31 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self, request: pb2.GetExecutionRequest, context: Any
     ) -> pb2.GetExecutionResponse:
         """Return where an execution stands."""
-        found = self.executions.find(request.execution_id, current_principal())
-        if found is None:
-            past = await past_execution(self.tracker, request.execution_id)
-            return pb2.GetExecutionResponse(execution=past)
-        return pb2.GetExecutionResponse(execution=convert.execution_to_proto(found))
+        found = self.where.here(request.execution_id)
+        if found is not None:
+            return pb2.GetExecutionResponse(execution=convert.execution_to_proto(found))
+        passed_on = is_passed_on(context)
+        owner = await self.where.elsewhere(request.execution_id, passed_on=passed_on)
+        if owner is not None:
+            with suppress(OwnerUnavailableError):
+                response: pb2.GetExecutionResponse = await owner.ask("GetExecution", request)
+                return response
+        past = await past_execution(self.tracker, request.execution_id)
+        return pb2.GetExecutionResponse(execution=past)
 
     async def WatchExecution(
         self, request: pb2.WatchExecutionRequest, context: Any
     ) -> AsyncIterator[pb2.WatchExecutionResponse]:
         """Stream what happened after a token, then what happens."""
-        found = self.executions.find(request.execution_id, current_principal())
+        found = self.where.here(request.execution_id)
         if found is None:
             after = request.after_epoch, request.after_sequence
-            async for event in past_events(self.tracker, request.execution_id, after):
-                yield pb2.WatchExecutionResponse(event=event)
+            elsewhere = self._elsewhere(
+                request.execution_id, "WatchExecution", request, context, after
+            )
+            async with aclosing(elsewhere) as batches:
+                async for first, *more in batches:
+                    yield pb2.WatchExecutionResponse(event=first, more_events=more)
             return
         yield pb2.WatchExecutionResponse(event=convert.snapshot_to_proto(found))
         same_epoch = request.after_epoch in (0, found.journal.epoch)
@@ -157,10 +189,17 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self, request: pb2.CancelExecutionRequest, context: Any
     ) -> pb2.CancelExecutionResponse:
         """End an execution and everything done for it."""
-        found = self.executions.find(request.execution_id, current_principal())
-        if found is None:
-            past = await past_execution(self.tracker, request.execution_id)
+        execution_id = request.execution_id
+        try:
+            found = self.where.here(execution_id) or await self.where.for_cancelling(
+                execution_id, passed_on=is_passed_on(context)
+            )
+        except FailedPreconditionError:  # it has ended, or too little of it is left to end it
+            past = await past_execution(self.tracker, execution_id)
             return pb2.CancelExecutionResponse(execution=past)
+        if isinstance(found, Replica):
+            response: pb2.CancelExecutionResponse = await found.ask("CancelExecution", request)
+            return response
         found.cancel()
         await found.wait()
         return pb2.CancelExecutionResponse(execution=convert.execution_to_proto(found))
@@ -177,23 +216,41 @@ class OrchestratorServicer(OrchestratorServiceServicer):
 
     async def _begun(
         self,
-        begun: Execution | str,
+        begun: Execution,
         request: pb2.RunExecutionRequest,
         at_once: int = 1,
         *,
         to_the_end: bool = True,
     ) -> AsyncGenerator[Batch, None]:
         """Stream what happens in an execution that a request has started or found."""
-        if isinstance(begun, str):
-            async for event in past_events(self.tracker, begun, (0, 0)):
-                yield [event]
-            return
         with_text = not request.without_text_deltas
         with self._caller(begun, cancels=cancels_on_disconnect(request)):
             live = _live(begun, 0, at_once, with_text=with_text, to_the_end=to_the_end)
             async with aclosing(live) as batches:
                 async for batch in batches:
                     yield batch
+
+    async def _elsewhere(
+        self, execution_id: str, rpc: str, request: Any, context: Any, after: Token = (0, 0)
+    ) -> AsyncGenerator[Batch, None]:
+        """Stream what happens after a token in an execution that is not here.
+
+        Its owner tells it live; the record goes on where the owner breaks off.
+        """
+        owner = await self.where.elsewhere(execution_id, passed_on=is_passed_on(context))
+        if owner is not None:
+            try:
+                async with aclosing(owner.stream(rpc, request)) as responses:
+                    async for response in responses:
+                        batch = [response.event, *getattr(response, "more_events", ())]
+                        after = _last_token(batch, after)
+                        yield batch
+                return
+            except OwnerUnavailableError:
+                log.warning("owner_lost", lost_execution_id=execution_id)
+        async with aclosing(past_events(self.tracker, execution_id, after)) as events:
+            async for event in events:
+                yield [event]
 
     @contextmanager
     def _caller(self, execution: Execution, *, cancels: bool) -> Iterator[None]:
@@ -202,7 +259,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
             yield
         except (asyncio.CancelledError, GeneratorExit):
             # At a drain it is the server that leaves, not the caller.
-            if cancels and not self.executions.draining:
+            if cancels and not self.where.executions.draining:
                 execution.cancel()
             raise
 
@@ -210,14 +267,17 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self,
         kind: StepKind,
         request: pb2.InterceptRequest | pb2.OptimizeRequest | pb2.RenderRequest,
+        context: Any,
     ) -> AsyncGenerator[event_pb2.ExecutionEvent, None]:
         """Do a person's step and stream what happens until it is the person's turn again."""
-        found = self.executions.find(request.execution_id, current_principal())
-        if found is None:
-            await past_execution(self.tracker, request.execution_id)
-            raise FailedPreconditionError(
-                "NOT_RUNNING", "Nobody runs this execution at present; resume it first."
-            )
+        found = self.where.here(request.execution_id) or await self.where.for_step(
+            request.execution_id, passed_on=is_passed_on(context)
+        )
+        if isinstance(found, Replica):
+            async with aclosing(found.stream(kind.rpc, request)) as responses:
+                async for response in responses:
+                    yield response.event
+            return
         position = found.take_step(step_request(kind, request))
         with_text = not request.without_text_deltas
         live = _live(found, position, with_text=with_text, to_the_end=False)
@@ -246,6 +306,14 @@ async def _live(
                 yield shown
             if not to_the_end and any(_is_persons_turn(logged.event) for logged in batch):
                 return
+
+
+def _last_token(batch: Batch, before: Token) -> Token:
+    """Return after which item a client can go on that has seen a batch."""
+    for event in reversed(batch):
+        if event.HasField("item_recorded"):
+            return event.epoch, event.sequence_number
+    return before
 
 
 def _is_persons_turn(event: object) -> bool:

@@ -23,8 +23,8 @@ class OrchestratorSettings(ServiceSettings):
     )
     owner_address: str = Field(
         "",
-        description="`host:port` on which other replicas reach this one. Empty: the listen "
-        "address.",
+        description="`host:port` on which other replicas reach this one; no two may have the "
+        "same. Empty: the listen address, with the machine's name where that names no host.",
     )
     safety_address: str = Field("127.0.0.1:50052", description="The safety service.")
     generation_address: str = Field("127.0.0.1:50053", description="The generation service.")

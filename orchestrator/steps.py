@@ -29,6 +29,11 @@ class StepKind(StrEnum):
     OPTIMIZE = "optimize"
     RENDER = "render"
 
+    @property
+    def rpc(self) -> str:
+        """The name of the call that asks for it."""
+        return self.value.capitalize()
+
 
 _EDITABLE = {
     StepKind.INTERCEPT: ("texts",),

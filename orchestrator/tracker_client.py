@@ -13,6 +13,7 @@ import grpc
 from orchestrator.converters import words
 from orchestrator.converters.records import last_run_of, recorded_from_proto
 from orchestrator.intake import Claim
+from orchestrator.replicas import Owner
 from servicekit.channel import deadline, ending, retry_unavailable
 from servicekit.errors import (
     Code,
@@ -65,6 +66,15 @@ class TrackerClient:
                 after_epoch=summary.epoch,
             )
         )
+
+    async def owner_of(self, execution_id: str) -> Owner:
+        """See `replicas.Owners`."""
+        request = tracker_pb2.GetOwnerRequest(execution_id=execution_id)
+        with _tracker_failures():
+            response = await retry_unavailable(
+                lambda: self._stub.GetOwner(request, timeout=deadline(self._limit_seconds))
+            )
+        return Owner(response.owned, response.owner_address)
 
     async def _claim(self, request: tracker_pb2.ClaimExecutionRequest) -> Claim:
         with _tracker_failures():
