@@ -29,6 +29,7 @@ MAX_WORDS_BYTES: Final = 500_000
 
 # Chinese, Japanese and Thai write without spaces: each of their characters is a word here.
 _WORD: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+")
+_NAMES: Final = re.compile(r"[a-z_]+(, [a-z_]+)*")
 _UNSPACED: Final = re.compile(r"([\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
 
 
@@ -115,9 +116,13 @@ def _bounded(words: set[str]) -> frozenset[str]:
 
 
 def _categories(item: ExecutionItem) -> list[str]:
-    """Return the categories for which an item says that something was blocked."""
-    value = read_metadata(item.metadata_json).get("categories")
-    names = (
-        [storable(str(one))[:MAX_WORD] for one in value if one] if isinstance(value, list) else []
-    )
-    return names or ["unspecified"]
+    """Return the categories for which an item says that something was blocked.
+
+    They are a list, or names in `blocked_reason`; where that is a sentence, it names none.
+    """
+    metadata = read_metadata(item.metadata_json)
+    value = metadata.get("categories")
+    if not isinstance(value, list):
+        reason = str(metadata.get("blocked_reason", ""))
+        value = reason.split(", ") if _NAMES.fullmatch(reason) else []
+    return [storable(str(one))[:MAX_WORD] for one in value if one] or ["unspecified"]

@@ -321,6 +321,7 @@ async def test_every_page_is_accessible(
             for summary in await page.locator("main summary").all():
                 await summary.click()
             await assert_accessible(page)
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await page.goto(f"{edge.url}/research/sessions")
         await page.locator("main tbody a").first.click()
         await expect(page.locator("main tbody tr").first).to_be_visible()
@@ -358,6 +359,25 @@ async def tab_to(page: Page, selector: str) -> None:
         if await page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
             return
     pytest.fail(f"the keyboard does not reach {selector}")
+
+
+async def test_figures_name_what_was_blocked(edge: Edge, browser: Browser) -> None:
+    """A run that is blocked counts under the categories of its verdict, in drawing and table."""
+    async with edge.browser() as learner:
+        blocked = {**WISH, "texts": ["eine nackte Frau wird erschossen"]}
+        begun = (await learner.post("/api/executions", json=blocked)).json()
+        events = await events_of(learner, begun["execution_id"])
+        assert events[-1]["state_changed"]["state"] == "blocked"
+        await edge.house.record(begun["execution_id"])
+    async with visiting(browser, edge.url) as visitor:
+        page = await visitor.tab()
+
+        async def is_counted() -> bool:
+            await page.goto(f"{edge.url}/research/charts")
+            categories = page.locator("section[aria-labelledby=blocks-title] td:first-child")
+            return "violence" in await categories.all_inner_texts()
+
+        await eventually(is_counted, within_seconds=30)
 
 
 # --- care ----------------------------------------------------------------------------------------

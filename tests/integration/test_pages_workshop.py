@@ -92,6 +92,7 @@ async def test_queue_is_paused_seen_cancelled_and_let_go(
         for summary in await page.locator("main summary").all():
             await summary.click()
         await assert_accessible(page)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await waiting.locator("button").click()
         await expect(waiting).to_have_count(0)
         await page.locator("form[action='/workshop/resume'] button").click()
