@@ -2,6 +2,7 @@
 
 Learns from `train.jsonl` and our own authors, writes the model and its thresholds beside the
 policy's lists, and the model card with what it does on `dev.jsonl` and on unseen authors.
+The texts of the blind part have no say in any of it: they are judged last, for the card alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from safety_service.classifier import Classifier
 from safety_service.model import Level
 from safety_service.normalise import Normaliser
 from safety_service.policy import SHIPPED_POLICIES
+from training.authors import Part
 from training.card import card
 from training.data import own_examples, public_examples
 from training.fit import fit
@@ -26,10 +28,11 @@ _CARD = Path(__file__).parents[1] / "docs" / "classifier.md"
 def main(folder: Path) -> None:
     """Learn, choose, measure."""
     normaliser = Normaliser()
-    learned_from = public_examples(folder / "train.jsonl") + own_examples(dev=False)
+    learned_from = public_examples(folder / "train.jsonl") + own_examples(Part.TRAIN)
     weights = fit(learned_from, normaliser)
-    measured_on = public_examples(folder / "dev.jsonl") + own_examples(dev=True)
-    found = judged(measured_on, Classifier(weights), normaliser)
+    measured_on = public_examples(folder / "dev.jsonl") + own_examples(Part.DEV)
+    classifier = Classifier(weights)
+    found = judged(measured_on, classifier, normaliser)
     chosen = {level: scores(found, level) for level in (Level.KIDS, Level.YOUTH)}
     rule = {
         "model": _MODEL,
@@ -41,7 +44,8 @@ def main(folder: Path) -> None:
     (SHIPPED_POLICIES / _MODEL).write_bytes(weights.to_bytes())
     path = SHIPPED_POLICIES / "classifier.json"
     path.write_text(json.dumps(rule, indent=2) + "\n", encoding="utf-8")
-    _CARD.write_text(card(learned_from, found, chosen), encoding="utf-8")
+    blind = judged(own_examples(Part.BLIND), classifier, normaliser)
+    _CARD.write_text(card(learned_from, found, blind, chosen), encoding="utf-8")
 
 
 if __name__ == "__main__":

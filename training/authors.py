@@ -2,7 +2,8 @@
 
 An author is a file: slots (`@animal: cat|dog`, also of other slots), sections (`[wish de]`,
 `[harm en violence]`, a `*n` says how often a line with slots is filled in) and lines. Those in
-`dev` are never learned from; they share neither an author nor a line with those in `train`.
+`dev` are never learned from; they share neither an author nor a line with those in `train`. Those
+in `blind` do not even choose a threshold: they are only reported.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "authors"
@@ -17,6 +19,14 @@ HARMFUL_KINDS = ("harm", "fresh")
 _FILLINGS = 8  # of a line with slots, unless its section says otherwise
 _SLOT = re.compile(r"\{(\w+)\}")
 _SECTION = re.compile(r"\[(\w+) (\w\w)(?: (\w+))?(?:\*(\d+))?\]")
+
+
+class Part(StrEnum):
+    """What a text is for: its folder."""
+
+    TRAIN = "train"
+    DEV = "dev"
+    BLIND = "blind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class OwnText:
             `fresh` (harm that nobody looked at for improving).
         language: `de`, `en` or `xx` for any other.
         category: Of harmful ones, else empty.
-        dev: Whether it is kept out of training.
+        part: What it is for.
     """
 
     text: str
@@ -40,7 +50,12 @@ class OwnText:
     kind: str
     language: str
     category: str
-    dev: bool
+    part: Part
+
+    @property
+    def single(self) -> bool:
+        """Whether it was worded by itself, not filled in."""
+        return self.text == self.template
 
 
 def own_texts(folder: Path = FOLDER) -> list[OwnText]:
@@ -50,15 +65,15 @@ def own_texts(folder: Path = FOLDER) -> list[OwnText]:
         ValueError: A file has a line outside of any section, or a faulty section.
     """
     found: dict[str, OwnText] = {}
-    for part in ("dev", "train"):
+    for part in (Part.BLIND, Part.DEV, Part.TRAIN):
         for path in sorted((folder / part).glob("*.txt")):
             lines = path.read_text(encoding="utf-8").splitlines()
-            for text in _of_author(path.stem, lines, dev=part == "dev"):
+            for text in _of_author(path.stem, lines, part):
                 found.setdefault(text.text, text)
     return list(found.values())
 
 
-def _of_author(author: str, lines: list[str], *, dev: bool) -> list[OwnText]:
+def _of_author(author: str, lines: list[str], part: Part) -> list[OwnText]:
     slots = dict(_slot(line) for line in lines if line.startswith("@"))
     section: re.Match[str] | None = None
     texts = []
@@ -70,7 +85,7 @@ def _of_author(author: str, lines: list[str], *, dev: bool) -> list[OwnText]:
         elif section is not None:
             kind, language, category, times = section.groups()
             texts += [
-                OwnText(text, author, line, kind, language, category or "", dev)
+                OwnText(text, author, line, kind, language, category or "", part)
                 for text in _fill(line, slots, int(times or _FILLINGS))
             ]
         if section is None:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from safety_service.model import Category
-from training.authors import HARMFUL_KINDS, own_texts
+from training.authors import HARMFUL_KINDS, Part, own_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from training.authors import OwnText
 
 # Labelled harmful as chat requests, but harmless from a child: sorrows, questions about good and
 # bad; or not harmful to a child: copyright, gossip about chat programs.
@@ -71,6 +73,7 @@ _COUNTS = {
     "own_chat": 2.0,
     "own_word": 0.5,
 }
+_COUNT_OF_SINGLE = 3.0  # what is worded by itself teaches more than one of many fillings
 _WORD_AUTHOR = "dictionary"  # many texts from few words
 
 
@@ -84,6 +87,7 @@ class Example:
         source: The set, or `own_<kind>`.
         language: `de`, `en` or `xx`.
         category: Ours; OTHER for harmless ones.
+        single: Whether it is one of ours, harmful or much like it, and worded by itself.
     """
 
     text: str
@@ -91,11 +95,12 @@ class Example:
     source: str
     language: str
     category: Category
+    single: bool = False
 
     @property
     def count(self) -> float:
         """How much it counts in training."""
-        return _COUNTS.get(self.source, 1.0)
+        return _COUNT_OF_SINGLE if self.single else _COUNTS.get(self.source, 1.0)
 
 
 def public_examples(file: Path) -> list[Example]:
@@ -123,16 +128,25 @@ def _category(source: str, category: str) -> Category:
     return _OF_SOURCE.get(source) or _OF_CATEGORY.get(last, Category.OTHER)
 
 
-def own_examples(*, dev: bool) -> list[Example]:
-    """Our own texts, of the authors kept for dev or of the others."""
+def own_examples(part: Part) -> list[Example]:
+    """Our own texts of a part."""
     return [
         Example(
             text.text,
             text.kind in HARMFUL_KINDS,
-            "own_word" if text.author == _WORD_AUTHOR else f"own_{text.kind}",
+            _own_source(text),
             text.language,
             Category(text.category or "other"),
+            text.single and text.kind in (*HARMFUL_KINDS, "near"),
         )
         for text in own_texts()
-        if text.dev == dev
+        if text.part is part
     ]
+
+
+def _own_source(text: OwnText) -> str:
+    if text.author == _WORD_AUTHOR:
+        return "own_word"
+    if text.part is Part.BLIND:
+        return f"blind_{text.kind}"
+    return f"own_{text.kind}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from training.authors import own_texts
+from training.authors import Part, own_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +23,22 @@ def test_there_are_enough_harmless_wishes() -> None:
     assert {wish.language for wish in wishes} == {"de", "en"}
 
 
-def test_dev_and_train_share_no_author_and_no_template() -> None:
-    """What is measured was not learned by heart."""
+@pytest.mark.parametrize("apart", [Part.DEV, Part.BLIND])
+def test_what_is_measured_was_not_learned_by_heart(apart: Part) -> None:
+    """No author, no template and no text is on both sides."""
     texts = own_texts()
     for of in ("author", "template", "text"):
-        dev = {getattr(text, of) for text in texts if text.dev}
-        assert dev and not dev & {getattr(text, of) for text in texts if not text.dev}
+        kept = {getattr(text, of) for text in texts if text.part is apart}
+        assert kept and not kept & {getattr(text, of) for text in texts if text.part is Part.TRAIN}
+
+
+def test_there_are_enough_blind_texts() -> None:
+    """Harmful and harmless, in both languages."""
+    blind = [text for text in own_texts() if text.part is Part.BLIND]
+    for language in ("de", "en"):
+        ours = [text for text in blind if text.language == language]
+        assert sum(text.kind == "harm" for text in ours) >= 75
+        assert sum(text.kind != "harm" for text in ours) >= 100
 
 
 def test_the_texts_are_always_the_same() -> None:
