@@ -39,6 +39,15 @@ def tidy(answer: str, prompt: Prompt) -> str:
         answer = answer.strip()
         if len(answer) > 1 and answer[0] in '"„“«' and answer[-1] in '"“”»':
             answer = answer[1:-1].strip()
+    return _fitted(answer, prompt.source)
+
+
+def _fitted(answer: str, source: str) -> str:
+    """Begin and end a translation as its source does, which may be a clause of a sentence."""
+    if source[-1:].isalnum():
+        answer = answer.removesuffix(".")
+    if source[:1].islower() and not answer.startswith(("I ", "I'")):
+        answer = answer[:1].lower() + answer[1:]
     return answer
 
 

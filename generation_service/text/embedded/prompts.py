@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from generation_service.text.embedded.memory import Memory, Piece
 from generation_service.text.embedded.pieces import split_sentences
 from generation_service.text.embedded.rewriting import picture_step, rewriting_steps
 from generation_service.text.embedded.steps import Prompt, Step
@@ -40,6 +41,11 @@ class PromptWriter:
     def __init__(self, library: Library) -> None:
         """Take the data of the prompts."""
         self._library = library
+        attitudes = library.interception.attitudes.values()
+        self._memories = {
+            ("de", "en"): Memory((attitude.de, attitude.en) for attitude in attitudes),
+            ("en", "de"): Memory((attitude.en, attitude.de) for attitude in attitudes),
+        }
 
     def steps(self, role: str, task: TextTask, seed: int) -> list[Step]:
         """Cut a task into steps, each with its prompt.
@@ -63,14 +69,17 @@ class PromptWriter:
 
     def _translation(self, task: TextTask) -> Iterator[Step]:
         languages = self._library.translation.languages
-        source = languages.get(task.source_language or guess_language(task.text))
-        target = languages.get(task.target_language or "en")
-        parts = split_sentences(task.text, SENTENCE_CHARS)
-        for number, part in enumerate(parts):
-            known = source is not None and target is not None and source != target
-            wanted = known and number < MAX_SENTENCES and part.text
-            prompt = self._translate(task, part.text) if wanted else None
-            yield Step(part.text, part.separator, prompt)
+        from_code = task.source_language or guess_language(task.text)
+        to_code = task.target_language or "en"
+        known = from_code in languages and to_code in languages and from_code != to_code
+        memory = self._memories.get((from_code, to_code))
+        asked = 0
+        for part in split_sentences(task.text, SENTENCE_CHARS):
+            for piece in memory.pieces(part) if memory else [Piece(part, remembered=False)]:
+                text, separator = piece.part
+                wanted = known and asked < MAX_SENTENCES and text and not piece.remembered
+                asked += bool(wanted)
+                yield Step(text, separator, self._translate(task, text) if wanted else None)
 
     def _translate(self, task: TextTask, text: str) -> Prompt:
         data = self._library.translation
@@ -120,7 +129,7 @@ def guess_language(text: str) -> str:
 
 
 def _forms(word: str) -> Iterator[str]:
-    """A German word as it is and without the endings that declension adds."""
+    """A word as it is and without the endings that German and English put behind it."""
     yield word
     for ending in ("n", "e", "s", "en", "er", "es", "em", "ern"):
         if word.endswith(ending) and len(word) > len(ending) + 2:

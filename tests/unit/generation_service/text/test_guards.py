@@ -61,7 +61,7 @@ def test_each_fault_is_named(prompt: Prompt, answer: str, fault: str) -> None:
 def test_what_begins_another_example_is_cut_off() -> None:
     """Labels, control tokens and quotation marks around the whole are no part of an answer."""
     assert tidy(" ein Kreis. Satz: Noch", REWRITE) == " ein Kreis."
-    assert tidy(' "The hare."<end_of_turn>', TO_ENGLISH) == "The hare."
+    assert tidy(' "The hare"<end_of_turn>', TO_ENGLISH) == "The hare"
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,12 @@ def test_lost_words_are_counted_by_their_beginnings() -> None:
     """A plural counts as kept; a missing word does not."""
     assert lost_words("The hares eat soups", TO_ENGLISH) == 1
     assert lost_words("The hare eats a soup", TO_ENGLISH) == 0
+
+
+def test_a_clause_is_translated_as_a_clause() -> None:
+    """A translation begins and ends as its text does, so that the pieces join up."""
+    clause = prompt_of("translation", TextTask("die Bäume sind leer", "", "de", "en"))
+    assert tidy(" The trees are empty.", clause) == "the trees are empty"
+    assert tidy(" I am empty.", clause) == "I am empty"
+    sentence = prompt_of("translation", TextTask("Die Bäume sind leer.", "", "de", "en"))
+    assert tidy(" The trees are empty.", sentence) == "The trees are empty."

@@ -50,6 +50,24 @@ def test_sentences_are_translated_one_by_one() -> None:
     ]
 
 
+def test_moves_are_translated_from_memory() -> None:
+    """What the attitude said is known in both languages; the model gets the clauses around it."""
+    text = "Ein Ei, daneben schmilzt eine Uhr, und es singt. Ringsum stehen hohe Bäume, und es lebt."
+    steps = WRITER.steps("translation", TextTask(text, "", "de", "en"), 1)
+    asked = [step.text for step in steps if step.prompt]
+    assert asked == ["Ein Ei", "es singt.", "es lebt."]
+    assert "".join(step.text + step.separator for step in steps) == (
+        "Ein Ei, beside it a clock is melting, and es singt. "
+        "All around stand tall trees, and es lebt."
+    )
+
+
+def test_every_move_has_its_translation() -> None:
+    """Moves stand in the same order in both languages."""
+    for attitude in LIBRARY.interception.attitudes.values():
+        assert len(attitude.de.moves) == len(attitude.en.moves)
+
+
 def test_known_words_are_shown_before_the_text() -> None:
     """A word that the model mistakes is an example right before the text, declined or not."""
     prompt = only(WRITER.steps("translation", TextTask("Zwei Drachen", "", "de", "en"), 1))
