@@ -43,6 +43,7 @@ class _Term:
 
     positions: tuple[frozenset[int], ...]
     gaps: tuple[int, ...]
+    second: frozenset[int] | None  # of its positions, None for a single word
     entry: Entry | None = None
 
 
@@ -140,13 +141,13 @@ class TermIndex:
         absent = hits.keys().isdisjoint
         for number in hits:
             for term in self._terms.get(number, ()):
-                if len(term.positions) == 1:
+                if term.second is None:
                     places = hits[number]
-                elif not any(map(absent, term.positions[1:])):
+                elif absent(term.second) or any(map(absent, term.positions[2:])):
+                    continue  # nearly always: many terms begin with common words
+                else:
                     order = _word_order(view.text) if order is None else order
                     places = _sequences(term, number, hits, order)
-                else:
-                    continue
                 for place in places:
                     if view.kind is not ViewKind.SQUEEZED or _touches(place, view.stretched):
                         yield term, place
@@ -164,7 +165,8 @@ def _term(
     words: tuple[tuple[Word, ...], ...], registry: WordRegistry, entry: Entry | None = None
 ) -> _Term:
     positions = tuple(frozenset(registry.add(word) for word in members) for members in words)
-    return _Term(positions, tuple(members[0].gap_before for members in words), entry)
+    gaps = tuple(members[0].gap_before for members in words)
+    return _Term(positions, gaps, positions[1] if len(positions) > 1 else None, entry)
 
 
 def _by_first_word(terms: Sequence[_Term]) -> dict[int, list[_Term]]:
