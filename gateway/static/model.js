@@ -171,7 +171,7 @@
     const at = (name) => gl.getUniformLocation(program, name);
 
     function draw() {
-      const s = 3.3 / extent;
+      const s = 4 / extent;
       const [cy, sy, cx, sx] = [Math.cos(turn), Math.sin(turn), Math.cos(tilt), Math.sin(tilt)];
       const spin = new Float32Array([cy * s, sx * sy * s, -cx * sy * s, 0, 0, cx * s, sx * s, 0, sy * s, -sx * cy * s, cx * cy * s, 0, 0, 0, 0, 1]);
       const move = new Float32Array([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, -middle[0], -middle[1], -middle[2], 1]);

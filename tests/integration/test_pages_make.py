@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 
 from tests.fakes.ollama import FakeOllama
 from tests.integration.chromium import (
@@ -19,6 +19,7 @@ from tests.integration.chromium import (
     open_browser,
     visiting,
 )
+from tests.integration.guarded import photograph
 from tests.integration.http_edge import Edge, open_edge
 from tests.support import eventually
 
@@ -147,6 +148,22 @@ async def test_a_blocked_idea_gets_kind_words(edge: Edge, browser: Browser) -> N
         await page.click("#blocked a")
         await expect(page.locator("textarea[name=text]")).to_have_value(HARMFUL)
         assert learner.never_told("nackte")
+
+
+async def test_what_nobody_can_check_is_not_called_forbidden(edge: Edge, browser: Browser) -> None:
+    """A picture where no guard for pictures is: the page tells an outage from a refusal."""
+    async with visiting(browser, edge.url, viewport=PHONE) as learner:
+        page = await learner.tab()
+        await page.goto(edge.url)
+        await page.fill("textarea[name=text]", IDEA)
+        await page.check("input[value=picture_and_words]", force=True)
+        picture = FilePayload(name="ich.png", mimeType="image/png", buffer=photograph())
+        await page.set_input_files("input[name=pictures]", picture)
+        await expect(page.locator("#preview img")).to_be_visible()
+        await assert_accessible(page)
+        await page.click("button[value=steps]")
+        await expect(page.locator("#failed")).to_contain_text("Deine Idee ist nicht verboten")
+        await assert_accessible(page)
 
 
 async def test_a_run_can_be_stopped_while_it_waits_and_while_it_runs(
