@@ -31,6 +31,10 @@ class OrchestratorServiceStub(object):
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo. An execution that is not the
     caller's reads as NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    Calls about an execution may reach any replica; the one that runs it answers.
+    UNAVAILABLE, reason OWNER_UNAVAILABLE, RetryInfo: it does not, and its lease
+    is not over.
     """
 
     def __init__(self, channel):
@@ -112,6 +116,10 @@ class OrchestratorServiceServicer(object):
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo. An execution that is not the
     caller's reads as NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    Calls about an execution may reach any replica; the one that runs it answers.
+    UNAVAILABLE, reason OWNER_UNAVAILABLE, RetryInfo: it does not, and its lease
+    is not over.
     """
 
     def GetServerInfo(self, request, context):
@@ -159,7 +167,8 @@ class OrchestratorServiceServicer(object):
         Errors as of GetExecution.
         FAILED_PRECONDITION, reason EXECUTION_CLOSED, NOT_STEP_BY_STEP,
         STEP_RUNNING (another one is not done yet), STEP_OUT_OF_ORDER, STEP_STALE
-        (it is based on a text that has changed since), or NOT_RUNNING (resume it).
+        (it is based on a text that has changed since), or NOT_RESUMABLE (nobody
+        ran it, and too little is recorded to go on).
         INVALID_ARGUMENT, reason EMPTY_TEXT, TEXT_TOO_LONG, EDIT_NOT_POSSIBLE or
         OUTPUT_UNKNOWN, naming the field.
         """
@@ -188,7 +197,7 @@ class OrchestratorServiceServicer(object):
 
     def ResumeExecution(self, request, context):
         """ResumeExecution goes on with an INTERRUPTED execution after what is
-        recorded of it, and streams what happens. One that runs here is watched.
+        recorded of it, and streams what happens. One that runs is watched.
 
         Errors as of GetExecution.
         FAILED_PRECONDITION, reason EXECUTION_CLOSED: it has ended; LEASE_HELD:
@@ -235,8 +244,8 @@ class OrchestratorServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelExecution(self, request, context):
-        """CancelExecution ends an execution and everything done for it. Safe to
-        repeat; one that has ended stays as it is.
+        """CancelExecution ends an execution and everything done for it, also one that
+        nobody runs at present. Safe to repeat; one that has ended stays as it is.
 
         Errors as of GetExecution.
         """
@@ -345,6 +354,10 @@ class OrchestratorService(object):
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo. An execution that is not the
     caller's reads as NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    Calls about an execution may reach any replica; the one that runs it answers.
+    UNAVAILABLE, reason OWNER_UNAVAILABLE, RetryInfo: it does not, and its lease
+    is not over.
     """
 
     @staticmethod

@@ -32,6 +32,10 @@ class OrchestratorServiceStub:
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo. An execution that is not the
     caller's reads as NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    Calls about an execution may reach any replica; the one that runs it answers.
+    UNAVAILABLE, reason OWNER_UNAVAILABLE, RetryInfo: it does not, and its lease
+    is not over.
     """
 
     @_typing.overload
@@ -71,7 +75,8 @@ class OrchestratorServiceStub:
     Errors as of GetExecution.
     FAILED_PRECONDITION, reason EXECUTION_CLOSED, NOT_STEP_BY_STEP,
     STEP_RUNNING (another one is not done yet), STEP_OUT_OF_ORDER, STEP_STALE
-    (it is based on a text that has changed since), or NOT_RUNNING (resume it).
+    (it is based on a text that has changed since), or NOT_RESUMABLE (nobody
+    ran it, and too little is recorded to go on).
     INVALID_ARGUMENT, reason EMPTY_TEXT, TEXT_TOO_LONG, EDIT_NOT_POSSIBLE or
     OUTPUT_UNKNOWN, naming the field.
     """
@@ -88,7 +93,7 @@ class OrchestratorServiceStub:
     """
     ResumeExecution: _grpc.UnaryStreamMultiCallable[_orchestrator_service_pb2.ResumeExecutionRequest, _orchestrator_service_pb2.ResumeExecutionResponse]
     """ResumeExecution goes on with an INTERRUPTED execution after what is
-    recorded of it, and streams what happens. One that runs here is watched.
+    recorded of it, and streams what happens. One that runs is watched.
 
     Errors as of GetExecution.
     FAILED_PRECONDITION, reason EXECUTION_CLOSED: it has ended; LEASE_HELD:
@@ -119,8 +124,8 @@ class OrchestratorServiceStub:
     Errors as of GetExecution.
     """
     CancelExecution: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CancelExecutionRequest, _orchestrator_service_pb2.CancelExecutionResponse]
-    """CancelExecution ends an execution and everything done for it. Safe to
-    repeat; one that has ended stays as it is.
+    """CancelExecution ends an execution and everything done for it, also one that
+    nobody runs at present. Safe to repeat; one that has ended stays as it is.
 
     Errors as of GetExecution.
     """
@@ -143,6 +148,10 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo. An execution that is not the
     caller's reads as NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    Calls about an execution may reach any replica; the one that runs it answers.
+    UNAVAILABLE, reason OWNER_UNAVAILABLE, RetryInfo: it does not, and its lease
+    is not over.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -179,7 +188,8 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     Errors as of GetExecution.
     FAILED_PRECONDITION, reason EXECUTION_CLOSED, NOT_STEP_BY_STEP,
     STEP_RUNNING (another one is not done yet), STEP_OUT_OF_ORDER, STEP_STALE
-    (it is based on a text that has changed since), or NOT_RUNNING (resume it).
+    (it is based on a text that has changed since), or NOT_RESUMABLE (nobody
+    ran it, and too little is recorded to go on).
     INVALID_ARGUMENT, reason EMPTY_TEXT, TEXT_TOO_LONG, EDIT_NOT_POSSIBLE or
     OUTPUT_UNKNOWN, naming the field.
     """
@@ -196,7 +206,7 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """
     ResumeExecution: _aio.UnaryStreamMultiCallable[_orchestrator_service_pb2.ResumeExecutionRequest, _orchestrator_service_pb2.ResumeExecutionResponse]  # type: ignore[assignment]
     """ResumeExecution goes on with an INTERRUPTED execution after what is
-    recorded of it, and streams what happens. One that runs here is watched.
+    recorded of it, and streams what happens. One that runs is watched.
 
     Errors as of GetExecution.
     FAILED_PRECONDITION, reason EXECUTION_CLOSED: it has ended; LEASE_HELD:
@@ -227,8 +237,8 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     Errors as of GetExecution.
     """
     CancelExecution: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CancelExecutionRequest, _orchestrator_service_pb2.CancelExecutionResponse]  # type: ignore[assignment]
-    """CancelExecution ends an execution and everything done for it. Safe to
-    repeat; one that has ended stays as it is.
+    """CancelExecution ends an execution and everything done for it, also one that
+    nobody runs at present. Safe to repeat; one that has ended stays as it is.
 
     Errors as of GetExecution.
     """
@@ -250,6 +260,10 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
     Errors of every RPC: UNAUTHENTICATED and PERMISSION_DENIED for identity and
     rights; UNAVAILABLE, reason DRAINING, RetryInfo. An execution that is not the
     caller's reads as NOT_FOUND, reason EXECUTION_NOT_FOUND.
+
+    Calls about an execution may reach any replica; the one that runs it answers.
+    UNAVAILABLE, reason OWNER_UNAVAILABLE, RetryInfo: it does not, and its lease
+    is not over.
     """
 
     @_abc_1.abstractmethod
@@ -308,7 +322,8 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors as of GetExecution.
         FAILED_PRECONDITION, reason EXECUTION_CLOSED, NOT_STEP_BY_STEP,
         STEP_RUNNING (another one is not done yet), STEP_OUT_OF_ORDER, STEP_STALE
-        (it is based on a text that has changed since), or NOT_RUNNING (resume it).
+        (it is based on a text that has changed since), or NOT_RESUMABLE (nobody
+        ran it, and too little is recorded to go on).
         INVALID_ARGUMENT, reason EMPTY_TEXT, TEXT_TOO_LONG, EDIT_NOT_POSSIBLE or
         OUTPUT_UNKNOWN, naming the field.
         """
@@ -343,7 +358,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_orchestrator_service_pb2.ResumeExecutionResponse], _abc.AsyncIterator[_orchestrator_service_pb2.ResumeExecutionResponse]]:
         """ResumeExecution goes on with an INTERRUPTED execution after what is
-        recorded of it, and streams what happens. One that runs here is watched.
+        recorded of it, and streams what happens. One that runs is watched.
 
         Errors as of GetExecution.
         FAILED_PRECONDITION, reason EXECUTION_CLOSED: it has ended; LEASE_HELD:
@@ -398,8 +413,8 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.CancelExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.CancelExecutionResponse, _abc.Awaitable[_orchestrator_service_pb2.CancelExecutionResponse]]:
-        """CancelExecution ends an execution and everything done for it. Safe to
-        repeat; one that has ended stays as it is.
+        """CancelExecution ends an execution and everything done for it, also one that
+        nobody runs at present. Safe to repeat; one that has ended stays as it is.
 
         Errors as of GetExecution.
         """
