@@ -34,11 +34,12 @@ def main() -> None:
         )
         _tablet(browser, sys.argv[1])
         _phone(browser, sys.argv[1])
+        staff(browser, sys.argv[1])
         browser.close()
 
 
 def _tablet(browser: Browser, url: str) -> None:
-    page = browser.new_page(viewport=TABLET, locale="de-DE")
+    page = browser.new_page(viewport=TABLET, locale="de-DE", base_url=url)
     page.set_default_timeout(PATIENCE_MS)
     page.goto(url)
     _keep(page, "page-idea")
@@ -48,14 +49,17 @@ def _tablet(browser: Browser, url: str) -> None:
     expect(page.locator("button[value=render]")).to_be_visible(timeout=PATIENCE_MS)
     _keep(page, "page-edit")
     page.goto(url)
-    _choose(page, "stillepost", ["embedded_image", "embedded_3d", "embedded_sound"])
+    _choose(page, "surrealism", ["embedded_image", "embedded_3d", "embedded_sound"])
     page.click("button[value=all]")
     _until_over(page)
     _keep(page, "page-outputs")
-    address = page.url.replace("/make/", "/look/")
-    for view in ("learner", "advanced", "researcher"):
-        page.goto(f"{address}?view={view}")
-        _keep(page, f"page-look-{view}")
+    _look(page, "learner")
+    page.goto(url)
+    _choose(page, "stillepost", [])
+    page.click("button[value=all]")
+    _until_over(page)
+    for view in ("advanced", "researcher"):
+        _look(page, view)
 
 
 def _phone(browser: Browser, url: str) -> None:
@@ -69,6 +73,25 @@ def _phone(browser: Browser, url: str) -> None:
     _until_over(page)
     page.locator("#output-1 img").scroll_into_view_if_needed()
     _keep(page, "page-phone")
+
+
+def staff(browser: Browser, url: str) -> None:
+    """Show research and workshop as they are now: best with many records and a paused queue."""
+    page = browser.new_page(viewport=TABLET, locale="de-DE", base_url=url)
+    page.set_default_timeout(PATIENCE_MS)
+    for address, name in (
+        ("research", "page-research"),
+        ("research/charts", "page-figures"),
+        ("workshop", "page-workshop"),
+    ):
+        page.goto(f"{url}/{address}")
+        _keep(page, name)
+
+
+def _look(page: Page, view: str) -> None:
+    execution_id = page.url.partition("?")[0].rpartition("/")[2]
+    page.goto(f"/look/{execution_id}?view={view}")
+    _keep(page, f"page-look-{view}")
 
 
 def _choose(page: Page, style: str, outputs: list[str]) -> None:

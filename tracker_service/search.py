@@ -29,7 +29,7 @@ MAX_WORDS_BYTES: Final = 500_000
 
 # Chinese, Japanese and Thai write without spaces: each of their characters is a word here.
 _WORD: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+")
-_NAMES: Final = re.compile(r"[a-z_]+(, [a-z_]+)*")
+_NAMES: Final = re.compile(r"[a-z0-9_]+(, [a-z0-9_]+)*")
 _UNSPACED: Final = re.compile(r"([\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
 
 

@@ -375,7 +375,7 @@ async def test_figures_name_what_was_blocked(edge: Edge, browser: Browser) -> No
         async def is_counted() -> bool:
             await page.goto(f"{edge.url}/research/charts")
             categories = page.locator("section[aria-labelledby=blocks-title] td:first-child")
-            return "violence" in await categories.all_inner_texts()
+            return "Gewalt" in await categories.all_inner_texts()
 
         await eventually(is_counted, within_seconds=30)
 
