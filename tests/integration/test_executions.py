@@ -17,35 +17,26 @@ from servicekit.principals import Role, identity_metadata
 from stellwerk.common.v1 import types_pb2
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
 from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2
-from tests.fakes.ollama import FakeOllama
 from tests.fakes.text_server import Fault
 from tests.integration.house import House, item_types, no_faults, open_house
+from tests.integration.one_house import house, model_server, ollama
 from tests.support import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
     from typing import Any
+
+    from tests.fakes.ollama import FakeOllama
 
 IDEA = "Eine Blume auf der Wiese"
 ADULT = types_pb2.SAFETY_LEVEL_ADULT
 
 
-@pytest.fixture
-async def ollama() -> AsyncIterator[FakeOllama]:
-    """A recording model server."""
-    async with FakeOllama("Eine Blume tanzt auf der Wiese.") as server:
-        yield server
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+__all__ = ["house", "model_server", "ollama"]
 
 
-@pytest.fixture
-async def house(tmp_path: Path, ollama: FakeOllama) -> AsyncIterator[House]:
-    """A deployment that asks the fake model."""
-    async with open_house(tmp_path, ollama.url) as running:
-        yield running
-
-
-async def test_record_of_a_plain_run_is_in_order(house: House) -> None:
+async def test_record_of_a_plain_run_is_in_order(house: House, ollama: FakeOllama) -> None:
     """A run for kids records every step once, in the order in which it happened."""
     events = await house.run(config="dada", texts=[IDEA])
     record = await house.record(no_faults(events))
@@ -137,7 +128,9 @@ async def test_forty_runs_at_once_share_nothing(house: House, ollama: FakeOllama
         assert record.summary.session_id == f"tisch-{number}"
 
 
-async def test_adults_see_text_while_it_is_written_minors_after_its_check(house: House) -> None:
+async def test_adults_see_text_while_it_is_written_minors_after_its_check(
+    house: House, ollama: FakeOllama
+) -> None:
     """Adults get tokens as they come; for minors the verdict comes first."""
 
     def order(events: list[Any]) -> list[str]:
@@ -186,7 +179,7 @@ async def test_blocked_output_gets_a_text_in_its_place(house: House, ollama: Fak
     assert "Blume tanzt" in stand_in.content
 
 
-async def test_watching_goes_on_after_a_token(house: House) -> None:
+async def test_watching_goes_on_after_a_token(house: House, ollama: FakeOllama) -> None:
     """Whoever comes back with a token gets every later item once, running or finished."""
     events = await house.run(config="dada", texts=[IDEA])
     execution_id = no_faults(events)
@@ -319,7 +312,7 @@ async def test_bad_input_names_its_field(
     assert not ollama.requests
 
 
-async def test_a_learner_sees_only_the_own_session(house: House) -> None:
+async def test_a_learner_sees_only_the_own_session(house: House, ollama: FakeOllama) -> None:
     """Another session's execution reads as unknown, in every RPC."""
     events = await house.run(user="a", session="tisch-1", config="passthrough", texts=[IDEA])
     execution_id = no_faults(events)
