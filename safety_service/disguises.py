@@ -37,6 +37,7 @@ _DISGUISED = re.compile(
     r"|[^\W_][.\-_~/'’·•,:;]+[^\W_]"  # d-o-t-t-e-d, bl-ut
     rf"|(?<![^\W_]){_LETTER}[\W_]{{1,3}}{_LETTER}[\W_]{{1,3}}{_LETTER}(?![^\W_])"  # s p a c e d
 )
+_ONLY_SIGNS = re.compile(r"\s*[@$€!|+]*[@$€][@$€!|+]*\s*")  # a word drawn, without one letter
 
 
 class ViewKind(Enum):
@@ -117,7 +118,7 @@ def disguised_views(folded: str) -> list[View]:
     Returns:
         The readings; none if nothing looks disguised.
     """
-    if not _DISGUISED.search(folded):
+    if not _DISGUISED.search(folded) and not _ONLY_SIGNS.fullmatch(folded):
         return []
     tokens = _tokens(folded)
     views = _views(tokens, folded)
@@ -180,7 +181,7 @@ def _tokens(folded: str, *, keep_signs: bool = False) -> list[_Token]:
 def _leet_readings(tokens: list[_Token], folded: str) -> list[list[_Token]]:
     """The tokens with digits and signs read as letters; nothing if none could be."""
     leet = [_is_leet(token) for token in tokens]
-    if not any(leet):
+    if not any(leet) and not all(map(_is_sign_word, tokens)):
         return []
     leet = [decode or _is_sign_word(token) for token, decode in zip(tokens, leet, strict=True)]
     signs = {

@@ -119,8 +119,8 @@ def test_the_clear_text_reads_what_a_person_would(text: str, clear: str) -> None
     assert Normaliser().normalise(text).clear.split() == clear.split()
 
 
-@pytest.mark.parametrize("text", ["k!113r", "|o|", "8.|.u.+", "+ö+en", "PR0MP+"])
+@pytest.mark.parametrize("text", ["k!113r", "|o|", "8.|.u.+", "+ö+en", "PR0MP+", "@$$"])
 def test_signs_are_read_wherever_they_stand(text: str) -> None:
     """Signs at the ends of words, between dots and for two letters at once are letters, too."""
-    words = {"k!113r": "killer", "|o|": "lol", "8.|.u.+": "blut", "+ö+en": "toeten"}
+    words = {"k!113r": "killer", "|o|": "lol", "8.|.u.+": "blut", "+ö+en": "toeten", "@$$": "ass"}
     assert words.get(text, "prompt") in _readings(text)
