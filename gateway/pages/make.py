@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
 
 from gateway.identity import Person
 from gateway.pages.choices import Choices, choices_of
@@ -18,11 +21,15 @@ from gateway.pages.run_view import RunView
 from gateway.routes import executions, media
 from gateway.routes.answers import Id, Services
 from servicekit.errors import InvalidArgumentError
+from stellwerk.common.v1.types_pb2 import MediaRef
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb
 
 router = APIRouter(include_in_schema=False)
 
+Json = dict[str, Any]
+
 MAX_TEXT = executions.MAX_TEXT
+MOST_PICTURES = 9
 Words = Annotated[str, Form(max_length=4 * MAX_TEXT)]
 Names = Annotated[list[Annotated[str, Form(max_length=128)]], Form(max_length=16)]
 _SHORT = 64
@@ -55,44 +62,34 @@ async def other_words(
     return _form(request, choices, before)
 
 
+@dataclass(frozen=True)
+class Idea:
+    """The form of an idea as it was filled in; fields that a style has no use for are left."""
+
+    text: Words = ""
+    second_text: Words = ""
+    config: Annotated[str, Form(max_length=128)] = ""
+    outputs: Names | None = None
+    level: Annotated[str, Form(max_length=_SHORT)] = ""
+    rule: Words = ""
+    seed: Annotated[str, Form(pattern=r"^\d{0,20}$")] = ""
+    way: Annotated[str, Form(max_length=_SHORT)] = "steps"
+
+
 @router.post("/make")
 async def make(
     request: Request,
     person: Person,
     services: Services,
-    text: Words = "",
-    second_text: Words = "",
-    config: Annotated[str, Form(max_length=128)] = "",
-    outputs: Names = [],  # noqa: B006 - FastAPI copies it
-    level: Annotated[str, Form(max_length=_SHORT)] = "",
-    rule: Words = "",
-    seed: Annotated[str, Form(pattern=r"^\d{0,20}$")] = "",
-    way: Annotated[str, Form(max_length=_SHORT)] = "steps",
+    idea: Annotated[Idea, Depends()],
     pictures: list[UploadFile] | None = None,
 ) -> Response:
     """Begin."""
     choices = await choices_of(services)
-    style = choices.style(config)
-    texts = [_words(each) for each in (text, second_text)]
-    wanted = int((style or {}).get("text_count", 0))
-    sent = [file for file in pictures or [] if file.size]
-    images = []
-    for file in sent if (style or {}).get("image_count") else []:
-        images.append(await media.store(file, services))
-    context = _words(rule) if style and style.get("accepts_context") else ""
-    wish = executions.Wish.model_validate(
-        {
-            "config": config,
-            "texts": texts[:wanted],
-            "images": [{"sha256": image.sha256} for image in images],
-            "safety_level": level if level in choices.levels else choices.level,
-            "outputs": outputs,
-            "context": context or None,
-            "seed": int(seed) if seed else None,
-            "language": language_of(request),
-            "step_by_step": way == "steps",
-        }
-    )
+    style = choices.style(idea.config) or {}
+    sent = [file for file in pictures or [] if file.size] if style.get("image_count") else []
+    images = [await media.store(file, services) for file in sent[:MOST_PICTURES]]
+    wish = _wish(idea, style, choices, language_of(request), images)
     begun = await executions.start(wish, person, services)
     return _to(request, f"/make/{begun.execution_id}")
 
@@ -124,7 +121,7 @@ async def step(
     way: Annotated[str, Form(max_length=_SHORT)],
     based_on: Annotated[str, Form(max_length=_SHORT)],
     item: Names = [],  # noqa: B006
-    words: Annotated[list[str], Form(max_length=16)] = [],  # noqa: B006
+    words: Annotated[list[Annotated[str, Form(max_length=4 * MAX_TEXT)]], Form(max_length=16)] = [],  # noqa: B006
     editing_seconds: Annotated[float, Form(ge=0)] = 0.0,
 ) -> Response:
     """Go on with the texts as the person has left them."""
@@ -181,6 +178,34 @@ async def again(
     wish = executions.Again(loop_iteration=loop_iteration)
     begun = await executions.regenerate(execution_id, wish, person, services)
     return _to(request, f"/make/{begun.execution_id}")
+
+
+def _wish(
+    idea: Idea, style: Json, choices: Choices, language: str, images: list[MediaRef]
+) -> executions.Wish:
+    """Read a form as a wish, the same that programs send.
+
+    Raises:
+        RequestValidationError: A field is missing or too long.
+    """
+    texts = [_words(text) for text in (idea.text, idea.second_text)]
+    context = _words(idea.rule) if style.get("accepts_context") else ""
+    try:
+        return executions.Wish.model_validate(
+            {
+                "config": idea.config,
+                "texts": texts[: int(style.get("text_count", 0))],
+                "images": [{"sha256": image.sha256} for image in images],
+                "safety_level": idea.level if idea.level in choices.levels else choices.level,
+                "outputs": idea.outputs or [],
+                "context": context or None,
+                "seed": int(idea.seed) if idea.seed else None,
+                "language": language,
+                "step_by_step": idea.way == "steps",
+            }
+        )
+    except ValidationError as exc:
+        raise RequestValidationError(exc.errors()) from exc
 
 
 def _form(request: Request, choices: Choices, before: dict[str, Any]) -> Response:
