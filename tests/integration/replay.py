@@ -45,6 +45,8 @@ class Replay:
         self._plan = Plan.from_json(plan_json)
         self._chunks = {chunk.id: chunk for chunk in chunks_of(self._plan.flow)}
         self._previous = ""
+        self._branches: dict[str, str] = {}
+        self._branch_names = {branch.name for branch in getattr(self._plan.flow, "branches", ())}
         for item in record.items:
             self._read(item, json.loads(item.metadata_json or b"{}"))
 
@@ -54,27 +56,48 @@ class Replay:
             self.texts[facts["field"]] = item.content
         elif kind == "stage_transition" and facts["to_stage"] == 2:
             self._previous = self.texts["texts[0]"]
+            self._branches.clear()
         elif kind == "user_edit":
             self._previous = item.content
         elif kind in ("interception_iteration", "interception_final") and "chunk" in facts:
-            self._expect(self._chunks[facts["chunk"]], facts, item.stage_iteration)
+            self._read_step(item, facts)
+        elif kind == "interception_final":
             self._previous = item.content
         elif kind == "optimization_result":
             output = self._plan.outputs[item.loop_iteration - 1]
             assert output.optimization is not None
             instruction = output.optimization_instruction or ""
-            self._expect(output.optimization, facts, 0, OPTIMIZATION_INSTRUCTION=instruction)
+            self._expect(
+                output.optimization, facts, 0, self._previous, OPTIMIZATION_INSTRUCTION=instruction
+            )
         elif kind == "translation_result":
             # Which text it was made from, the model's own message says.
             self._note(facts)
 
+    def _read_step(self, item: execution_pb2.ExecutionItem, facts: dict[str, Any]) -> None:
+        """Read a call of phase 1; branches side by side do not see each other's texts."""
+        chunk = self._chunks[facts["chunk"]]
+        branch = str(facts.get("step", "")).rpartition(".")[0]
+        if branch not in self._branch_names:
+            self._expect(chunk, facts, item.stage_iteration, self._previous)
+            self._previous = item.content
+            return
+        before = self._branches.get(branch, self._previous)
+        self._expect(chunk, facts, item.stage_iteration, before)
+        self._branches[branch] = item.content
+
     def _expect(
-        self, chunk: PlannedChunk, facts: dict[str, Any], iteration: int, **extra: str
+        self,
+        chunk: PlannedChunk,
+        facts: dict[str, Any],
+        iteration: int,
+        previous: str,
+        **extra: str,
     ) -> None:
         """Check that a call follows from the plan and from the texts before it."""
         values = {
             "INPUT_TEXT": self.texts["texts[0]"],
-            "PREVIOUS_OUTPUT": self._previous,
+            "PREVIOUS_OUTPUT": previous,
             "CONTEXT": self._plan.context,
             "ITERATION": str(iteration),
             "ITERATIONS": str(getattr(self._plan.flow, "iterations", "")),
