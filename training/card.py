@@ -40,6 +40,14 @@ lines flatter. `own_fresh` and the `blind` lines were written before the last tw
 lines and the choice of features, and no line was written to answer them; both are by the same hand,
 though. The thresholds were chosen on all but `blind`, so false alarms elsewhere may be higher.
 
+**How well it carries over** to a kind of text of which it saw none, measured once, with these
+features, by leaving a source out of training: of `overt_unsafe` it blocks 77 % (but 46 % of
+`overt`, which look alike and are harmless; AUC 0.70 instead of 0.94), of `germeval18` 20 % (14 % of
+its harmless ones), of the English chat requests 59 %. Without any harmful text of ours it blocks
+26 % of the English and 6 % of the German `blind` lines. So it knows words and turns that it has
+seen, and little of meaning. Clusters of word vectors (of a language model's tokens) were tried and
+left these figures where they are.
+
 **Thresholds**: the lowest that keep these false alarms on `dev` (kids, youth). Kids: {kids_usual}
 (hate {kids_hate}), youth: {youth_usual} (hate {youth_hate}). With a listed term that only asks:
 {kids_asked} and {youth_asked}.
@@ -78,9 +86,9 @@ def card(
             f"- {', '.join(sources)}: {share:.2%}, {limits[Level.YOUTH][sources]:.2%}"
             for sources, share in limits[Level.KIDS].items()
         ),
-        kids_usual=min(kids.values()),
+        kids_usual=kids[Category.OTHER],
         kids_hate=kids[Category.HATE],
-        youth_usual=min(youth.values()),
+        youth_usual=youth[Category.OTHER],
         youth_hate=youth[Category.HATE],
         kids_asked=chosen[Level.KIDS].asked,
         youth_asked=chosen[Level.YOUTH].asked,

@@ -74,7 +74,9 @@ _COUNTS = {
     "own_word": 0.5,
 }
 _COUNT_OF_SINGLE = 3.0  # what is worded by itself teaches more than one of many fillings
+_SINGLE_KINDS = (*HARMFUL_KINDS, "near", "wish", "query", "caption", "art")
 _WORD_AUTHOR = "dictionary"  # many texts from few words
+_LISTS = (_WORD_AUTHOR, "woerter")  # whose lines are words, not texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Example:
         source: The set, or `own_<kind>`.
         language: `de`, `en` or `xx`.
         category: Ours; OTHER for harmless ones.
-        single: Whether it is one of ours, harmful or much like it, and worded by itself.
+        single: Whether it is one of ours and worded by itself.
     """
 
     text: str
@@ -137,7 +139,7 @@ def own_examples(part: Part) -> list[Example]:
             _own_source(text),
             text.language,
             Category(text.category or "other"),
-            text.single and text.kind in (*HARMFUL_KINDS, "near"),
+            text.single and text.kind in _SINGLE_KINDS and text.author not in _LISTS,
         )
         for text in own_texts()
         if text.part is part

@@ -28,8 +28,8 @@ _QUERIES = ("own_query",)
 _NEAR = ("own_near", "overt")  # look risky and are not
 _GROUPS = ("gahd", "germeval18")  # harmless talk about groups, in tweets and contrast pairs
 FALSE_ALARMS: dict[Level, Limits] = {
-    Level.KIDS: {_WISHES: 0.01, _PICTURES: 0.01, _QUERIES: 0.04, _NEAR: 0.06},
-    Level.YOUTH: {_WISHES: 0.007, _PICTURES: 0.01, _QUERIES: 0.03, _NEAR: 0.05},
+    Level.KIDS: {_WISHES: 0.0065, _PICTURES: 0.01, _QUERIES: 0.04, _NEAR: 0.06},
+    Level.YOUTH: {_WISHES: 0.0035, _PICTURES: 0.01, _QUERIES: 0.03, _NEAR: 0.05},
 }
 # With hate at its own score. Much looser for talk about groups: the same words are hateful or not
 # by a nuance that a linear model does not see.
