@@ -16,6 +16,9 @@ WIDEST = 48.0
 MOST_ROWS = 12
 DAYS_BY_DAY = 92
 DAYS_BY_WEEK = 2 * 366
+DAYS_BY_MONTH = 20 * 366
+YEARS = 100
+"""Runs before these are left out: somebody has brought in records with odd dates."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Timeline:
     """Columns from the first day with runs to the last one.
 
     Attributes:
-        unit: `day`, `week` or `month`.
+        unit: `day`, `week`, `month` or `year`.
         columns: None where there was no run at all.
         top: What the highest column stands for.
     """
@@ -78,12 +81,11 @@ def timeline(counts: Mapping[str, int]) -> Timeline:
     days = {date.fromisoformat(day): count for day, count in counts.items()}
     if not days:
         return Timeline("day", (), 0)
-    first, last = min(days), max(days)
-    span = (last - first).days + 1
-    unit = "day" if span <= DAYS_BY_DAY else "week" if span <= DAYS_BY_WEEK else "month"
-    buckets: Counter[str] = Counter()
-    for number in range(span):
-        buckets[_bucket(first + timedelta(days=number), unit)] += 0
+    last = max(days)
+    days = {day: count for day, count in days.items() if day.year > last.year - YEARS}
+    first = min(days)
+    unit = _unit((last - first).days + 1)
+    buckets: Counter[str] = Counter(dict.fromkeys(_labels(first, last, unit), 0))
     for day, count in days.items():
         buckets[_bucket(day, unit)] += count
     top = max(buckets.values())
@@ -95,9 +97,33 @@ def timeline(counts: Mapping[str, int]) -> Timeline:
     return Timeline(unit, columns, top)
 
 
+def _unit(span_days: int) -> str:
+    if span_days <= DAYS_BY_DAY:
+        return "day"
+    if span_days <= DAYS_BY_WEEK:
+        return "week"
+    return "month" if span_days <= DAYS_BY_MONTH else "year"
+
+
+def _labels(first: date, last: date, unit: str) -> list[str]:
+    """Name every bucket from the first day to the last one."""
+    if unit in {"month", "year"}:
+        years = range(first.year, last.year + 1)
+        if unit == "year":
+            return [f"{year:04}" for year in years]
+        months = [f"{year:04}-{month:02}" for year in years for month in range(1, 13)]
+        return [each for each in months if first.isoformat()[:7] <= each <= last.isoformat()[:7]]
+    step = 7 if unit == "week" else 1
+    span = (last - first).days
+    names = {_bucket(first + timedelta(days=n), unit) for n in range(0, span + 1, step)}
+    return sorted(names | {_bucket(last, unit)})
+
+
 def _bucket(day: date, unit: str) -> str:
+    if unit == "year":
+        return day.isoformat()[:4]
     if unit == "month":
-        return f"{day:%Y-%m}"
+        return day.isoformat()[:7]
     return (day if unit == "day" else day - timedelta(days=day.weekday())).isoformat()
 
 
