@@ -135,6 +135,7 @@
 
   document.body.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id !== "run") return;
+    document.title = panel().dataset.title;
     show();
     if (isOver()) close();
     else connect();

@@ -288,7 +288,9 @@ async def test_two_tabs_show_the_same(edge: Edge, browser: Browser) -> None:
         await is_over(other)
 
 
-async def test_learners_never_see_what_others_make(edge: Edge, browser: Browser) -> None:
+async def test_learners_never_see_what_others_make(
+    edge: Edge, browser: Browser, teacher: httpx.AsyncClient
+) -> None:
     """Whoever knows an address finds nothing there that is somebody else's."""
     async with visiting(browser, edge.url) as one, visiting(browser, edge.url) as other:
         page = await one.tab()
@@ -310,6 +312,21 @@ async def test_learners_never_see_what_others_make(edge: Edge, browser: Browser)
             assert "Turm" not in await stranger.content()
         cancelled = await other.context.request.post(f"{edge.url}/make/{execution_id}/cancel")
         assert cancelled.status == HTTPStatus.NOT_FOUND
+        # Staff of a machine without keys sees the record, its files, and takes it out.
+        seen = await eventually(lambda: found(teacher, f"/research/look/{execution_id}"))
+        assert IDEA in seen.text
+        assert picture is not None
+        await found(teacher, picture.replace("/api/", "/research/"))
+        taken = await found(teacher, f"/research/look/{execution_id}/export?format=json")
+        [record] = taken.json()
+        assert record["execution_id"] == execution_id
+
+
+async def found(client: httpx.AsyncClient, path: str) -> httpx.Response:
+    """Fetch what must be there; a record may still be on its way."""
+    answer = await client.get(path)
+    assert answer.status_code == HTTPStatus.OK
+    return answer
 
 
 async def test_the_whole_way_works_by_keyboard(edge: Edge, browser: Browser) -> None:
