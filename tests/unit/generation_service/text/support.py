@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 QUICK = ProviderLimits(
     connect_seconds=5,
-    first_token_seconds=0.3,
-    between_tokens_seconds=0.3,
-    total_seconds=5,
+    first_token_seconds=1.5,
+    between_tokens_seconds=1.5,
+    total_seconds=30,
     answer_chars=2000,
 )
 """Limits for tests that wait for them to be crossed."""
