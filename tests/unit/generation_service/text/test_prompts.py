@@ -52,7 +52,9 @@ def test_sentences_are_translated_one_by_one() -> None:
 
 def test_moves_are_translated_from_memory() -> None:
     """What the attitude said is known in both languages; the model gets the clauses around it."""
-    text = "Ein Ei, daneben schmilzt eine Uhr, und es singt. Ringsum stehen hohe Bäume, und es lebt."
+    text = (
+        "Ein Ei, daneben schmilzt eine Uhr, und es singt. Ringsum stehen hohe Bäume, und es lebt."
+    )
     steps = WRITER.steps("translation", TextTask(text, "", "de", "en"), 1)
     asked = [step.text for step in steps if step.prompt]
     assert asked == ["Ein Ei", "es singt.", "es lebt."]
