@@ -167,7 +167,7 @@ async def open_house(
 
 @contextlib.asynccontextmanager
 async def another_orchestrator(house: House, **changes: Any) -> AsyncIterator[House]:
-    """Start one more orchestrator beside that of a house; leaving it gives its runs back at once."""
+    """Start one more orchestrator beside a house's; leaving it gives its runs back at once."""
     settings = house.settings.model_copy(update={"finish_seconds": 0.0, **changes})
     async with (
         start_server(*_with(orchestrator, settings)) as running,

@@ -36,7 +36,9 @@ async def stub(tmp_path: Path, service: FakeImageService) -> AsyncIterator[Stub]
         yield stub
 
 
-def wish(level: SafetyLevel.ValueType = SAFETY_LEVEL_ADULT, **extra: object) -> pb.GenerateMediaRequest:
+def wish(
+    level: SafetyLevel.ValueType = SAFETY_LEVEL_ADULT, **extra: object
+) -> pb.GenerateMediaRequest:
     return order(
         "A whale",
         backend="openai_images",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from servicekit.plain import enum_word, plain_event, plain_message
 from stellwerk.common.v1.types_pb2 import (
     MEDIA_TYPE_THREE_D,
     SAFETY_LEVEL_KIDS,
@@ -20,7 +21,6 @@ from stellwerk.orchestrator.v1.event_pb2 import (
 )
 from stellwerk.safety.v1.verdict_pb2 import CATEGORY_VIOLENCE
 from stellwerk.tracker.v1.execution_pb2 import EXECUTION_STATE_COMPLETED, ExecutionItem
-from servicekit.plain import enum_word, plain_event, plain_message
 
 BIG_SEED = 2**64 - 1
 

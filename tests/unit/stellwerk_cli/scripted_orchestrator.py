@@ -12,12 +12,9 @@ from servicekit.errors import NotFoundError
 from servicekit.server import start_server
 from stellwerk.orchestrator.v1 import event_pb2
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
-from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import (
-    OrchestratorServiceServicer,
-    add_OrchestratorServiceServicer_to_server,
-)
 from stellwerk.tracker.v1.execution_pb2 import ExecutionItem, ExecutionState
 from stellwerk_client.client import StellwerkClient
+from tests.fakes.partial import add_partial_service
 from tests.support import local_settings
 
 if TYPE_CHECKING:
@@ -27,6 +24,8 @@ if TYPE_CHECKING:
 
 LOST = object()
 """In a script: the connection breaks here."""
+SERVICE = pb2.DESCRIPTOR.services_by_name["OrchestratorService"]
+RPCS = ("GetServerInfo", "RunExecution", "WatchExecution", "GetExecution")
 EXECUTION_ID = "0197b5c0-0000-7000-8000-000000000001"
 
 
@@ -57,7 +56,7 @@ def output(number: int) -> event_pb2.ExecutionEvent:
 
 
 @dataclass
-class ScriptedOrchestrator(OrchestratorServiceServicer):
+class ScriptedOrchestrator:
     """Plays `run`, then one script of `watches` for each call of WatchExecution.
 
     Attributes:
@@ -110,26 +109,14 @@ class ScriptedOrchestrator(OrchestratorServiceServicer):
         execution = event_pb2.Execution(execution_id=EXECUTION_ID, state=self.state)
         return pb2.GetExecutionResponse(execution=execution)
 
-    async def CancelExecution(self, request: pb2.CancelExecutionRequest, context: Any) -> Any:
-        """Not in the script."""
-        raise NotImplementedError
-
-    async def ListConfigs(self, request: pb2.ListConfigsRequest, context: Any) -> Any:
-        """Not in the script."""
-        raise NotImplementedError
-
-    async def GetConfig(self, request: pb2.GetConfigRequest, context: Any) -> Any:
-        """Not in the script."""
-        raise NotImplementedError
-
 
 @contextlib.asynccontextmanager
 async def playing(script: ScriptedOrchestrator) -> AsyncIterator[StellwerkClient]:
     """Serve a script and yield a client of it."""
 
     async def register(server: grpc.aio.Server, _owned: Owned) -> tuple[str, ...]:
-        add_OrchestratorServiceServicer_to_server(script, server)
-        return ()
+        rpcs = {name: getattr(script, name) for name in RPCS}
+        return (add_partial_service(server, SERVICE, rpcs),)
 
     async with (
         start_server(local_settings(), register) as server,
