@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -14,6 +14,9 @@ from gateway.pages.research_facets import Facets, day_begin
 from gateway.routes.answers import Services
 from servicekit.plain import plain_message
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from gateway.neighbours import Neighbours
 
 router = APIRouter(prefix="/research", include_in_schema=False)
 
@@ -32,29 +35,22 @@ async def charts(
     """Show figures of a config, or of all, in a span of days."""
     facets = Facets.read({"config_name": config_name, "first_day": first_day, "last_day": last_day})
 
-    async def rows(*dimensions: pb.StatisticsDimension.ValueType) -> list[dict[str, Any]]:
-        asked = pb.GetStatisticsRequest(
-            config_name=facets.config_name,
-            start_time_from=day_begin(facets.first_day),
-            start_time_before=day_begin(facets.last_day, 1),
-            dimensions=dimensions,
-        )
-        found: list[dict[str, Any]] = plain_message(
-            await services.tracker.GetStatistics(asked)
-        ).get("rows", [])
-        return found
-
-    by_day, by_config, usage = await asyncio.gather(
-        rows(pb.STATISTICS_DIMENSION_DAY),
-        rows(pb.STATISTICS_DIMENSION_CONFIG),
-        services.tracker.ListConfigUsage(pb.ListConfigUsageRequest()),
+    by_day, by_config = await asyncio.gather(
+        _rows(services, facets, pb.STATISTICS_DIMENSION_DAY),
+        _rows(services, facets, pb.STATISTICS_DIMENSION_CONFIG),
     )
+    configs = [
+        (row["config_name"], row["execution_count"]) for row in by_config if row.get("config_name")
+    ]
+    if facets != Facets():  # what can be chosen does not depend on what is
+        usage = await services.tracker.ListConfigUsage(pb.ListConfigUsageRequest())
+        configs = [(each.config_name, each.execution_count) for each in usage.configs]
     counts = {row["day"]: row["execution_count"] for row in by_day}
     return pages_of(request).page(
         request,
         "research/charts.html",
         facets=facets,
-        configs=sorted((each.config_name, each.execution_count) for each in usage.configs),
+        configs=sorted(configs),
         execution_count=sum(counts.values()),
         output_count=sum(row.get("output_count", 0) for row in by_config),
         timeline=timeline(counts),
@@ -64,3 +60,17 @@ async def charts(
         height=HEIGHT,
         head=HEAD,
     )
+
+
+async def _rows(
+    services: Neighbours, facets: Facets, dimension: pb.StatisticsDimension.ValueType
+) -> list[dict[str, Any]]:
+    asked = pb.GetStatisticsRequest(
+        config_name=facets.config_name,
+        start_time_from=day_begin(facets.first_day),
+        start_time_before=day_begin(facets.last_day, 1),
+        dimensions=[dimension],
+    )
+    found = plain_message(await services.tracker.GetStatistics(asked))
+    rows: list[dict[str, Any]] = found.get("rows", [])
+    return rows
