@@ -32,6 +32,8 @@
     const address = `/make/${encodeURIComponent(id)}/panel?seen=${encodeURIComponent(version)}`;
     try {
       await htmx.ajax("GET", address, { target: "#run", swap: "morph:outerHTML" });
+    } catch {
+      setTimeout(refresh, RETRY_MS[0]); // lost on the way; without a network that waits for one
     } finally {
       asking = false;
       if (wanted) refresh();
