@@ -146,7 +146,10 @@
 
   // Back from sleep, from another page or from no network: look at once, do not wait for a timeout.
   function wake() {
-    if (document.hidden) return;
+    if (document.hidden) {
+      close(); // browsers allow few streams to one site, and nobody sees this tab
+      return;
+    }
     refresh();
     if (!isOver() && (!source || source.readyState !== EventSource.OPEN)) {
       close();
