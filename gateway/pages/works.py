@@ -82,7 +82,7 @@ class Works:
         Raises:
             ResourceExhaustedError: WORKS_BUSY: too many go on.
         """
-        await self._forget_old()
+        await self._make_room()
         if len(self._works) >= MOST:
             raise ResourceExhaustedError(
                 "WORKS_BUSY", "Too much is being prepared; try again.", retry_seconds=BUSY_SECONDS
@@ -105,11 +105,14 @@ class Works:
         work.touched = time.monotonic()
         return work
 
-    async def _forget_old(self) -> None:
+    async def _make_room(self) -> None:
+        """Forget what nobody asks for any more; where that is not enough, what is over."""
         oldest = time.monotonic() - KEPT_SECONDS
-        for work_id, (work, _) in list(self._works.items()):
-            if work.touched < oldest:
-                await self._end(work_id)
+        by_age = sorted((work for work, _ in self._works.values()), key=lambda each: each.touched)
+        for work in by_age:
+            is_full = len(self._works) >= MOST
+            if work.touched < oldest or (is_full and work.is_over):
+                await self._end(work.work_id)
 
     async def _end(self, work_id: str) -> None:
         _, running = self._works.pop(work_id)

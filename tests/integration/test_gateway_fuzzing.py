@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -32,6 +33,46 @@ CHECKS = [
     response_schema_conformance,
 ]
 SEED = 20_261_120
+NONSENSE = (
+    "",
+    "x" * 5000,
+    "2026-02-31",
+    "9999-12-31",
+    "ä\0\x01",
+    "<script>",
+    "-1",
+    "zip",
+    "💥" * 50,
+)
+FIELDS = [
+    "words",
+    "config_name",
+    "user_id",
+    "session_id",
+    "states",
+    "level",
+    "first_day",
+    "last_day",
+    "model_used",
+    "item_type",
+    "next",
+    "trail",
+    "back",
+    "format",
+    "execution_id",
+    "pseudonymise",
+    "again",
+    "name",
+]
+FORMS = (
+    "/research",
+    "/research/exports",
+    "/research/erase",
+    "/research/import",
+    "/research/executions/x/verify",
+    "/workshop/drain",
+    "/workshop/jobs/x/cancel",
+)
 
 
 def fuzz(url: str, known: dict[str, str], examples: int) -> list[str]:
@@ -91,3 +132,20 @@ async def test_answers_are_as_described(tmp_path: Path, examples: int) -> None:
         }
         faults = await asyncio.to_thread(fuzz, edge.url, known, examples)
     assert not faults, "\n\n".join(faults)
+
+
+async def test_pages_bear_any_form(tmp_path: Path) -> None:
+    """Whatever a form holds, a page says what is wrong with it."""
+    choice = random.Random(SEED)
+    async with (
+        FakeOllama() as ollama,
+        open_edge(tmp_path, ollama.url) as edge,
+        edge.browser() as browser,
+    ):
+        for address in FORMS * 12:
+            names = choice.sample(FIELDS, choice.randint(0, len(FIELDS)))
+            form = {name: choice.choice(NONSENSE) for name in names}
+            headers = choice.choice([{}, {"HX-Request": "true"}])
+            answer = await browser.post(address, data=form, headers=headers)
+            assert answer.status_code < 500, (address, form)
+            assert "<script>" not in answer.text.replace("<script src", "")

@@ -77,6 +77,20 @@ async def test_there_is_never_too_much(works: Works) -> None:
     assert caught.value.retry_seconds
 
 
+async def test_what_is_over_makes_room(works: Works) -> None:
+    """Somebody's finished file from a while ago keeps nobody waiting."""
+
+    async def at_once(_: Work) -> str:
+        return "done"
+
+    async def is_done() -> bool:
+        work = await works.begin(ROSA, at_once)
+        await eventually(lambda: work.is_over)
+        return works.find(work.work_id, ROSA).outcome == "done"
+
+    assert [await is_done() for _ in range(2 * MOST)] == [True] * (2 * MOST)
+
+
 async def test_what_runs_ends_with_the_process() -> None:
     """Leaving ends all of it."""
     ended = asyncio.Event()
