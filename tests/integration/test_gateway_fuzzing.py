@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from gateway.pages.research_facets import Facets
 from tests.fakes.ollama import FakeOllama
 from tests.integration.http_edge import open_edge
 from tests.integration.test_gateway_api import WISH
@@ -45,24 +46,8 @@ NONSENSE = (
     "💥" * 50,
 )
 FIELDS = [
-    "words",
-    "config_name",
-    "user_id",
-    "session_id",
-    "states",
-    "level",
-    "first_day",
-    "last_day",
-    "model_used",
-    "item_type",
-    "next",
-    "trail",
-    "back",
-    "format",
-    "execution_id",
-    "pseudonymise",
-    "again",
-    "name",
+    *Facets.model_fields,
+    *("next", "trail", "back", "format", "execution_id", "pseudonymise", "again", "name"),
 ]
 FORMS = (
     "/research",
