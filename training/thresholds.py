@@ -34,7 +34,7 @@ FALSE_ALARMS: dict[Level, Limits] = {
 # With hate at its own score. Much looser for talk about groups: the same words are hateful or not
 # by a nuance that a linear model does not see.
 FALSE_ALARMS_WITH_HATE: dict[Level, Limits] = {
-    Level.KIDS: {**FALSE_ALARMS[Level.KIDS], _NEAR: 0.07, _GROUPS: 0.14},
+    Level.KIDS: {**FALSE_ALARMS[Level.KIDS], _NEAR: 0.07, _GROUPS: 0.165},
     Level.YOUTH: {**FALSE_ALARMS[Level.YOUTH], _NEAR: 0.06, _GROUPS: 0.125},
 }
 # A text with an `ask` term looks risky already, so it is measured by those that do.
