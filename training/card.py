@@ -38,7 +38,8 @@ own authors kept apart, by author and by template. All authors are one person's,
 missed on `own_harm`, `overt_unsafe` and `parti` and wrote new training texts of that kind, so these
 lines flatter. `own_fresh` and the `blind` lines were written before the last two thousand training
 lines and the choice of features, and no line was written to answer them. Both are by the same hand,
-though, and some of the last lines answer false alarms on the other lines and on test wishes. The thresholds were chosen on all but `blind`, so false alarms elsewhere may be higher.
+though, and some of the last lines answer false alarms on the other lines and on test wishes. The
+thresholds were chosen on all but `blind`, so false alarms elsewhere may be higher.
 
 **How well it carries over** to a kind of text of which it saw none, measured once, with these
 features, by leaving a source out of training: of `overt_unsafe` it blocks 77 % (but 46 % of
