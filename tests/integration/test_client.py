@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,8 @@ class TestCalls:
         events = client.run(run_of("Blume", config="endless"))
         await anext(events)
         await events.aclose()
-        await deployment.left.wait()
+        async with asyncio.timeout(30):
+            assert await deployment.left.wait()
 
     async def test_a_run_has_a_time_limit(self, deployment: Deployment) -> None:
         """A run that never ends is ended by the client's own limit."""

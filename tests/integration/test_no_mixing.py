@@ -117,8 +117,12 @@ def received(requests: Iterable[Recorded]) -> set[tuple[str, str]]:
     }
 
 
-async def fifty_people(tmp_path: Path, texts: tuple[str, ...], per_person: int, seed: int) -> None:
-    """Let everybody work at once and hold the model server's book against the records."""
+async def fifty_people(tmp_path: Path, texts: tuple[str, ...], per_person: int, seed: int) -> int:
+    """Let everybody work at once and hold the model server's book against the records.
+
+    Returns:
+        How many runs were checked.
+    """
     configs = wishes()
     async with FakeOllama(answer) as ollama, open_house(tmp_path, ollama.url, **PATIENCE) as house:
         places = asyncio.Semaphore(AT_ONCE)
@@ -140,15 +144,17 @@ async def fifty_people(tmp_path: Path, texts: tuple[str, ...], per_person: int, 
         for request in ollama.requests:
             assert len(set(TOKEN.findall(request.prompt))) == 1
         assert received(ollama.requests) == told
+    return len(runs)
 
 
 async def test_fifty_people_share_nothing(tmp_path: Path) -> None:
     """No foreign word in a prompt, no paragraph lost, parameters as the config says."""
-    await fifty_people(tmp_path, HARD, per_person=1, seed=1)
+    assert await fifty_people(tmp_path, HARD, per_person=1, seed=1) == USERS
 
 
 @pytest.mark.drill
 @pytest.mark.timeout(900)
 async def test_fifty_people_with_every_config_share_nothing(tmp_path: Path) -> None:
     """The same with every shipped config for everybody, and with very long texts."""
-    await fifty_people(tmp_path, (*HARD, LONG), per_person=len(wishes()), seed=2)
+    count = len(wishes())
+    assert await fifty_people(tmp_path, (*HARD, LONG), per_person=count, seed=2) == USERS * count

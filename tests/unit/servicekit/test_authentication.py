@@ -232,6 +232,8 @@ async def test_a_new_key_works_at_once(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     admin_key(path)
     async with serving(probe(), with_keys(path)) as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await unary_unary(channel, metadata=bearer("not-made-yet"))
         key = create_key(path, role=Role.TEACHER, user="tom")
         await unary_unary(channel, metadata=bearer(key))
 

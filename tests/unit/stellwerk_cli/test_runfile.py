@@ -33,7 +33,7 @@ def test_folder_can_be_held_again_afterwards(tmp_path: Path) -> None:
     """The lock ends with its context."""
     for _ in range(2):
         with locked_folder(tmp_path):
-            pass
+            assert (tmp_path / "up.lock").read_text() == str(os.getpid())
 
 
 def test_run_file_has_pid_and_address_of_each_service(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ async def test_a_release_is_per_item_not_per_file(library: MediaLibrary) -> None
         plain_png(), filename="q.png", execution_id="e2", item_id="i9", owner=BEN, origin=DRAWN
     )
     await library.release("e1", "i1", media.sha256, FOR_ANNA)
+    assert (await library.find_for_reading(ITEM, ANNA)).media.sha256 == media.sha256
     await cannot(library, MediaName("e2", "i9"), BEN)
 
 
