@@ -59,6 +59,22 @@ _ANSWERS = (
 )
 
 
+class _App(FastAPI):
+    """An app whose description knows the contract's messages and the form of errors."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description."""
+        schema = super().openapi()
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        for name, inner in problem.pop("$defs", {}).items():
+            schemas.setdefault(name, inner)
+        schemas.setdefault("Problem", problem)
+        for name, message in components(*(answer.DESCRIPTOR for answer in _ANSWERS)).items():
+            schemas.setdefault(name, message)
+        return schema
+
+
 def create_app(settings: GatewaySettings) -> FastAPI:
     """Build the app; the services are connected when it starts.
 
@@ -69,7 +85,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         ConfigurationError: The key file is missing or faulty.
         OSError: The cookies' secret cannot be kept.
     """
-    app = FastAPI(
+    app = _App(
         title="Stellwerk",
         summary="Creative-AI pipelines for schools and museums, with a record of every run.",
         version=_version(),
@@ -102,7 +118,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog)
-    _describe(app)
     return app
 
 
@@ -128,24 +143,6 @@ def _secret(settings: GatewaySettings) -> str:
         secret = secrets.token_urlsafe(48)
         opened.write(secret)
     return secret
-
-
-def _describe(app: FastAPI) -> None:
-    """Add the contract's messages and the form of errors to what OpenAPI says."""
-    made = app.openapi
-
-    def with_contract() -> dict[str, Any]:
-        schema = made()
-        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        for name, inner in problem.pop("$defs", {}).items():
-            schemas.setdefault(name, inner)
-        schemas.setdefault("Problem", problem)
-        for name, message in components(*(answer.DESCRIPTOR for answer in _ANSWERS)).items():
-            schemas.setdefault(name, message)
-        return schema
-
-    app.openapi = with_contract  # type: ignore[method-assign]
 
 
 def _version() -> str:

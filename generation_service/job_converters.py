@@ -190,14 +190,20 @@ def workflow_order(message: pb.Workflow) -> WorkflowOrder:
         input_mappings=parts["input_mappings_json"],
         output_mapping=parts["output_mapping_json"],
         lora_place=parts["lora_place_json"],
-        load_seconds=_limit(message, "load_limit_duration", message.load_limit_duration),
-        run_seconds=_limit(message, "run_limit_duration", message.run_limit_duration),
+        load_seconds=_limit(
+            "load_limit_duration",
+            message.load_limit_duration if message.HasField("load_limit_duration") else None,
+        ),
+        run_seconds=_limit(
+            "run_limit_duration",
+            message.run_limit_duration if message.HasField("run_limit_duration") else None,
+        ),
         vram_bytes=max(0, message.vram_bytes),
     )
 
 
-def _limit(message: pb.Workflow, name: str, limit: Duration) -> float | None:
-    if not message.HasField(name):  # type: ignore[arg-type]
+def _limit(name: str, limit: Duration | None) -> float | None:
+    if limit is None:
         return None
     seconds = limit.ToTimedelta() / timedelta(seconds=1)
     if seconds <= 0:

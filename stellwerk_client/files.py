@@ -113,7 +113,8 @@ class ResumableFile:
             if known["request"] == self._digest and self._part.stat().st_size >= known["size"]:
                 return Progress(str(known["cursor"]), int(known["size"]))
         except (OSError, ValueError, KeyError, TypeError):
-            pass
+            # There is no earlier attempt, or its note is of no use: both mean from the beginning.
+            return Progress()
         return Progress()
 
     def _rewind(self) -> None:

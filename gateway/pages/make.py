@@ -32,6 +32,7 @@ MAX_TEXT = executions.MAX_TEXT
 MOST_PICTURES = 9
 Words = Annotated[str, Form(max_length=4 * MAX_TEXT)]
 Names = Annotated[list[Annotated[str, Form(max_length=128)]], Form(max_length=16)]
+Changed = Annotated[list[Annotated[str, Form(max_length=4 * MAX_TEXT)]], Form(max_length=16)]
 _SHORT = 64
 
 
@@ -120,8 +121,8 @@ async def step(
     services: Services,
     way: Annotated[str, Form(max_length=_SHORT)],
     based_on: Annotated[str, Form(max_length=_SHORT)],
-    item: Names = [],  # noqa: B006
-    words: Annotated[list[Annotated[str, Form(max_length=4 * MAX_TEXT)]], Form(max_length=16)] = [],  # noqa: B006
+    item: Names = [],  # noqa: B006 - FastAPI copies it
+    words: Changed = [],  # noqa: B006 - as above
     editing_seconds: Annotated[float, Form(ge=0)] = 0.0,
 ) -> Response:
     """Go on with the texts as the person has left them."""

@@ -108,7 +108,7 @@ def event_to_proto(execution: Execution, logged: events.Logged) -> event_pb2.Exe
         epoch=execution.journal.epoch,
         sequence_number=logged.sequence_number,
         event_time=timestamp(logged.time),
-        **{kind: message},  # type: ignore[arg-type]
+        **{kind: message},  # type: ignore[arg-type]  # which kind shows only now
     )
 
 

@@ -87,7 +87,7 @@ def media_request_to_proto(request: ports.MediaRequest) -> generation_pb2.Genera
     extra = {name: value for name, value in request.parameters.items() if name not in typed}
     try:
         parameters = generation_pb2.MediaParameters(
-            **typed,  # type: ignore[arg-type]
+            **typed,  # type: ignore[arg-type]  # wrong types are told below
             extra_json=json.dumps(extra).encode() if extra else b"",
             loras=[
                 generation_pb2.Lora(name=lora.name, strength=lora.strength)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,10 +62,11 @@ class Number:
 
     def settle(self, value: object) -> object:
         """See `Setting.settle`."""
-        known = isinstance(value, int | float) and not isinstance(value, bool)
-        if not known or not self.minimum <= value <= self.maximum:  # type: ignore[operator]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            value = math.nan  # which is in no range
+        number = float(value)
+        if not self.minimum <= number <= self.maximum:
             raise ValueError(f"Must be {self.minimum:g} to {self.maximum:g} {self.unit}.")
-        number = float(value)  # type: ignore[arg-type]
         if not self.whole:
             return number
         if not number.is_integer():

@@ -47,7 +47,7 @@ def _tidy(tree: dict[str, Any]) -> None:
 def _mesh(name: str, solids: list[Solid]) -> trimesh.Trimesh:
     starts = np.cumsum([0, *(len(solid.vertices) for solid in solids)])
     faces = [solid.faces + start for solid, start in zip(solids, starts, strict=False)]
-    material = PBRMaterial(  # type: ignore[no-untyped-call]
+    material = PBRMaterial(  # type: ignore[no-untyped-call]  # trimesh has none for it
         name=name,
         baseColorFactor=[*_linear(name), 255],
         metallicFactor=0.0,
@@ -58,7 +58,7 @@ def _mesh(name: str, solids: list[Solid]) -> trimesh.Trimesh:
         vertices=np.vstack([solid.vertices for solid in solids]).astype(np.float32),
         faces=np.vstack(faces),
         vertex_normals=np.vstack([solid.normals for solid in solids]).astype(np.float32),
-        visual=TextureVisuals(material=material),  # type: ignore[no-untyped-call]
+        visual=TextureVisuals(material=material),  # type: ignore[no-untyped-call]  # nor here
         process=False,
     )
 
