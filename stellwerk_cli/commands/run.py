@@ -9,7 +9,7 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,49 +68,58 @@ class Idea:
     idempotency_key: str = ""
 
 
+MoreTextsOption = Annotated[
+    list[str] | None,
+    typer.Option("--text", help="A further text, for configs that need several; repeatable."),
+]
+ImagesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--image", exists=True, dir_okay=False, help="A picture; repeatable."),
+]
+ContextOption = Annotated[str | None, typer.Option(help="Your own rule in place of the config's.")]
+OutputsOption = Annotated[
+    list[str] | None,
+    typer.Option("--output", help="An output config; repeatable. Unset: as the config says."),
+]
+ParametersOption = Annotated[
+    list[str] | None,
+    typer.Option("--param", help="`name=value`, the value as JSON or text; repeatable."),
+]
+LevelOption = Annotated[
+    Level | None, typer.Option(help="For whom it must be fit. Unset: as the server offers.")
+]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, max=2**64 - 1, help="Seed. Unset: a random one.")
+]
+OnDisconnectOption = Annotated[
+    OnDisconnect | None,
+    typer.Option(help="What happens when this command is killed. Unset: keep."),
+]
+KeyOption = Annotated[
+    str, typer.Option(help="The same key gives the same execution, never a second one.")
+]
+
+
 def run(
     text: Annotated[
         str | None, typer.Argument(help="Your idea. `-` reads it from standard input.")
     ] = None,
     config: Annotated[str, typer.Option(help="How to rewrite it; see `configs list`.")] = "dada",
-    more_texts: Annotated[
-        list[str] | None,
-        typer.Option("--text", help="A further text, for configs that need several; repeatable."),
-    ] = None,
-    images: Annotated[
-        list[Path] | None,
-        typer.Option("--image", exists=True, dir_okay=False, help="A picture; repeatable."),
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(help="Your own rule in place of the config's.")
-    ] = None,
-    outputs: Annotated[
-        list[str] | None,
-        typer.Option("--output", help="An output config; repeatable. Unset: as the config says."),
-    ] = None,
+    more_texts: MoreTextsOption = None,
+    images: ImagesOption = None,
+    context: ContextOption = None,
+    outputs: OutputsOption = None,
     text_only: Annotated[bool, typer.Option("--text-only", help="No output but text.")] = False,
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option("--param", help="`name=value`, the value as JSON or text; repeatable."),
-    ] = None,
-    level: Annotated[
-        Level | None, typer.Option(help="For whom it must be fit. Unset: as the server offers.")
-    ] = None,
+    parameters: ParametersOption = None,
+    level: LevelOption = None,
     lang: LanguageOption = "",
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**64 - 1, help="Seed. Unset: a random one.")
-    ] = None,
+    seed: SeedOption = None,
     session: Annotated[str, typer.Option(help="The sitting that it belongs to.")] = "",
     user: Annotated[str, typer.Option(help="Your pseudonym, never a real name.")] = "",
     group: Annotated[str, typer.Option(help="Class or workshop.")] = "",
     out: OutOption = DEFAULT_OUT,
-    on_disconnect: Annotated[
-        OnDisconnect | None,
-        typer.Option(help="What happens when this command is killed. Unset: keep."),
-    ] = None,
-    idempotency_key: Annotated[
-        str, typer.Option(help="The same key gives the same execution, never a second one.")
-    ] = "",
+    on_disconnect: OnDisconnectOption = None,
+    idempotency_key: KeyOption = "",
     as_json: JsonOption = False,
     server: ServerOption = DEFAULT_SERVER,
     api_key: ApiKeyOption = "",
