@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+START_SECONDS = 30.0
+"""Nothing is waited for at the start but the port."""
+
 
 class _Server(uvicorn.Server):
     """uvicorn's server; signals are ours to handle."""
@@ -61,8 +64,9 @@ async def running(settings: GatewaySettings) -> AsyncIterator[str]:
     server = _Server(config)
     task = asyncio.create_task(server.serve())
     try:
+        give_up = asyncio.get_running_loop().time() + START_SECONDS
         while not server.started:
-            if task.done():
+            if task.done() or asyncio.get_running_loop().time() > give_up:
                 raise ConfigurationError(f"Cannot listen on {settings.listen_address}.")
             await asyncio.sleep(0.01)
         bound = server.servers[0].sockets[0].getsockname()
