@@ -6,7 +6,6 @@ import asyncio
 import os
 import secrets
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -24,6 +23,7 @@ from gateway.pages.works import Works
 from gateway.problems import Problem, add_handlers
 from gateway.routes import choices, executions, health, media, research, workshop
 from gateway.security import SameOriginOnly, SecurityHeaders
+from servicekit.version import software_version
 from stellwerk.common.v1.types_pb2 import MediaRef
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.orchestrator.v1 import event_pb2
@@ -88,7 +88,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     app = _App(
         title="Stellwerk",
         summary="Creative-AI pipelines for schools and museums, with a record of every run.",
-        version=_version(),
+        version=software_version(),
         lifespan=_lifespan,
         docs_url=None,  # those pages load scripts from elsewhere
         redoc_url=None,
@@ -143,10 +143,3 @@ def _secret(settings: GatewaySettings) -> str:
         secret = secrets.token_urlsafe(48)
         opened.write(secret)
     return secret
-
-
-def _version() -> str:
-    try:
-        return version("stellwerk")
-    except PackageNotFoundError:
-        return "unknown"

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from orchestrator.catalogue import Catalogue
@@ -32,6 +31,7 @@ from orchestrator.whereabouts import Whereabouts
 from servicekit.channel import open_channel
 from servicekit.reloading import Reloading
 from servicekit.settings import ConfigurationError, split_address
+from servicekit.version import software_version
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
 from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import (
     add_OrchestratorServiceServicer_to_server,
@@ -186,14 +186,6 @@ def owner_address(settings: OrchestratorSettings) -> str:
         return settings.owner_address
     host, port = split_address(settings.listen_address)
     return f"{socket.gethostname()}:{port}" if host in WILDCARDS else settings.listen_address
-
-
-def software_version() -> str:
-    """Return the version of the installed project."""
-    try:
-        return version("stellwerk")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _open_configs(settings: OrchestratorSettings) -> Reloading[ConfigSet]:

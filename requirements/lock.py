@@ -12,17 +12,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Its image can keep media in a bucket and mark them, whatever the deployment chooses.
-GENERATION = ["--extra", "generation", "--extra", "s3", "--extra", "c2pa"]
+# Images can do whatever a deployment chooses: send traces, keep media in a bucket and mark them.
+TRACES = ["--extra", "otel"]
+GENERATION = ["--extra", "generation", "--extra", "s3", "--extra", "c2pa", *TRACES]
 LOCKS = {
     "dev": ["--extra", "all", "--extra", "dev", "--group", "build"],
     "run": ["--extra", "all", "--group", "build"],
-    "orchestrator": ["--extra", "orchestrator"],
-    "safety": ["--extra", "safety"],
+    "orchestrator": ["--extra", "orchestrator", *TRACES],
+    "safety": ["--extra", "safety", *TRACES],
     "generation": GENERATION,
     "generation-embedded": [*GENERATION, "--extra", "embedded"],
-    "tracker": ["--extra", "tracker"],
-    "gateway": ["--extra", "gateway"],
+    "tracker": ["--extra", "tracker", *TRACES],
+    "gateway": ["--extra", "gateway", *TRACES],
     "cli": ["--extra", "cli"],
 }
 

@@ -36,6 +36,7 @@ from servicekit.errors import (
     ServiceError,
     UnavailableError,
 )
+from servicekit.metrics import RPC_SECONDS
 from servicekit.principals import set_principal
 from servicekit.status import read_status, to_wire
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from servicekit.access import AccessTable
     from servicekit.authentication import Authenticator
+    from servicekit.metrics import Meter
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
@@ -145,7 +147,11 @@ class ContextInterceptor(AroundInterceptor):
 
 
 class AccessLogInterceptor(AroundInterceptor):
-    """Writes the one line that every call gets."""
+    """Writes the one line that every call gets, and counts it."""
+
+    def __init__(self, meter: Meter) -> None:
+        """Count calls with `meter`."""
+        self._seconds = meter.distribution(RPC_SECONDS)
 
     @contextlib.asynccontextmanager
     async def around(self, method: str, context: Context) -> AsyncIterator[None]:
@@ -163,12 +169,16 @@ class AccessLogInterceptor(AroundInterceptor):
             code = _code_name(context) or Code.UNKNOWN
             raise
         finally:
-            write = log.debug if method.startswith(_QUIET_METHODS) else log.info
+            seconds = time.perf_counter() - started
+            quiet = method.startswith(_QUIET_METHODS)
+            if not quiet:
+                self._seconds.observe(seconds, method[1:], str(code))
+            write = log.debug if quiet else log.info
             write(
                 "rpc_finished",
                 rpc=method.lstrip("/"),
                 grpc_code=str(code),
-                duration_ms=round((time.perf_counter() - started) * 1000, 3),
+                duration_ms=round(seconds * 1000, 3),
             )
 
 

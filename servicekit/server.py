@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection
 from servicekit.access import load_access_table
 from servicekit.authentication import Authenticator
 from servicekit.channel import MAX_MESSAGE_BYTES
+from servicekit.exposition import exposing
 from servicekit.health import HEALTH_SERVICE, Readiness
 from servicekit.interceptors import (
     AccessLogInterceptor,
@@ -28,7 +29,9 @@ from servicekit.interceptors import (
     ContextInterceptor,
     ErrorInterceptor,
 )
+from servicekit.metrics import BUILD_INFO, IN_ORDER, Meter
 from servicekit.settings import ConfigurationError, exit_with_fault, split_address
+from servicekit.version import software_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,11 +53,19 @@ ServiceNames: TypeAlias = Sequence[str]
 
 
 class Owned(AsyncExitStack):
-    """What a service opened: closed after the last call, last opened first."""
+    """What a service opened: closed after the last call, last opened first.
+
+    Attributes:
+        meter: Counts what happens in the service.
+    """
 
     def __init__(self) -> None:
         """Own nothing yet."""
         super().__init__()
+        self.meter = Meter()
+        self._in_order: dict[tuple[str, ...], float] = {}
+        self.meter.read(IN_ORDER, self._in_order.copy)
+        self.meter.read(BUILD_INFO, lambda: {(software_version(),): 1})
         self.readiness: Readiness | None = None
         self._before_stop: list[Callable[[], Awaitable[None]]] = []
 
@@ -71,6 +82,7 @@ class Owned(AsyncExitStack):
         For what is no reason to take the service out of traffic, such as a faulty change of its
         files while the state before stays in force.
         """
+        self._in_order[(name,)] = float(in_order)
         if self.readiness is not None:
             await self.readiness.tell(name, in_order)
 
@@ -94,10 +106,12 @@ class RunningServer:
     Attributes:
         address: `host:port` to open a channel to.
         port: The port it got.
+        metrics_address: `host:port` of `/metrics`; empty: not served.
     """
 
     address: str
     port: int
+    metrics_address: str = ""
 
 
 @contextlib.asynccontextmanager
@@ -117,9 +131,12 @@ async def start_server(
         ConfigurationError: The port is taken or the key file is faulty.
     """
     async with Owned() as owned:
-        server = _build(settings)
+        server = _build(settings, owned.meter)
         owned.readiness = readiness = Readiness(server)
         try:
+            metrics = await owned.enter_async_context(
+                exposing(owned.meter.text, settings.metrics_address)
+            )
             names = await register(server, owned)
             if settings.reflection:
                 reflection.enable_server_reflection(
@@ -131,7 +148,7 @@ async def start_server(
             host = split_address(settings.listen_address)[0]
             address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             log.info("server_started", address=address, services=list(names))
-            yield RunningServer(address, port)
+            yield RunningServer(address, port, metrics)
             await readiness.set(False, names)
             await asyncio.sleep(settings.drain_seconds)
         finally:
@@ -162,11 +179,11 @@ async def serve(settings: ServiceSettings, register: Register) -> None:
         exit_with_fault(str(exc))
 
 
-def _build(settings: ServiceSettings) -> grpc.aio.Server:
+def _build(settings: ServiceSettings, meter: Meter) -> grpc.aio.Server:
     return grpc.aio.server(
         interceptors=[
             ContextInterceptor(),
-            AccessLogInterceptor(),
+            AccessLogInterceptor(meter),
             AuthenticationInterceptor(Authenticator.from_settings(settings), load_access_table()),
             ErrorInterceptor(),
         ],

@@ -102,6 +102,11 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level that is logged."
     )
+    metrics_address: Address | None = Field(
+        None,
+        description="`host:port` to serve Prometheus' `/metrics` on, without credentials: numbers "
+        "only, no ids and no texts. Port 0 lets the system choose. Unset: not served.",
+    )
     reflection: bool = Field(
         True, description="Let gRPC clients ask which services and messages there are."
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
+from servicekit.version import software_version
 from tracker_service.export.exports import Exports, Keeper
 from tracker_service.export_servicer import ExportServicer
 from tracker_service.generation_client import GenerationMedia
@@ -41,14 +41,7 @@ def open_exports(
         files=files,
         media=media,
         pseudonym_key=pseudonym_key,
-        software_version=_software_version(),
+        software_version=software_version(),
     )
     intake = ImportIntake(Importer(store, media), files)
     return ExportServicer(Exports(store, keeper), intake, Views(store, pseudonym_key))
-
-
-def _software_version() -> str:
-    try:
-        return version("stellwerk")
-    except PackageNotFoundError:
-        return "unknown"

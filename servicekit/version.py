@@ -1,0 +1,13 @@
+"""The version of this software, for records, exports and whoever asks."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def software_version() -> str:
+    """Return the version of the installed project; `unknown` where it is not installed."""
+    try:
+        return version("stellwerk")
+    except PackageNotFoundError:
+        return "unknown"
