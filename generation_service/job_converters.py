@@ -19,7 +19,7 @@ from generation_service.queue.jobs import (
     Queued,
     Started,
 )
-from generation_service.queue.seats import WorkerState
+from generation_service.queue.workforce import WorkerState
 from servicekit.errors import InvalidArgumentError
 from stellwerk.generation.v1 import generation_service_pb2 as pb
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from generation_service.queue.interface import QueueStatus
     from generation_service.queue.jobs import JobEvent, JobView
-    from generation_service.queue.seats import Seat
+    from generation_service.queue.workforce import WorkerView
     from servicekit.principals import Principal
 
 MAX_GRAPH_BYTES = 4 * 1024 * 1024
@@ -143,22 +143,22 @@ def queue_status(status: QueueStatus, worker_count: int) -> pb.QueueStatus:
     return message
 
 
-def worker(seat: Seat) -> pb.Worker:
+def worker(view: WorkerView) -> pb.Worker:
     """A worker on the wire."""
     message = pb.Worker(
-        name=seat.name,
-        backend=seat.driver.backend,
-        address=seat.driver.address,
-        state=_WORKER_STATES[seat.state],
-        fault=seat.fault,
-        job_id=seat.running.job.job_id if seat.running is not None else "",
-        done_count=seat.done_count,
+        name=view.name,
+        backend=view.backend,
+        address=view.address,
+        state=_WORKER_STATES[view.state],
+        fault=view.fault,
+        job_id=view.job_id,
+        done_count=view.done_count,
     )
-    if seat.facts is not None:
-        message.version = seat.facts.version
-        message.device = seat.facts.device
-        message.vram_total_bytes = seat.facts.vram_total_bytes
-        message.vram_free_bytes = seat.facts.vram_free_bytes
+    if view.facts is not None:
+        message.version = view.facts.version
+        message.device = view.facts.device
+        message.vram_total_bytes = view.facts.vram_total_bytes
+        message.vram_free_bytes = view.facts.vram_free_bytes
     return message
 
 

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     import grpc
 
     from generation_service.queue.interface import JobQueue
-    from generation_service.queue.pool import WorkerPool
+    from generation_service.queue.workforce import Workforce
 
 
 class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
     """Jobs after they were taken; see the comments in `generation_service.proto`."""
 
-    def __init__(self, queue: JobQueue, pool: WorkerPool, backends: Iterable[str]) -> None:
+    def __init__(self, queue: JobQueue, workforce: Workforce, backends: Iterable[str]) -> None:
         """Everything that the RPCs hand over to.
 
         Args:
             queue: The jobs.
-            pool: The workers behind the queue.
+            workforce: The workers behind the queue.
             backends: Names of all media backends.
         """
         self._queue = queue
-        self._pool = pool
+        self._workforce = workforce
         self._backends = tuple(backends)
 
     async def CancelJob(
@@ -53,7 +53,7 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[pb.WatchJobResponse]:
         """Stream a job's events from where the caller left off."""
         caller = current_principal()
-        view = self._queue.get(request.job_id, caller)
+        view = await self._queue.get(request.job_id, caller)
         bind_execution_id(view.job.execution_id)
         watching = self._queue.watch(
             request.job_id, after=max(0, request.after_sequence), observer=caller
@@ -69,9 +69,8 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
     ) -> pb.GetJobResponse:
         """How a job stands."""
         caller = current_principal()
-        return pb.GetJobResponse(
-            job=converters.job(self._queue.get(request.job_id, caller), caller)
-        )
+        view = await self._queue.get(request.job_id, caller)
+        return pb.GetJobResponse(job=converters.job(view, caller))
 
     async def ListJobs(
         self,
@@ -85,7 +84,9 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
                 "PAGE_TOKEN_INVALID", "The token comes from the page before.", field="page_token"
             )
         wanted = converters.job_filter(request)
-        views = self._queue.list_jobs(caller, wanted, before=request.page_token, limit=size + 1)
+        views = await self._queue.list_jobs(
+            caller, wanted, before=request.page_token, limit=size + 1
+        )
         shown = views[:size]
         return pb.ListJobsResponse(
             jobs=[converters.job(view, caller) for view in shown],
@@ -98,7 +99,7 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         context: grpc.aio.ServicerContext[pb.GetQueueRequest, pb.GetQueueResponse],
     ) -> pb.GetQueueResponse:
         """How full the queue is."""
-        return pb.GetQueueResponse(queue=self._status())
+        return pb.GetQueueResponse(queue=await self._status())
 
     async def PauseQueue(
         self,
@@ -107,7 +108,7 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
     ) -> pb.PauseQueueResponse:
         """Let no further job begin."""
         await self._queue.pause()
-        return pb.PauseQueueResponse(queue=self._status())
+        return pb.PauseQueueResponse(queue=await self._status())
 
     async def ResumeQueue(
         self,
@@ -116,7 +117,7 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
     ) -> pb.ResumeQueueResponse:
         """Let jobs begin again."""
         await self._queue.resume()
-        return pb.ResumeQueueResponse(queue=self._status())
+        return pb.ResumeQueueResponse(queue=await self._status())
 
     async def ListWorkers(
         self,
@@ -125,7 +126,7 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
     ) -> pb.ListWorkersResponse:
         """Who works and how they are."""
         return pb.ListWorkersResponse(
-            workers=[converters.worker(seat) for seat in self._pool.seats]
+            workers=[converters.worker(view) for view in await self._workforce.workers()]
         )
 
     async def AddWorker(
@@ -134,8 +135,8 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         context: grpc.aio.ServicerContext[pb.AddWorkerRequest, pb.AddWorkerResponse],
     ) -> pb.AddWorkerResponse:
         """Take up a worker."""
-        seat = await self._pool.add(request.address)
-        return pb.AddWorkerResponse(worker=converters.worker(seat))
+        view = await self._workforce.add(request.address)
+        return pb.AddWorkerResponse(worker=converters.worker(view))
 
     async def RemoveWorker(
         self,
@@ -143,8 +144,8 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         context: grpc.aio.ServicerContext[pb.RemoveWorkerRequest, pb.RemoveWorkerResponse],
     ) -> pb.RemoveWorkerResponse:
         """Let a worker go."""
-        seat = await self._pool.remove(request.name, at_once=request.force)
-        return pb.RemoveWorkerResponse(worker=converters.worker(seat))
+        view = await self._workforce.remove(request.name, at_once=request.force)
+        return pb.RemoveWorkerResponse(worker=converters.worker(view))
 
     async def DrainWorker(
         self,
@@ -152,8 +153,8 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         context: grpc.aio.ServicerContext[pb.DrainWorkerRequest, pb.DrainWorkerResponse],
     ) -> pb.DrainWorkerResponse:
         """Let a worker take no further job."""
-        seat = await self._pool.drain(request.name, draining=True)
-        return pb.DrainWorkerResponse(worker=converters.worker(seat))
+        view = await self._workforce.drain(request.name, draining=True)
+        return pb.DrainWorkerResponse(worker=converters.worker(view))
 
     async def UndrainWorker(
         self,
@@ -161,8 +162,8 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         context: grpc.aio.ServicerContext[pb.UndrainWorkerRequest, pb.UndrainWorkerResponse],
     ) -> pb.UndrainWorkerResponse:
         """Let a worker take jobs again."""
-        seat = await self._pool.drain(request.name, draining=False)
-        return pb.UndrainWorkerResponse(worker=converters.worker(seat))
+        view = await self._workforce.drain(request.name, draining=False)
+        return pb.UndrainWorkerResponse(worker=converters.worker(view))
 
     async def ListBackends(
         self,
@@ -170,9 +171,9 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
         context: grpc.aio.ServicerContext[pb.ListBackendsRequest, pb.ListBackendsResponse],
     ) -> pb.ListBackendsResponse:
         """What can make media here."""
-        seats = self._pool.seats
-        workers = Counter(seat.driver.backend for seat in seats)
-        ready = Counter(seat.driver.backend for seat in seats if seat.is_usable)
+        views = await self._workforce.workers()
+        workers = Counter(view.backend for view in views)
+        ready = Counter(view.backend for view in views if view.state.is_usable)
         return pb.ListBackendsResponse(
             backends=[
                 pb.Backend(name=name, worker_count=workers[name], ready_worker_count=ready[name])
@@ -180,6 +181,6 @@ class JobServicer(generation_service_pb2_grpc.GenerationServiceServicer):
             ]
         )
 
-    def _status(self) -> pb.QueueStatus:
-        usable = sum(seat.is_usable for seat in self._pool.seats)
-        return converters.queue_status(self._queue.status(current_principal()), usable)
+    async def _status(self) -> pb.QueueStatus:
+        usable = sum(view.state.is_usable for view in await self._workforce.workers())
+        return converters.queue_status(await self._queue.status(current_principal()), usable)

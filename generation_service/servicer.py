@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from generation_service.intake import Intake
     from generation_service.media.library import MediaLibrary
     from generation_service.queue.interface import JobQueue
-    from generation_service.queue.pool import WorkerPool
+    from generation_service.queue.workforce import Workforce
     from generation_service.roles import ResolvedRole
     from generation_service.text.interface import TextDelta, TextRequest, TextResult
 
@@ -48,11 +48,11 @@ class GenerationServicer(JobServicer):
         text: TextAnswers,
         intake: Intake,
         queue: JobQueue,
-        pool: WorkerPool,
+        workforce: Workforce,
         library: MediaLibrary,
     ) -> None:
         """Everything that the RPCs hand over to."""
-        super().__init__(queue, pool, intake.backends)
+        super().__init__(queue, workforce, intake.backends)
         self._text = text
         self._intake = intake
         self._library = library

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from generation_service.backends.interface import MadeFile
     from generation_service.media.interface import StoredMedia
     from generation_service.media.library import MediaLibrary
+    from generation_service.queue.dispatch import AttemptName
     from generation_service.queue.jobs import Job
 
 
@@ -25,7 +26,9 @@ class LibraryKeeper:
         """Build the keeper from the library where the files go."""
         self._library = library
 
-    async def keep(self, job: Job, files: Iterable[MadeFile]) -> tuple[StoredMedia, ...]:
+    async def keep(
+        self, job: Job, attempt: AttemptName, files: Iterable[MadeFile]
+    ) -> tuple[StoredMedia, ...]:
         """See `Keeper.keep`."""
         try:
             return tuple([await self._keep(job, n, file) for n, file in enumerate(files, start=1)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +18,7 @@ from generation_service.backends.interface import AttemptFailedError
 from generation_service.queue.attempts import Attempt, WorkerHungError
 from generation_service.queue.endings import EXPIRED, OUT_OF_TIME, Ending, ending_of
 from generation_service.queue.jobs import Finished, JobState, Output, Queued, Started
-from generation_service.queue.journal import JournalError
+from generation_service.queue.notes import JournalError
 from generation_service.queue.pool import WORKER_REMOVED
 from generation_service.queue.turns import Turns
 from servicekit.context import detached
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from generation_service.queue.entry import Entry
     from generation_service.queue.interface import QueueLimits
     from generation_service.queue.jobs import Happening, Job
-    from generation_service.queue.journal import JobJournal
+    from generation_service.queue.notes import Journal
     from generation_service.queue.pool import WorkerPool
     from generation_service.queue.seats import Seat
     from generation_service.queue.turns import Turn
@@ -43,11 +44,26 @@ _DELIVERY_SECONDS = 5.0
 _NEXT = Queued(0, 0.0)
 
 
+@dataclass(frozen=True)
+class AttemptName:
+    """Where an attempt was made, and its id there."""
+
+    worker: str
+    attempt_id: str
+
+
 class Keeper(Protocol):
     """Keeps what was made."""
 
-    async def keep(self, job: Job, files: Iterable[MadeFile]) -> tuple[StoredMedia, ...]:
+    async def keep(
+        self, job: Job, attempt: AttemptName, files: Iterable[MadeFile]
+    ) -> tuple[StoredMedia, ...]:
         """Store the files of a job, not yet released.
+
+        Args:
+            job: The job.
+            attempt: Which attempt made them.
+            files: In the order of their numbers; none that are still where they were made.
 
         Raises:
             AttemptFailedError: They cannot be stored.
@@ -61,7 +77,7 @@ class Dispatcher:
         self,
         pool: WorkerPool,
         keeper: Keeper,
-        journal: JobJournal,
+        journal: Journal,
         limits: QueueLimits,
         durations: Durations,
     ) -> None:
@@ -310,14 +326,15 @@ class Dispatcher:
         self._let_wait(entry)
 
     async def _deliver(self, entry: Entry, seat: Seat, made: Made) -> None:
+        attempt = AttemptName(seat.name, entry.attempt_id)
         try:
-            files = await self._keeper.keep(entry.job, made.files)
+            files = await self._keeper.keep(entry.job, attempt, made.files)
         except AttemptFailedError as failure:
             await self._failed(entry, None, failure)
             return
         # One cancelled at the last moment stays so: results of an abandoned job are ignored.
         self.conclude(entry, Ending(JobState.DONE, files=files, facts=made.facts))
-        await seat.driver.forget(entry.attempt_id)
+        await seat.driver.forget(attempt.attempt_id)
 
     async def _tell_end(self, entry: Entry, ending: Ending) -> None:
         """Write down how a job ended, then tell."""

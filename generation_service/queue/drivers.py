@@ -81,6 +81,10 @@ class WorkerDriver(Protocol):
     def grace_seconds(self) -> float:
         """Added to the queue's limits for loading and working, where it keeps its own."""
 
+    @property
+    def choosy(self) -> bool:
+        """Whether it may lack something for a plan of its backend."""
+
     async def check(self) -> WorkerFacts:
         """Ask how it is, and learn what it can do.
 
@@ -91,8 +95,11 @@ class WorkerDriver(Protocol):
     def lacks(self, plan: MediaPlan) -> tuple[str, ...]:
         """What it would need for a plan and does not have, one sentence each; empty: it can.
 
-        Cheap; answered from what the last `check` learned.
+        Cheap; answered from what the last `check` and `learn` found out.
         """
+
+    async def learn(self, plan: MediaPlan) -> None:
+        """Find out what it lacks for a plan, where that takes a question. Never fails."""
 
     async def run(self, job: Job, attempt_id: str, report: Report) -> Made:
         """Do a job. Cancelling the call stops waiting; `cancel` ends the work.

@@ -118,13 +118,14 @@ class JobQueue(Protocol):
         """
 
     async def cancel(self, job_id: str, caller: Principal) -> JobState:
-        """End a waiting or running job; an ended one stays as it is.
+        """End a waiting or running job, durably; an ended one stays as it is.
 
         Returns:
             The state afterwards.
 
         Raises:
             JobNotFoundError: Unknown, or not the caller's.
+            QueueClosedError: The service stops; cancel again.
         """
 
     async def erase(self, execution_id: str) -> None:
@@ -140,14 +141,14 @@ class JobQueue(Protocol):
             QueueClosedError: The service stops; erase again.
         """
 
-    def get(self, job_id: str, caller: Principal) -> JobView:
+    async def get(self, job_id: str, caller: Principal) -> JobView:
         """Tell how a job stands.
 
         Raises:
             JobNotFoundError: Unknown, or not the caller's.
         """
 
-    def list_jobs(
+    async def list_jobs(
         self, caller: Principal, wanted: JobFilter, *, before: str, limit: int
     ) -> Sequence[JobView]:
         """Jobs that the caller may see, the latest first.
@@ -159,7 +160,7 @@ class JobQueue(Protocol):
             limit: At most so many.
         """
 
-    def status(self, caller: Principal) -> QueueStatus:
+    async def status(self, caller: Principal) -> QueueStatus:
         """Tell how full it is."""
 
     async def pause(self) -> None:

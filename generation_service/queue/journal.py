@@ -15,12 +15,11 @@ import asyncio
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from generation_service.queue.jobs import JobState
+from generation_service.queue.notes import JobRow, JournalError, WorkerNote
 from generation_service.queue.records import job_text, story_text
-from servicekit.errors import InternalError
 from servicekit.settings import ConfigurationError
 
 if TYPE_CHECKING:
@@ -67,46 +66,8 @@ _COMPACT_EVERY = 200
 """Ends after which old ones are cleared away."""
 
 
-@dataclass(frozen=True)
-class JobRow:
-    """A job as the journal knows it; see `Entry` for the fields."""
-
-    job_id: str
-    state: JobState
-    queue_time: float
-    job: str
-    attempt: int
-    attempt_id: str
-    worker: str
-    wait_seconds: float
-    story: str
-
-
-@dataclass(frozen=True)
-class WorkerNote:
-    """What was said about a worker by RPC.
-
-    Attributes:
-        address: Its address, or its name when it is part of the service.
-        presence: `added`, `removed`, or empty: as the settings say.
-        draining: Whether it takes no further job.
-    """
-
-    address: str
-    presence: str = ""
-    draining: bool = False
-
-
-class JournalError(InternalError):
-    """The journal cannot be written or read, such as when the disk is full."""
-
-    def __init__(self) -> None:
-        """Tell a caller nothing about the disk."""
-        super().__init__("INTERNAL", "Internal error.")
-
-
 class JobJournal:
-    """Notes about jobs, workers and the queue."""
+    """A `Journal` in a SQLite file."""
 
     def __init__(self, path: Path, *, remembered: int = 1000, lock_seconds: float = 5.0) -> None:
         """Open or make the file; nobody else may use it meanwhile.
@@ -142,7 +103,7 @@ class JobJournal:
         self._thread.shutdown(wait=False)
 
     async def rows(self) -> list[JobRow]:
-        """All jobs, in the order in which they came."""
+        """See `Journal.rows`."""
 
         def read() -> list[JobRow]:
             rows = self._base.execute(
@@ -154,7 +115,7 @@ class JobJournal:
         return await self._do(read)
 
     async def note_queued(self, entry: Entry) -> None:
-        """A job waits: a new one, or one whose attempt has failed."""
+        """See `Journal.note_queued`."""
         await self._write(
             "INSERT INTO job (job_id, state, queue_time, job, wait_seconds) "
             "VALUES (?, 'QUEUED', ?, ?, ?) ON CONFLICT DO UPDATE "
@@ -163,7 +124,7 @@ class JobJournal:
         )
 
     async def note_started(self, entry: Entry) -> None:
-        """An attempt is about to begin."""
+        """See `Journal.note_started`."""
         await self._write(
             "UPDATE job SET state = 'RUNNING', attempt = ?, attempt_id = ?, worker = ?, "
             "wait_seconds = ? WHERE job_id = ?",
@@ -177,12 +138,7 @@ class JobJournal:
         )
 
     async def note_ended(self, entry: Entry, story: list[JobEvent]) -> None:
-        """A job has ended: its prompt is dropped, its outcome is kept for a while.
-
-        Args:
-            entry: The job.
-            story: Its outputs and its end.
-        """
+        """See `Journal.note_ended`."""
         await self._write(
             "UPDATE job SET state = ?, job = ?, attempt = ?, end_time = ?, story = ? "
             "WHERE job_id = ?",
@@ -200,19 +156,15 @@ class JobJournal:
             await self._do(self._compact)
 
     async def drop(self, job_id: str) -> None:
-        """Forget a job that cannot be read any more."""
+        """See `Journal.drop`."""
         await self._write("DELETE FROM job WHERE job_id = ?", (job_id,))
 
     async def erase(self, execution_id: str) -> None:
-        """Forget the jobs of an execution that have ended, and what the file's log held of them.
-
-        Args:
-            execution_id: Whose jobs they were.
-        """
+        """See `Journal.erase`; the file's log forgets them, too."""
         await self._do(lambda: self._erase(execution_id))
 
     async def worker_notes(self) -> list[WorkerNote]:
-        """What was said about workers."""
+        """See `Journal.worker_notes`."""
 
         def read() -> list[WorkerNote]:
             query = "SELECT address, presence, draining FROM worker ORDER BY rowid"
@@ -221,20 +173,20 @@ class JobJournal:
         return await self._do(read)
 
     async def note_worker(self, note: WorkerNote) -> None:
-        """Remember what was said about a worker."""
+        """See `Journal.note_worker`."""
         await self._write(
             "INSERT OR REPLACE INTO worker VALUES (?, ?, ?)",
             (note.address, note.presence, int(note.draining)),
         )
 
     async def fact(self, name: str) -> str:
-        """A fact about the queue; empty when it was never noted."""
+        """See `Journal.fact`."""
         query = "SELECT value FROM fact WHERE name = ?"
         row = await self._do(lambda: self._base.execute(query, (name,)).fetchone())
         return str(row[0]) if row else ""
 
     async def note_fact(self, name: str, value: str) -> None:
-        """Remember a fact about the queue."""
+        """See `Journal.note_fact`."""
         await self._write("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
 
     async def _write(self, statement: str, values: tuple[object, ...]) -> None:

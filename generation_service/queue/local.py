@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from generation_service.queue.dispatch import Keeper
     from generation_service.queue.interface import JobFilter
     from generation_service.queue.jobs import JobEvent, JobView
-    from generation_service.queue.journal import JobJournal, JobRow
+    from generation_service.queue.notes import JobRow, Journal
     from generation_service.queue.pool import WorkerPool
     from generation_service.queue.seats import Seat
     from servicekit.principals import Principal
@@ -56,7 +56,7 @@ class LocalJobQueue:
     """A `JobQueue` in this process. Use it as a context manager: its work lives inside."""
 
     def __init__(
-        self, pool: WorkerPool, keeper: Keeper, journal: JobJournal, limits: QueueLimits
+        self, pool: WorkerPool, keeper: Keeper, journal: Journal, limits: QueueLimits
     ) -> None:
         """Build a queue.
 
@@ -161,6 +161,7 @@ class LocalJobQueue:
         """See `JobQueue.cancel`."""
         entry = self._book.find_for(job_id, caller)
         self._dispatcher.conclude(entry, CANCELLED)
+        await self._ended(entry)
         return entry.state
 
     async def erase(self, execution_id: str) -> None:
@@ -169,24 +170,21 @@ class LocalJobQueue:
         for entry in entries:
             self._dispatcher.conclude(entry, CANCELLED)
         for entry in entries:
-            while not entry.ends:
-                if self._closing.is_set():
-                    raise QueueClosedError
-                await entry.changed.wait()
+            await self._ended(entry)
             self._book.strike(entry)
         await self._journal.erase(execution_id)
 
-    def get(self, job_id: str, caller: Principal) -> JobView:
+    async def get(self, job_id: str, caller: Principal) -> JobView:
         """See `JobQueue.get`."""
         return self._book.find_for(job_id, caller).view()
 
-    def list_jobs(
+    async def list_jobs(
         self, caller: Principal, wanted: JobFilter, *, before: str, limit: int
     ) -> Sequence[JobView]:
         """See `JobQueue.list_jobs`."""
         return self._book.page(caller, wanted, before=before, limit=limit)
 
-    def status(self, caller: Principal) -> QueueStatus:
+    async def status(self, caller: Principal) -> QueueStatus:
         """See `JobQueue.status`."""
         key = f"s:{caller.session}" if caller.session else f"u:{caller.id}"
         waiting = self._dispatcher.waiting
@@ -213,8 +211,16 @@ class LocalJobQueue:
         await self._journal.note_fact("paused", "")
         self._changed()
 
+    async def _ended(self, entry: Entry) -> None:
+        """Wait until the end of a job has been written down."""
+        while not entry.ends:
+            if self._closing.is_set():
+                raise QueueClosedError
+            await entry.changed.wait()
+
     async def _enter(self, job: Job) -> str:
         """Take a new job: check, write down, let it wait."""
+        await self._pool.learn(job.plan)
         lacks = self._pool.lacks(job.plan)
         if lacks is None:
             raise NoWorkerError(job.plan.backend)

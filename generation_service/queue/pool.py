@@ -11,7 +11,7 @@ import structlog
 from generation_service.backends.interface import AttemptFailedError
 from generation_service.queue.drivers import WorkerDownError
 from generation_service.queue.interface import WorkerFixedError, WorkerNotFoundError
-from generation_service.queue.journal import WorkerNote
+from generation_service.queue.notes import WorkerNote
 from generation_service.queue.seats import Seat
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from generation_service.backends.interface import MediaPlan
     from generation_service.queue.drivers import WorkerDriver
     from generation_service.queue.entry import Entry
-    from generation_service.queue.journal import JobJournal
+    from generation_service.queue.notes import Journal
     from generation_service.queue.seats import HealthLimits
+    from generation_service.queue.workforce import WorkerView
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,7 @@ class WorkerPool:
         self,
         drivers: Iterable[WorkerDriver],
         connect: Callable[[str], WorkerDriver],
-        journal: JobJournal,
+        journal: Journal,
         health: HealthLimits,
         *,
         built_in: Iterable[WorkerDriver] = (),
@@ -117,6 +118,11 @@ class WorkerPool:
             raise WorkerNotFoundError(name)
         return seat
 
+    async def learn(self, plan: MediaPlan) -> None:
+        """Find out who could carry out a plan."""
+        asked = [s.driver for s in self._seats.values() if s.driver.backend == plan.backend]
+        await asyncio.gather(*(each.learn(plan) for each in asked if each.choosy))
+
     def lacks(self, plan: MediaPlan) -> tuple[str, ...] | None:
         """What all workers lack for a plan; empty when one has it; None: no such worker.
 
@@ -129,12 +135,12 @@ class WorkerPool:
             (seat.driver.lacks(plan) if seat.facts is not None else () for seat in seats), key=len
         )
 
-    async def add(self, address: str) -> Seat:
-        """Take up a worker; it is kept over restarts. One that is there stays.
+    async def workers(self) -> Sequence[WorkerView]:
+        """See `Workforce.workers`."""
+        return [seat.view() for seat in self._seats.values()]
 
-        Raises:
-            AddressInvalidError: The address is none.
-        """
+    async def add(self, address: str) -> WorkerView:
+        """See `Workforce.add`."""
         driver = self._connect(address)
         seat = self._seats.get(driver.name)
         if seat is not None:
@@ -144,19 +150,10 @@ class WorkerPool:
             seat = self._admit(driver)
         await self._journal.note_worker(WorkerNote(seat.note_key, "added", seat.draining))
         self._changed()
-        return seat
+        return seat.view()
 
-    async def remove(self, name: str, *, at_once: bool) -> Seat:
-        """Let a worker go when its job is done; it stays away over restarts.
-
-        Args:
-            name: The worker.
-            at_once: Take its job away from it and give it to another one.
-
-        Raises:
-            WorkerNotFoundError: There is none.
-            WorkerFixedError: It is part of the service.
-        """
+    async def remove(self, name: str, *, at_once: bool) -> WorkerView:
+        """See `Workforce.remove`."""
         seat = self.find(name)
         if seat.fixed:
             raise WorkerFixedError(name)
@@ -169,21 +166,17 @@ class WorkerPool:
             self._abandon(seat.running, gone)
         await self.released(seat)
         self._changed()
-        return seat
+        return seat.view()
 
-    async def drain(self, name: str, *, draining: bool) -> Seat:
-        """Let a worker take no further job, or take jobs again; also after a restart.
-
-        Raises:
-            WorkerNotFoundError: There is none.
-        """
+    async def drain(self, name: str, *, draining: bool) -> WorkerView:
+        """See `Workforce.drain`."""
         seat = self.find(name)
         seat.draining = draining
         notes = {note.address: note for note in await self._journal.worker_notes()}
         presence = notes[seat.note_key].presence if seat.note_key in notes else ""
         await self._journal.note_worker(WorkerNote(seat.note_key, presence, draining))
         self._changed()
-        return seat
+        return seat.view()
 
     async def released(self, seat: Seat) -> None:
         """A worker has nothing to do any more: it goes if it is to go."""

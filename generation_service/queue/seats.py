@@ -5,25 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from generation_service.queue.workforce import WorkerState, WorkerView
 
 if TYPE_CHECKING:
     from generation_service.backends.interface import AttemptFailedError
     from generation_service.queue.drivers import WorkerDriver, WorkerFacts
     from generation_service.queue.entry import Entry
-
-
-class WorkerState(StrEnum):
-    """How a worker is."""
-
-    STARTING = "STARTING"
-    READY = "READY"
-    BUSY = "BUSY"
-    UNREACHABLE = "UNREACHABLE"
-    QUARANTINED = "QUARANTINED"
-    DRAINING = "DRAINING"
-    DRAINED = "DRAINED"
 
 
 @dataclass(frozen=True)
@@ -119,7 +108,20 @@ class Seat:
     @property
     def is_usable(self) -> bool:
         """Whether it gets jobs at all, now or after the present one."""
-        return self.state in (WorkerState.READY, WorkerState.BUSY)
+        return self.state.is_usable
+
+    def view(self) -> WorkerView:
+        """How it stands now."""
+        return WorkerView(
+            name=self.name,
+            backend=self.driver.backend,
+            address=self.driver.address,
+            state=self.state,
+            fault=self.fault,
+            job_id=self.running.job.job_id if self.running is not None else "",
+            done_count=self.done_count,
+            facts=self.facts,
+        )
 
     @property
     def dead(self) -> bool:

@@ -42,6 +42,7 @@ class ComfyUIDriver:
     """One ComfyUI server; see `WorkerDriver`."""
 
     backend = ComfyUIBackend.name
+    choosy = True
 
     def __init__(
         self,
@@ -102,6 +103,9 @@ class ComfyUIDriver:
             report = check_workflow(_bound(plan, plan.work["graph"]), self._catalogue)
             self._lacks[key] = tuple(str(fault) for fault in report.faults)
         return self._lacks[key]
+
+    async def learn(self, plan: MediaPlan) -> None:
+        """See `WorkerDriver.learn`; its list of nodes and models tells of every plan."""
 
     async def run(self, job: Job, attempt_id: str, report: Report) -> Made:
         """See `WorkerDriver.run`."""

@@ -17,6 +17,7 @@ class InProcessDriver:
     """Has one backend make one thing at a time; see `WorkerDriver`."""
 
     address = ""
+    choosy = False
     grace_seconds = 0.0
 
     def __init__(self, name: str, backend: MediaBackend) -> None:
@@ -41,6 +42,9 @@ class InProcessDriver:
     def lacks(self, plan: MediaPlan) -> tuple[str, ...]:
         """What was planned can be made."""
         return ()
+
+    async def learn(self, plan: MediaPlan) -> None:
+        """There is nothing to ask."""
 
     async def run(self, job: Job, attempt_id: str, report: Report) -> Made:
         """See `WorkerDriver.run`."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from generation_service.backends.interface import MediaBackend
     from generation_service.queue.drivers import WorkerDriver
-    from generation_service.queue.journal import JobJournal
+    from generation_service.queue.notes import Journal
     from generation_service.workers.settings import WorkerSettings
 
 _MAX_ADDRESS_CHARACTERS = 300
@@ -34,7 +34,7 @@ def make_pool(
     settings: WorkerSettings,
     embedded: MediaBackend,
     read_input: Callable[[str], Awaitable[bytes]],
-    journal: JobJournal,
+    journal: Journal,
     *,
     others: Sequence[WorkerDriver] = (),
 ) -> WorkerPool:

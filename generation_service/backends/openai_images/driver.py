@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class OpenAIImagesDriver:
     """Does jobs at the service, one at a time; see `WorkerDriver`."""
 
+    choosy = False
     grace_seconds = 5.0
     """The backend ends a job by itself, and its word says more than the queue's."""
 
@@ -45,6 +46,9 @@ class OpenAIImagesDriver:
     def lacks(self, plan: MediaPlan) -> tuple[str, ...]:
         """What was planned can be asked for."""
         return ()
+
+    async def learn(self, plan: MediaPlan) -> None:
+        """There is nothing to ask."""
 
     async def run(self, job: Job, attempt_id: str, report: Report) -> Made:
         """See `WorkerDriver.run`."""

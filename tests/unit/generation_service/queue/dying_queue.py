@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 from tests.support import eventually
-from tests.unit.generation_service.queue.workbench import Bench, ScriptedWorker, job, queueing
+from tests.unit.generation_service.queue.workbench import Bench, ScriptedWorker, job, local_queueing
 
 
 async def main(path: Path) -> None:
     """Print what runs, `ATTEMPT WORKER;…`, and wait for the end."""
     bench = Bench()
-    async with queueing([ScriptedWorker(bench, f"w{n}") for n in range(4)], path=path) as queue:
+    async with local_queueing(
+        [ScriptedWorker(bench, f"w{n}") for n in range(4)], path=path
+    ) as queue:
         for number in range(24):
             await queue.submit(job(f"s{number}", str(number)))
         await eventually(lambda: len(bench.present) == 4)

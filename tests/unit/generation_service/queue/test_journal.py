@@ -22,13 +22,15 @@ from tests.unit.generation_service.queue.workbench import (
     ScriptedWorker,
     follow,
     job,
+    local_queueing,
     outcome,
     person,
-    queueing,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.unit.generation_service.queue.workbench import Queueing
 
 DYING = "tests.unit.generation_service.queue.dying_queue"
 
@@ -39,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "jobs.sqlite3"
 
 
-async def test_waiting_jobs_are_kept_in_their_order(path: Path) -> None:
+async def test_waiting_jobs_are_kept_in_their_order(queueing: Queueing, path: Path) -> None:
     """A restart changes nobody's turn."""
     bench = Bench()
     async with queueing(bench, path=path) as queue:
@@ -47,20 +49,20 @@ async def test_waiting_jobs_are_kept_in_their_order(path: Path) -> None:
         ids = [await queue.submit(job(f"s{n % 3}", str(n))) for n in range(6)]
     again = Bench(free=True)
     async with queueing(again, path=path) as queue:
-        assert queue.status(person()).paused
+        assert (await queue.status(person())).paused
         await queue.resume()
         ends = [await outcome(queue, job_id) for job_id in ids]
     assert again.prompts == [str(n) for n in range(6)]
     assert {end.state for end in ends} == {JobState.DONE}
 
 
-async def test_a_running_job_is_found_again_on_its_worker(path: Path) -> None:
+async def test_a_running_job_is_found_again_on_its_worker(queueing: Queueing, path: Path) -> None:
     """It is not begun twice; numbers of events go on upwards."""
     bench = Bench()
     async with queueing(bench, path=path) as queue:
         job_id = await queue.submit(job())
         await eventually(lambda: bench.begun)
-        before = queue.get(job_id, person()).last
+        before = (await queue.get(job_id, person())).last
     assert before is not None
     bench.permits.release()
     async with queueing(bench, path=path) as queue:
@@ -74,7 +76,9 @@ async def test_a_running_job_is_found_again_on_its_worker(path: Path) -> None:
     assert not bench.present
 
 
-async def test_a_running_job_that_its_worker_forgot_is_tried_again(path: Path) -> None:
+async def test_a_running_job_that_its_worker_forgot_is_tried_again(
+    queueing: Queueing, path: Path
+) -> None:
     """The worker was restarted as well: another attempt, while there is one left."""
     bench = Bench()
     async with queueing(bench, path=path) as queue:
@@ -87,7 +91,9 @@ async def test_a_running_job_that_its_worker_forgot_is_tried_again(path: Path) -
     assert len(bench.begun) == 2
 
 
-async def test_a_running_job_whose_worker_is_gone_goes_to_another(path: Path) -> None:
+async def test_a_running_job_whose_worker_is_gone_goes_to_another(
+    queueing: Queueing, path: Path
+) -> None:
     """A worker that is not there any more, or does not come back in time, is not waited for."""
     bench = Bench()
     async with queueing([ScriptedWorker(bench, "old")], path=path) as queue:
@@ -103,7 +109,9 @@ async def test_a_running_job_whose_worker_is_gone_goes_to_another(path: Path) ->
     assert [worker for _, worker in bench.begun] == ["old", "new"]
 
 
-async def test_a_job_that_kills_the_service_again_and_again_stops(path: Path) -> None:
+async def test_a_job_that_kills_the_service_again_and_again_stops(
+    queueing: Queueing, path: Path
+) -> None:
     """Attempts are counted over restarts."""
     bench = Bench()
     for _ in range(2):
@@ -117,7 +125,9 @@ async def test_a_job_that_kills_the_service_again_and_again_stops(path: Path) ->
     assert len(bench.begun) == 2
 
 
-async def test_a_key_replays_the_first_answer_after_a_restart(path: Path) -> None:
+async def test_a_key_replays_the_first_answer_after_a_restart(
+    queueing: Queueing, path: Path
+) -> None:
     """The same files, the same end, the same numbers; the prompt is not kept."""
     bench = Bench(free=True)
     async with queueing(bench, path=path) as queue:
@@ -131,7 +141,7 @@ async def test_a_key_replays_the_first_answer_after_a_restart(path: Path) -> Non
     assert len(bench.begun) == 1
 
 
-async def test_a_cancelled_job_stays_cancelled(path: Path) -> None:
+async def test_a_cancelled_job_stays_cancelled(queueing: Queueing, path: Path) -> None:
     """An end is written down before it is told."""
     bench = Bench()
     async with queueing(bench, path=path) as queue:
@@ -142,7 +152,7 @@ async def test_a_cancelled_job_stays_cancelled(path: Path) -> None:
         await follow(queue, running)
         await follow(queue, waiting)
     async with queueing(bench, path=path) as queue:
-        states = {queue.get(job_id, person()).state for job_id in (running, waiting)}
+        states = {(await queue.get(each, person())).state for each in (running, waiting)}
         assert states == {JobState.CANCELLED}
 
 
@@ -150,10 +160,10 @@ async def test_the_journal_is_bounded(path: Path) -> None:
     """Only the latest ended jobs are kept."""
     bench = Bench(free=True)
     limits = QueueLimits(remembered=5)
-    async with queueing(bench, limits, path=path) as queue:
+    async with local_queueing(bench, limits, path=path) as queue:
         for _ in range(12):
             await follow(queue, await queue.submit(job()))
-    async with queueing(bench, limits, path=path):
+    async with local_queueing(bench, limits, path=path):
         pass
     with contextlib.closing(sqlite3.connect(path)) as base:
         assert base.execute("SELECT count(*) FROM job").fetchone() == (5,)
@@ -162,13 +172,13 @@ async def test_the_journal_is_bounded(path: Path) -> None:
 async def test_a_row_that_cannot_be_read_is_dropped(path: Path) -> None:
     """One broken row does not keep the service from starting."""
     bench = Bench()
-    async with queueing(bench, path=path) as queue:
+    async with local_queueing(bench, path=path) as queue:
         await queue.pause()
         broken, good = await queue.submit(job()), await queue.submit(job())
     with contextlib.closing(sqlite3.connect(path)) as base:
         base.execute("UPDATE job SET job = '[]' WHERE job_id = ?", (broken,))
         base.commit()
-    async with queueing(Bench(free=True), path=path) as queue:
+    async with local_queueing(Bench(free=True), path=path) as queue:
         await queue.resume()
         assert (await outcome(queue, good)).state is JobState.DONE
 
@@ -199,8 +209,8 @@ async def test_a_killed_service_ends_all_jobs_after_its_restart(path: Path) -> N
     workers = [ScriptedWorker(bench, f"w{n}") for n in range(4)]
     for attempt_id, worker in running:
         bench.present[attempt_id] = (job(), worker)  # they went on without the service
-    async with queueing(workers, path=path) as queue:
-        views = queue.list_jobs(person("", Role.ADMIN), JobFilter(), before="", limit=100)
+    async with local_queueing(workers, path=path) as queue:
+        views = await queue.list_jobs(person("", Role.ADMIN), JobFilter(), before="", limit=100)
         ids = [view.job.job_id for view in views]
         ends = [await outcome(queue, job_id) for job_id in ids]
     assert len(ends) == 24
@@ -212,7 +222,7 @@ async def test_a_killed_service_ends_all_jobs_after_its_restart(path: Path) -> N
 async def test_erased_jobs_leave_no_byte(path: Path) -> None:
     """Jobs of an erased execution end, are unknown, and no prompt or person is in file or log."""
     bench = Bench()
-    async with queueing(bench, QueueLimits(remembered=10), path=path) as queue:
+    async with local_queueing(bench, QueueLimits(remembered=10), path=path) as queue:
         running = await queue.submit(job("zoe", "Zitronenfalter", execution_id="e1"))
         waiting = await queue.submit(job("zoe", "Zitronenfalter", execution_id="e1"))
         kept = await queue.submit(job("max", "Gartenhaus", execution_id="e2"))
@@ -220,11 +230,11 @@ async def test_erased_jobs_leave_no_byte(path: Path) -> None:
         assert holders(path, "Zitronenfalter", "zoe")
         await queue.erase("e1")
         await queue.erase("e1")
-        listed = queue.list_jobs(person(role=Role.ADMIN), JobFilter(), before="", limit=9)
+        listed = await queue.list_jobs(person(role=Role.ADMIN), JobFilter(), before="", limit=9)
         assert [view.job.job_id for view in listed] == [kept]
         for job_id in (running, waiting):
             with pytest.raises(JobNotFoundError):
-                queue.get(job_id, person(role=Role.ADMIN))
+                await queue.get(job_id, person(role=Role.ADMIN))
         assert not holders(path, "Zitronenfalter", "zoe")
         assert holders(path, "Gartenhaus")
         bench.permits.release()

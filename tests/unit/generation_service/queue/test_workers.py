@@ -18,7 +18,8 @@ from generation_service.queue.interface import (
     WorkerNotFoundError,
 )
 from generation_service.queue.jobs import JobState, Output, Started
-from generation_service.queue.seats import HealthLimits, WorkerState
+from generation_service.queue.seats import HealthLimits
+from generation_service.queue.workforce import WorkerState
 from tests.support import eventually
 from tests.unit.generation_service.queue.workbench import (
     Bench,
@@ -26,21 +27,42 @@ from tests.unit.generation_service.queue.workbench import (
     end_of,
     follow,
     job,
+    local_queueing,
     outcome,
     person,
-    pooling,
-    queueing,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from generation_service.queue.jobs import Happening
+    from generation_service.queue.workforce import WorkerView, Workforce
+    from tests.unit.generation_service.queue.workbench import Pooling, Queueing
 
 GONE = AttemptFailedError("WORKER_UNREACHABLE", "Gone.", worth_retrying=True)
 LOST = AttemptFailedError("PROMPT_LOST", "Forgotten.", worth_retrying=True)
 TOUCHY = HealthLimits(check_seconds=0.01, recheck_seconds=0.01, faults=1, rest_seconds=0.05)
 """One fault sends to rest."""
+
+
+async def find(pool: Workforce, name: str) -> WorkerView:
+    """How a worker stands."""
+    return next(view for view in await pool.workers() if view.name == name)
+
+
+async def is_in(pool: Workforce, name: str, state: WorkerState) -> bool:
+    """Whether a worker is in a state."""
+    return (await find(pool, name)).state is state
+
+
+async def is_unusable(pool: Workforce, name: str) -> bool:
+    """Whether a worker gets no jobs."""
+    return not (await find(pool, name)).state.is_usable
+
+
+async def names(pool: Workforce) -> list[str]:
+    """All workers by name."""
+    return [view.name for view in await pool.workers()]
 
 
 def workers_of(bench: Bench, count: int) -> list[ScriptedWorker]:
@@ -56,7 +78,7 @@ def test_fair_turns_and_no_foreign_bytes(sessions: list[int], count: int) -> Non
     async def serve() -> tuple[list[str], list[list[Happening]]]:
         bench = Bench(free=True)
         limits = QueueLimits(waiting_per_session=30)
-        async with queueing(workers_of(bench, count), limits) as queue:
+        async with local_queueing(workers_of(bench, count), limits) as queue:
             await queue.pause()
             ids = [await queue.submit(job(f"s{s}", prompt=str(n))) for n, s in enumerate(sessions)]
             await queue.resume()
@@ -77,7 +99,9 @@ def test_fair_turns_and_no_foreign_bytes(sessions: list[int], count: int) -> Non
         assert output.media.sha256 == str(number)
 
 
-async def test_thirty_sessions_share_equally_with_one_of_two_hundred_jobs() -> None:
+async def test_thirty_sessions_share_equally_with_one_of_two_hundred_jobs(
+    queueing: Queueing,
+) -> None:
     """Shares within a fifth, and nobody waits longer than if all had submitted alike."""
     bench = Bench()
     limits = QueueLimits(waiting_per_session=200)
@@ -98,7 +122,7 @@ async def test_thirty_sessions_share_equally_with_one_of_two_hundred_jobs() -> N
         assert len([made for made in bench.jobs if made.owner.session != "greedy"]) >= 29 * 5 - 4
 
 
-async def test_the_workers_models_are_preferred_within_a_turn() -> None:
+async def test_the_workers_models_are_preferred_within_a_turn(queueing: Queueing) -> None:
     """Equal claims: the one whose models are loaded goes first; nobody loses a turn by it."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -112,7 +136,7 @@ async def test_the_workers_models_are_preferred_within_a_turn() -> None:
         assert bench.prompts == ["first", "s2", "s4", "s1", "s3"]
 
 
-async def test_an_idle_worker_with_the_models_is_chosen() -> None:
+async def test_an_idle_worker_with_the_models_is_chosen(queueing: Queueing) -> None:
     """Among free workers the one that has just used the models gets the job."""
     bench = Bench(free=True)
     async with queueing(workers_of(bench, 3)) as queue:
@@ -124,7 +148,7 @@ async def test_an_idle_worker_with_the_models_is_chosen() -> None:
     assert all(len(workers) == 1 for workers in by_models.values())
 
 
-async def test_a_failed_worker_is_avoided_by_its_job() -> None:
+async def test_a_failed_worker_is_avoided_by_its_job(queueing: Queueing) -> None:
     """The second attempt goes elsewhere; the job runs once at a time and is done once."""
     bench = Bench(free=True)
     bench.failures = [GONE]
@@ -137,7 +161,7 @@ async def test_a_failed_worker_is_avoided_by_its_job() -> None:
     assert bench.most == 1
 
 
-async def test_a_forgotten_job_without_attempts_is_lost() -> None:
+async def test_a_forgotten_job_without_attempts_is_lost(queueing: Queueing) -> None:
     """What the worker forgot is never shown as done."""
     bench = Bench(free=True)
     bench.failures = [LOST, LOST]
@@ -145,7 +169,7 @@ async def test_a_forgotten_job_without_attempts_is_lost() -> None:
         assert (await outcome(queue, await queue.submit(job()))).state is JobState.LOST
 
 
-async def test_a_poison_job_stops() -> None:
+async def test_a_poison_job_stops(queueing: Queueing) -> None:
     """A job that fails every worker is given up, and the workers rest but come back."""
     bench = Bench(free=True)
     bench.failures = [GONE] * 3
@@ -157,19 +181,19 @@ async def test_a_poison_job_stops() -> None:
         assert {each.state for each in ends} == {JobState.DONE}
 
 
-async def test_a_worker_that_fails_rests_and_comes_back() -> None:
+async def test_a_worker_that_fails_rests_and_comes_back(pooling: Pooling) -> None:
     """Too many faults in a row: quarantine; after it one job shows whether it is well."""
     bench = Bench(free=True)
     bench.failures = [GONE, GONE]
     async with pooling(workers_of(bench, 1), QueueLimits(attempts=2), health=TOUCHY) as made:
         queue, pool = made
         first = await queue.submit(job())
-        await eventually(lambda: pool.seats[0].state is WorkerState.QUARANTINED)
+        await eventually(lambda: is_in(pool, "w1", WorkerState.QUARANTINED))
         assert (await outcome(queue, first)).state is JobState.FAILED
         assert (await outcome(queue, await queue.submit(job()))).state is JobState.DONE
 
 
-async def test_a_dead_workers_job_is_done_elsewhere() -> None:
+async def test_a_dead_workers_job_is_done_elsewhere(pooling: Pooling) -> None:
     """A worker that no longer answers loses its job; when it is back, the old attempt is ended."""
     bench = Bench()
     one, two = workers_of(bench, 2)
@@ -181,14 +205,14 @@ async def test_a_dead_workers_job_is_done_elsewhere() -> None:
         await eventually(lambda: len(bench.begun) == 2)
         bench.permits.release()
         assert (await outcome(queue, job_id)).state is JobState.DONE
-        assert pool.find(dying.name).state is WorkerState.UNREACHABLE
+        assert await is_in(pool, dying.name, WorkerState.UNREACHABLE)
         assert len(bench.present) == 1
         dying.down = False
-        await eventually(lambda: pool.find(dying.name).state is WorkerState.READY)
+        await eventually(lambda: is_in(pool, dying.name, WorkerState.READY))
         assert not bench.present
 
 
-async def test_a_hung_worker_is_quarantined_and_its_job_goes_on() -> None:
+async def test_a_hung_worker_is_quarantined_and_its_job_goes_on(pooling: Pooling) -> None:
     """Who does not end what took too long gets nothing more; the job is tried elsewhere."""
     bench = Bench()
     one, two = workers_of(bench, 2)
@@ -199,13 +223,13 @@ async def test_a_hung_worker_is_quarantined_and_its_job_goes_on() -> None:
         hung = one if bench.begun[0][1] == one.name else two
         hung.hangs = True
         await eventually(lambda: len(bench.begun) == 2)
-        assert not pool.find(hung.name).is_usable
+        assert not (await find(pool, hung.name)).state.is_usable
         bench.permits.release()
         story = await follow(queue, job_id)
         assert end_of(story).state is JobState.DONE
 
 
-async def test_a_cancelled_job_that_does_not_end_keeps_its_worker_back() -> None:
+async def test_a_cancelled_job_that_does_not_end_keeps_its_worker_back(pooling: Pooling) -> None:
     """The caller hears at once; the worker gets nothing before the old job has ended."""
     bench = Bench()
     (worker,) = workers_of(bench, 1)
@@ -216,32 +240,32 @@ async def test_a_cancelled_job_that_does_not_end_keeps_its_worker_back() -> None
         await queue.cancel(job_id, person())
         assert (await outcome(queue, job_id)).state is JobState.CANCELLED
         after = await queue.submit(job())
-        await eventually(lambda: not pool.seats[0].is_usable)
+        await eventually(lambda: is_unusable(pool, worker.name))
         assert len(bench.begun) == 1
         worker.hangs = False
         bench.permits.release()
         assert (await outcome(queue, after)).state is JobState.DONE
 
 
-async def test_draining_under_load_loses_nothing() -> None:
+async def test_draining_under_load_loses_nothing(pooling: Pooling) -> None:
     """A drained worker ends its job and gets no other; undrained it works again."""
     bench = Bench()
     async with pooling(workers_of(bench, 2)) as (queue, pool):
         ids = [await queue.submit(job(f"s{n}")) for n in range(10)]
         await eventually(lambda: len(bench.begun) == 2)
         await pool.drain("w1", draining=True)
-        assert pool.find("w1").state is WorkerState.DRAINING
+        assert await is_in(pool, "w1", WorkerState.DRAINING)
         for _ in range(10):
             bench.permits.release()
         ends = [await outcome(queue, job_id) for job_id in ids]
         assert {end.state for end in ends} == {JobState.DONE}
         assert Counter(worker for _, worker in bench.begun) == {"w1": 1, "w2": 9}
-        assert pool.find("w1").state is WorkerState.DRAINED
+        assert await is_in(pool, "w1", WorkerState.DRAINED)
         await pool.drain("w1", draining=False)
-        assert pool.find("w1").state is WorkerState.READY
+        assert await is_in(pool, "w1", WorkerState.READY)
 
 
-async def test_workers_come_and_go_and_stay_so(tmp_path: Path) -> None:
+async def test_workers_come_and_go_and_stay_so(pooling: Pooling, tmp_path: Path) -> None:
     """What was said about workers holds after a restart; those of the settings come back."""
     path, bench = tmp_path / "jobs.sqlite3", Bench(free=True)
     async with pooling(workers_of(bench, 2), path=path) as (queue, pool):
@@ -254,25 +278,25 @@ async def test_workers_come_and_go_and_stay_so(tmp_path: Path) -> None:
         with pytest.raises(WorkerNotFoundError):
             await pool.remove("w2", at_once=False)
     async with pooling(workers_of(bench, 2), path=path) as (queue, pool):
-        assert [seat.name for seat in pool.seats] == ["w1", "new"]
-        assert pool.find("new").state is WorkerState.DRAINED
+        assert await names(pool) == ["w1", "new"]
+        assert await is_in(pool, "new", WorkerState.DRAINED)
         await pool.add("http://w2")
         await pool.remove("new", at_once=False)
         assert (await outcome(queue, await queue.submit(job()))).state is JobState.DONE
     async with pooling(workers_of(bench, 2), path=path) as (_, pool):
-        assert [seat.name for seat in pool.seats] == ["w1", "w2"]
+        assert await names(pool) == ["w1", "w2"]
 
 
-async def test_a_slot_of_the_service_cannot_be_removed() -> None:
+async def test_a_slot_of_the_service_cannot_be_removed(pooling: Pooling) -> None:
     """It can be drained instead."""
     worker = ScriptedWorker(Bench(free=True))
     async with pooling([], built_in=[worker]) as (_, pool):
         with pytest.raises(WorkerFixedError):
             await pool.remove("w1", at_once=False)
-        assert (await pool.drain("w1", draining=True)).draining
+        assert (await pool.drain("w1", draining=True)).state is WorkerState.DRAINED
 
 
-async def test_removing_at_once_gives_the_job_to_another() -> None:
+async def test_removing_at_once_gives_the_job_to_another(pooling: Pooling) -> None:
     """The removed worker stops; the job counts no attempt lost and is done elsewhere."""
     bench = Bench()
     async with pooling(workers_of(bench, 2), QueueLimits(attempts=1)) as (queue, pool):
@@ -281,13 +305,13 @@ async def test_removing_at_once_gives_the_job_to_another() -> None:
         gone = bench.begun[0][1]
         await pool.remove(gone, at_once=True)
         await eventually(lambda: len(bench.begun) == 2)
-        assert gone not in [seat.name for seat in pool.seats]
+        assert gone not in await names(pool)
         bench.permits.release()
         assert (await outcome(queue, job_id)).state is JobState.DONE
         assert bench.most == 1
 
 
-async def test_many_workers_are_kept_busy() -> None:
+async def test_many_workers_are_kept_busy(queueing: Queueing) -> None:
     """While there is work for all, no worker is idle."""
     bench = Bench()
     async with queueing(workers_of(bench, 8), QueueLimits(running_per_session=100)) as queue:

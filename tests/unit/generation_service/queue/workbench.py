@@ -7,7 +7,7 @@ import contextlib
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from generation_service.backends.interface import AttemptFailedError, MadeFile, MediaPlan
 from generation_service.media.interface import StoredMedia
@@ -22,9 +22,13 @@ from servicekit.context import new_id
 from servicekit.principals import Principal, Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
+    from generation_service.queue.dispatch import AttemptName
     from generation_service.queue.drivers import Report
+    from generation_service.queue.interface import JobQueue
+    from generation_service.queue.workforce import Workforce
 
 IN_MEMORY = Path(":memory:")
 QUICK = HealthLimits(check_seconds=0.02, recheck_seconds=0.01, answer_seconds=1, rest_seconds=0.01)
@@ -79,6 +83,7 @@ class ScriptedWorker:
         self.name = name
         self.backend = backend
         self.address = f"http://{name}"
+        self.choosy = True
         self.down = False
         self.hangs = False
         self.missing: set[str] = set()
@@ -89,6 +94,9 @@ class ScriptedWorker:
         if self.down:
             raise WorkerDownError("Nobody answers.")
         return WorkerFacts(version="1")
+
+    async def learn(self, plan: MediaPlan) -> None:
+        """It knows already."""
 
     def lacks(self, plan: MediaPlan) -> tuple[str, ...]:
         return tuple(f"{word} is missing." for word in self.missing if word in plan.prompt)
@@ -139,7 +147,9 @@ class Shelf:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def keep(self, job: Job, files: Iterable[MadeFile]) -> tuple[StoredMedia, ...]:
+    async def keep(
+        self, job: Job, attempt: AttemptName, files: Iterable[MadeFile]
+    ) -> tuple[StoredMedia, ...]:
         self.busy += 1
         await self.open.wait()
         if self.failures:
@@ -148,22 +158,76 @@ class Shelf:
         return tuple(StoredMedia(f"media/{t}", t, len(t), "image/png") for t in texts)
 
 
-@contextlib.asynccontextmanager
-async def queueing(
-    workers: Bench | Sequence[ScriptedWorker],
-    limits: QueueLimits | None = None,
-    *,
-    path: Path = IN_MEMORY,
-    health: HealthLimits = QUICK,
-    shelf: Shelf | None = None,
-) -> AsyncIterator[LocalJobQueue]:
-    """A queue before some workers, or before one worker of a bench."""
-    async with pooling(workers, limits, path=path, health=health, shelf=shelf) as (queue, _):
-        yield queue
+class Pooling(Protocol):
+    """Opens a queue of some kind before some workers; workers are added by `http://NAME`."""
+
+    def __call__(
+        self,
+        workers: Bench | Sequence[ScriptedWorker],
+        limits: QueueLimits | None = None,
+        *,
+        path: Path = IN_MEMORY,
+        health: HealthLimits = QUICK,
+        shelf: Shelf | None = None,
+        built_in: Sequence[ScriptedWorker] = (),
+    ) -> AbstractAsyncContextManager[tuple[JobQueue, Workforce]]:
+        """Open it; the same path is the same queue again."""
+
+
+class Queueing(Protocol):
+    """Opens a queue of some kind; its workers are of no interest."""
+
+    def __call__(
+        self,
+        workers: Bench | Sequence[ScriptedWorker],
+        limits: QueueLimits | None = None,
+        *,
+        path: Path = IN_MEMORY,
+        health: HealthLimits = QUICK,
+        shelf: Shelf | None = None,
+    ) -> AbstractAsyncContextManager[JobQueue]:
+        """Open it; the same path is the same queue again."""
+
+
+def without_workers(pooling: Pooling) -> Queueing:
+    """The same kind of queue, for tests that do not ask about workers."""
+
+    @contextlib.asynccontextmanager
+    async def queueing(
+        workers: Bench | Sequence[ScriptedWorker],
+        limits: QueueLimits | None = None,
+        *,
+        path: Path = IN_MEMORY,
+        health: HealthLimits = QUICK,
+        shelf: Shelf | None = None,
+    ) -> AsyncIterator[JobQueue]:
+        opening = pooling(workers, limits, path=path, health=health, shelf=shelf)
+        async with opening as (queue, _):
+            yield queue
+
+    return queueing
+
+
+def crew_of(workers: Bench | Sequence[ScriptedWorker]) -> tuple[Bench, list[ScriptedWorker]]:
+    """A bench and its workers; one worker unless there are some."""
+    if isinstance(workers, Bench):
+        return workers, [ScriptedWorker(workers)]
+    return (workers[0].bench if workers else Bench(free=True)), list(workers)
+
+
+def connecting(bench: Bench) -> Callable[[str], ScriptedWorker]:
+    """Makes workers of a bench from their addresses."""
+
+    def connect(address: str) -> ScriptedWorker:
+        if not address.startswith("http://"):
+            raise AddressInvalidError("That is no address.")
+        return ScriptedWorker(bench, address.removeprefix("http://"))
+
+    return connect
 
 
 @contextlib.asynccontextmanager
-async def pooling(
+async def local_pooling(
     workers: Bench | Sequence[ScriptedWorker],
     limits: QueueLimits | None = None,
     *,
@@ -172,24 +236,19 @@ async def pooling(
     shelf: Shelf | None = None,
     built_in: Sequence[ScriptedWorker] = (),
 ) -> AsyncIterator[tuple[LocalJobQueue, WorkerPool]]:
-    """A queue and its workers; workers are added by `http://NAME`."""
-    if isinstance(workers, Bench):
-        workers = [ScriptedWorker(workers)]
-    bench = workers[0].bench if workers else Bench(free=True)
-
-    def connect(address: str) -> ScriptedWorker:
-        if not address.startswith("http://"):
-            raise AddressInvalidError("That is no address.")
-        return ScriptedWorker(bench, address.removeprefix("http://"))
-
+    """A queue in this process and its workers."""
+    bench, crew = crew_of(workers)
     limits = limits or QueueLimits()
     journal = JobJournal(path, remembered=limits.remembered)
-    pool = WorkerPool(workers, connect, journal, health, built_in=built_in)
+    pool = WorkerPool(crew, connecting(bench), journal, health, built_in=built_in)
     try:
         async with LocalJobQueue(pool, shelf or Shelf(), journal, limits) as queue:
             yield queue, pool
     finally:
         await journal.close()
+
+
+local_queueing = without_workers(local_pooling)
 
 
 def person(session: str = "s1", role: Role = Role.LEARNER) -> Principal:
@@ -204,13 +263,13 @@ def job(session: str = "s1", prompt: str = "p", *, models: str = "", **changes: 
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-async def follow(queue: LocalJobQueue, job_id: str) -> list[Happening]:
+async def follow(queue: JobQueue, job_id: str) -> list[Happening]:
     """All that happens to a job until its end."""
     async with aclosing(queue.watch(job_id)) as events:
         return [event.happening async for event in events]
 
 
-async def outcome(queue: LocalJobQueue, job_id: str) -> Finished:
+async def outcome(queue: JobQueue, job_id: str) -> Finished:
     """How a job ends."""
     return end_of(await follow(queue, job_id))
 

@@ -1,9 +1,10 @@
-"""The queue in one process: states, events, limits."""
+"""What every kind of queue promises: states, events, limits."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,11 +30,14 @@ from tests.unit.generation_service.queue.workbench import (
     job,
     outcome,
     person,
-    queueing,
 )
 
+if TYPE_CHECKING:
+    from generation_service.queue.interface import JobQueue
+    from tests.unit.generation_service.queue.workbench import Queueing
 
-async def test_a_job_is_queued_started_delivered_and_finished() -> None:
+
+async def test_a_job_is_queued_started_delivered_and_finished(queueing: Queueing) -> None:
     """The events of a job come in the order of its life, numbered upwards."""
     async with queueing(Bench(free=True)) as queue:
         job_id = await queue.submit(job(prompt="mine"))
@@ -45,7 +49,7 @@ async def test_a_job_is_queued_started_delivered_and_finished() -> None:
     assert end_of([e.happening for e in seen]).state is JobState.DONE
 
 
-async def test_who_waits_hears_positions_fall() -> None:
+async def test_who_waits_hears_positions_fall(queueing: Queueing) -> None:
     """Every waiting job is told how many are before it, whenever that changes."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -59,7 +63,7 @@ async def test_who_waits_hears_positions_fall() -> None:
     assert positions[-1] == 0
 
 
-async def test_estimates_come_from_measured_durations() -> None:
+async def test_estimates_come_from_measured_durations(queueing: Queueing) -> None:
     """Nobody guesses before a job of some config has run."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -79,7 +83,7 @@ async def test_estimates_come_from_measured_durations() -> None:
     assert known.estimate_seconds is not None
 
 
-async def test_a_waiting_job_can_be_cancelled() -> None:
+async def test_a_waiting_job_can_be_cancelled(queueing: Queueing) -> None:
     """A cancelled job never reaches a worker."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -91,7 +95,7 @@ async def test_a_waiting_job_can_be_cancelled() -> None:
         assert len(bench.begun) == 1
 
 
-async def test_a_running_job_can_be_cancelled() -> None:
+async def test_a_running_job_can_be_cancelled(queueing: Queueing) -> None:
     """Cancelling reaches the work itself."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -102,7 +106,7 @@ async def test_a_running_job_can_be_cancelled() -> None:
         assert await queue.cancel(running, person()) is JobState.CANCELLED
 
 
-async def test_a_loading_job_can_be_cancelled() -> None:
+async def test_a_loading_job_can_be_cancelled(queueing: Queueing) -> None:
     """It is ended on the worker, which takes the next one."""
     bench = Bench(free=True, loads=False)
     async with queueing(bench) as queue:
@@ -115,7 +119,7 @@ async def test_a_loading_job_can_be_cancelled() -> None:
         assert not bench.present
 
 
-async def test_a_job_that_is_being_stored_can_be_cancelled() -> None:
+async def test_a_job_that_is_being_stored_can_be_cancelled(queueing: Queueing) -> None:
     """Its files are not delivered, and the worker has long gone on."""
     bench, shelf = Bench(free=True), Shelf()
     shelf.open.clear()
@@ -132,7 +136,7 @@ async def test_a_job_that_is_being_stored_can_be_cancelled() -> None:
         assert await follow(queue, storing) == story
 
 
-async def test_cancelling_a_finished_job_changes_nothing() -> None:
+async def test_cancelling_a_finished_job_changes_nothing(queueing: Queueing) -> None:
     """What is done stays done."""
     async with queueing(Bench(free=True)) as queue:
         done = await queue.submit(job())
@@ -140,7 +144,7 @@ async def test_cancelling_a_finished_job_changes_nothing() -> None:
         assert await queue.cancel(done, person()) is JobState.DONE
 
 
-async def test_nobody_cancels_a_neighbours_job() -> None:
+async def test_nobody_cancels_a_neighbours_job(queueing: Queueing) -> None:
     """A foreign job looks like an unknown one."""
     async with queueing(Bench()) as queue:
         mine = await queue.submit(job("s1"))
@@ -149,7 +153,7 @@ async def test_nobody_cancels_a_neighbours_job() -> None:
                 await queue.cancel(job_id, caller)
 
 
-async def test_the_last_watcher_who_leaves_cancels() -> None:
+async def test_the_last_watcher_who_leaves_cancels(queueing: Queueing) -> None:
     """A job that nobody waits for any more is not worth a worker."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -164,7 +168,7 @@ async def test_the_last_watcher_who_leaves_cancels() -> None:
         await eventually(lambda: bench.stopped)
 
 
-async def test_a_detached_job_goes_on_alone() -> None:
+async def test_a_detached_job_goes_on_alone(queueing: Queueing) -> None:
     """Who asks for it finds the job finished when they come back."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -176,7 +180,7 @@ async def test_a_detached_job_goes_on_alone() -> None:
         assert end_of(await follow(queue, job_id)).state is JobState.DONE
 
 
-async def test_a_job_that_waits_too_long_expires() -> None:
+async def test_a_job_that_waits_too_long_expires(queueing: Queueing) -> None:
     """Waiting has a limit of its own."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -187,7 +191,7 @@ async def test_a_job_that_waits_too_long_expires() -> None:
     assert end.error_reason == "JOB_EXPIRED"
 
 
-async def test_work_that_takes_too_long_expires() -> None:
+async def test_work_that_takes_too_long_expires(queueing: Queueing) -> None:
     """Running has a limit of its own; the worker gets the next job."""
     bench = Bench()
     async with queueing(bench, QueueLimits(run_seconds=0.01)) as queue:
@@ -198,7 +202,7 @@ async def test_work_that_takes_too_long_expires() -> None:
         assert (await outcome(queue, await queue.submit(job()))).state is JobState.DONE
 
 
-async def test_loading_that_takes_too_long_is_the_workers_fault() -> None:
+async def test_loading_that_takes_too_long_is_the_workers_fault(queueing: Queueing) -> None:
     """Loading has a limit of its own; another attempt may find it loaded."""
     bench = Bench(free=True, loads=False)
     async with queueing(bench, QueueLimits(load_seconds=0.01, attempts=2)) as queue:
@@ -209,7 +213,7 @@ async def test_loading_that_takes_too_long_is_the_workers_fault() -> None:
         assert (await outcome(queue, await queue.submit(job()))).state is JobState.DONE
 
 
-async def test_a_worker_that_fails_gets_a_second_attempt() -> None:
+async def test_a_worker_that_fails_gets_a_second_attempt(queueing: Queueing) -> None:
     """A crash is the worker's fault: the job is tried again."""
     bench = Bench(free=True)
     bench.failures = [AttemptFailedError("RENDERER_FAILED", "Crashed.", worth_retrying=True)]
@@ -228,7 +232,7 @@ async def test_a_worker_that_fails_gets_a_second_attempt() -> None:
     ],
 )
 async def test_a_job_that_cannot_be_done_fails(
-    failure: Exception, reason: str, attempts: int
+    queueing: Queueing, failure: Exception, reason: str, attempts: int
 ) -> None:
     """A failure is an end like any other, and the slot goes on."""
     bench = Bench(free=True)
@@ -240,7 +244,7 @@ async def test_a_job_that_cannot_be_done_fails(
         assert end_of(await follow(queue, await queue.submit(job()))).state is JobState.DONE
 
 
-async def test_a_full_queue_says_when_to_come_again() -> None:
+async def test_a_full_queue_says_when_to_come_again(queueing: Queueing) -> None:
     """The queue is bounded, in all and per session; a neighbour still finds room."""
     bench = Bench()
     limits = QueueLimits(waiting=3, waiting_per_session=2)
@@ -257,7 +261,7 @@ async def test_a_full_queue_says_when_to_come_again() -> None:
             await queue.submit(job("s3"))
 
 
-async def test_an_idempotency_key_returns_the_first_job() -> None:
+async def test_an_idempotency_key_returns_the_first_job(queueing: Queueing) -> None:
     """The same key of the same person is the same job; another person's is not."""
     bench = Bench(free=True)
     async with queueing(bench) as queue:
@@ -268,7 +272,7 @@ async def test_an_idempotency_key_returns_the_first_job() -> None:
         assert await queue.submit(job("s2", idempotency_key="k")) != first
 
 
-async def test_old_jobs_are_forgotten() -> None:
+async def test_old_jobs_are_forgotten(queueing: Queueing) -> None:
     """Memory is bounded: only the latest ended jobs can still be asked for."""
     async with queueing(Bench(free=True), QueueLimits(remembered=2)) as queue:
         ids = []
@@ -279,7 +283,7 @@ async def test_old_jobs_are_forgotten() -> None:
             await queue.cancel(ids[0], person())
 
 
-async def test_closing_tells_watchers_to_come_again() -> None:
+async def test_closing_tells_watchers_to_come_again(queueing: Queueing) -> None:
     """A service that stops keeps its jobs; who watches one is told so."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -292,7 +296,7 @@ async def test_closing_tells_watchers_to_come_again() -> None:
     assert len(bench.present) == 1
 
 
-async def test_watching_resumes_after_a_number() -> None:
+async def test_watching_resumes_after_a_number(queueing: Queueing) -> None:
     """Who knows the first events gets the others only, also after the end."""
     bench = Bench(free=True)
     async with queueing(bench) as queue:
@@ -306,7 +310,7 @@ async def test_watching_resumes_after_a_number() -> None:
             assert [event async for event in events] == []
 
 
-async def test_an_observer_who_leaves_does_not_cancel() -> None:
+async def test_an_observer_who_leaves_does_not_cancel(queueing: Queueing) -> None:
     """Only the caller whose job it is ends it by leaving, and not while somebody looks on."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -315,55 +319,55 @@ async def test_an_observer_who_leaves_does_not_cancel() -> None:
         await anext(caller)
         await anext(observer)
         await observer.aclose()
-        assert not queue.get(job_id, person()).state.is_final
+        assert not (await queue.get(job_id, person())).state.is_final
         observer = queue.watch(job_id, observer=person())
         await anext(observer)
         await caller.aclose()
-        assert not queue.get(job_id, person()).state.is_final
+        assert not (await queue.get(job_id, person())).state.is_final
         await observer.aclose()
-        assert queue.get(job_id, person()).state is JobState.CANCELLED
+        assert (await queue.get(job_id, person())).state is JobState.CANCELLED
 
 
-async def test_nobody_watches_or_sees_a_neighbours_job() -> None:
+async def test_nobody_watches_or_sees_a_neighbours_job(queueing: Queueing) -> None:
     """A foreign job looks like an unknown one, and is not in the list; a teacher's class is."""
     async with queueing(Bench()) as queue:
         mine = await queue.submit(job("s1"))
         with pytest.raises(JobNotFoundError):
-            queue.get(mine, person("s2"))
+            await queue.get(mine, person("s2"))
         with pytest.raises(JobNotFoundError):
             await anext(queue.watch(mine, observer=person("s2")))
         everything = JobFilter()
-        assert not queue.list_jobs(person("s2"), everything, before="", limit=9)
-        listed = queue.list_jobs(person("s1"), everything, before="", limit=9)
+        assert not await queue.list_jobs(person("s2"), everything, before="", limit=9)
+        listed = await queue.list_jobs(person("s1"), everything, before="", limit=9)
         assert [view.job.job_id for view in listed] == [mine]
-        assert queue.list_jobs(person("a", Role.ADMIN), everything, before="", limit=9)
+        assert await queue.list_jobs(person("a", Role.ADMIN), everything, before="", limit=9)
 
 
-async def test_jobs_are_listed_page_by_page_the_latest_first() -> None:
+async def test_jobs_are_listed_page_by_page_the_latest_first(queueing: Queueing) -> None:
     """A page goes on where the last one ended; states and executions can be chosen."""
     async with queueing(Bench()) as queue:
         ids = [await queue.submit(job(execution_id=f"e{n}")) for n in range(5)]
         await queue.cancel(ids[0], person())
         pages, before = [], ""
-        while page := queue.list_jobs(person(), JobFilter(), before=before, limit=2):
+        while page := await queue.list_jobs(person(), JobFilter(), before=before, limit=2):
             pages.append([view.job.job_id for view in page])
             before = pages[-1][-1]
         assert pages == [[ids[4], ids[3]], [ids[2], ids[1]], [ids[0]]]
         cancelled = JobFilter(states={JobState.CANCELLED})
-        assert len(queue.list_jobs(person(), cancelled, before="", limit=9)) == 1
-        of_e3 = queue.list_jobs(person(), JobFilter(execution_id="e3"), before="", limit=9)
+        assert len(await queue.list_jobs(person(), cancelled, before="", limit=9)) == 1
+        of_e3 = await queue.list_jobs(person(), JobFilter(execution_id="e3"), before="", limit=9)
         assert [view.job.job_id for view in of_e3] == [ids[3]]
 
 
-async def test_an_ended_job_forgets_its_prompt() -> None:
+async def test_an_ended_job_forgets_its_prompt(queueing: Queueing) -> None:
     """No text of a person is kept longer than needed."""
     async with queueing(Bench(free=True)) as queue:
         job_id = await queue.submit(job(prompt="secret"))
         await follow(queue, job_id)
-        assert queue.get(job_id, person()).job.plan.prompt == ""
+        assert (await queue.get(job_id, person())).job.plan.prompt == ""
 
 
-async def test_a_pause_lets_nobody_begin_and_nobody_expire() -> None:
+async def test_a_pause_lets_nobody_begin_and_nobody_expire(queueing: Queueing) -> None:
     """A teacher may hold the queue; what runs goes on, what waits does not grow older."""
     bench = Bench(free=True)
     async with queueing(bench) as queue:
@@ -372,14 +376,14 @@ async def test_a_pause_lets_nobody_begin_and_nobody_expire() -> None:
         other = await queue.submit(job("s2"))
         await asyncio.sleep(0.03)
         assert not bench.begun
-        status = queue.status(person())
+        status = await queue.status(person())
         assert (status.waiting, status.own_waiting, status.paused) == (2, 1, True)
         await queue.resume()
         assert (await outcome(queue, job_id)).state is JobState.DONE
         assert (await outcome(queue, other)).state is JobState.DONE
 
 
-async def test_a_session_runs_only_so_many_at_once() -> None:
+async def test_a_session_runs_only_so_many_at_once(queueing: Queueing) -> None:
     """One session cannot take all workers; the free ones are for others."""
     bench = Bench()
     workers = [ScriptedWorker(bench, f"w{n}") for n in range(4)]
@@ -389,11 +393,11 @@ async def test_a_session_runs_only_so_many_at_once() -> None:
         await eventually(lambda: len(bench.begun) == 2)
         await queue.submit(job("s2"))
         await eventually(lambda: len(bench.begun) == 3)
-        status = queue.status(person("s1"))
+        status = await queue.status(person("s1"))
         assert (status.running, status.own_running, status.own_waiting) == (3, 2, 3)
 
 
-async def test_files_that_cannot_be_stored_fail_the_job() -> None:
+async def test_files_that_cannot_be_stored_fail_the_job(queueing: Queueing) -> None:
     """Storing is part of the job; it fails for the job's sake."""
     shelf = Shelf()
     shelf.failures = [AttemptFailedError("MEDIA_TOO_LARGE", "Too large.", worth_retrying=False)]
@@ -403,7 +407,7 @@ async def test_files_that_cannot_be_stored_fail_the_job() -> None:
         assert (end.state, end.error_reason) == (JobState.FAILED, "MEDIA_TOO_LARGE")
 
 
-async def test_a_job_that_no_worker_can_do_is_refused_at_once() -> None:
+async def test_a_job_that_no_worker_can_do_is_refused_at_once(queueing: Queueing) -> None:
     """Nobody waits for what will never come."""
     bench = Bench(free=True)
     worker = ScriptedWorker(bench, backend="comfyui")
@@ -413,7 +417,7 @@ async def test_a_job_that_no_worker_can_do_is_refused_at_once() -> None:
             await queue.submit(job())
 
 
-async def test_what_workers_lack_is_named() -> None:
+async def test_what_workers_lack_is_named(queueing: Queueing) -> None:
     """The author hears what is missing; one worker that has it is enough."""
     bench = Bench(free=True)
     poor, rich = ScriptedWorker(bench, "poor"), ScriptedWorker(bench, "rich")
@@ -429,7 +433,12 @@ async def test_what_workers_lack_is_named() -> None:
         assert {name for made, name in bench.begun if made.plan.prompt == "hologram"} == {"rich"}
 
 
-async def test_a_slow_watcher_misses_no_end() -> None:
+async def stored(queue: JobQueue, job_id: str) -> bool:
+    """Whether its file is there."""
+    return bool((await queue.get(job_id, person())).outputs)
+
+
+async def test_a_slow_watcher_misses_no_end(queueing: Queueing) -> None:
     """What happens while a watcher is busy with an event comes after it."""
     bench = Bench()
     async with queueing(bench) as queue:
@@ -438,6 +447,6 @@ async def test_a_slow_watcher_misses_no_end() -> None:
         async with aclosing(queue.watch(job_id, observer=person())) as events:
             await anext(events)
             bench.permits.release()
-            await eventually(lambda: queue.get(job_id, person()).outputs)
+            await eventually(lambda: stored(queue, job_id))
             rest = [event.happening async for event in events]
         assert end_of(rest).state is JobState.DONE
