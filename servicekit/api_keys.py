@@ -28,7 +28,8 @@ from servicekit.settings import ConfigurationError
 
 log = structlog.get_logger(__name__)
 
-_KEY = re.compile(r"sw_([0-9a-f]{12})_[A-Za-z0-9_-]{32,64}")
+KEY_PREFIX = "sw_"
+_KEY = re.compile(KEY_PREFIX + r"([0-9a-f]{12})_[A-Za-z0-9_-]{32,64}")
 _CONCURRENT_HASHES = 2  # Argon2 takes 64 MiB each
 
 
@@ -95,7 +96,7 @@ def create_key(path: Path, *, role: Role, user: str, session: str = "", group: s
     if not user:
         raise ValueError("a key needs a user")
     key_id = secrets.token_hex(6)
-    secret = f"sw_{key_id}_{secrets.token_urlsafe(32)}"
+    secret = f"{KEY_PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
     entry = ApiKey(
         id=key_id,
         role=role,

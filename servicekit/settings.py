@@ -69,18 +69,67 @@ class ServiceSettings(BaseSettings):
     listen_address: Address = Field(
         "127.0.0.1:0",
         description="`host:port` to serve on. Anything but loopback needs `API_KEYS_FILE`, "
-        "`SERVICE_KEY` or `INSECURE`. Port 0 lets the system choose.",
+        "`OIDC_FILE`, `SERVICE_KEY`, the `TLS_…` files or `INSECURE`. Port 0 lets the system "
+        "choose.",
     )
     api_keys_file: Path | None = Field(
         None,
         description="JSON file of hashed API keys (`stellwerk keys`). Once set, every call needs "
         "a credential. Read again when it changes.",
     )
+    oidc_file: Path | None = Field(
+        None,
+        description="JSON file that says whose tokens count and what they mean; see access.md. "
+        "Once set, every call needs a credential.",
+    )
     service_key: SecretStr | None = Field(
         None,
         min_length=16,
         description="Secret shared by the services: whoever shows it is a service, and a service "
         "shows it to its neighbours. At least 16 characters.",
+    )
+    tls_ca_file: Path | None = Field(
+        None,
+        description="Certificates (PEM) of the authorities whose word counts. With it the services "
+        "speak TLS, and whoever connects to `LISTEN_ADDRESS` needs a certificate of theirs. "
+        "The three files are read again when they change.",
+    )
+    tls_certificate_file: Path | None = Field(
+        None, description="The certificate (PEM) of this service, its chain behind it."
+    )
+    tls_key_file: Path | None = Field(None, description="The private key (PEM) of it.")
+    tls_neighbours: str = Field(
+        "orchestrator,safety,generation,tracker,gateway",
+        description="What neighbours are called in their certificates (alternative names, else "
+        "the common name), with commas between: these are services, all others need a key.",
+    )
+    callers_address: Address | None = Field(
+        None,
+        description="A second `host:port`, with TLS, for people's tools: they need a key or a "
+        "token, and no certificate. Needs the `TLS_…` files.",
+    )
+    probe_address: Address | None = Field(
+        None,
+        description="A third `host:port`, without TLS, that answers health checks alone: those of "
+        "Kubernetes know no TLS. Needs the `TLS_…` files.",
+    )
+    calls_per_minute: int = Field(
+        1_200,
+        ge=0,
+        le=1_000_000,
+        description="Calls that one person may make in a minute; 0: any number.",
+    )
+    works_per_minute: int = Field(
+        120,
+        ge=0,
+        le=1_000_000,
+        description="Calls that let models or disks work, such as a run, an upload or an export, "
+        "that one person may make in a minute; 0: any number.",
+    )
+    audit_file: Path | None = Field(
+        None,
+        description="File to which administrative acts are appended, one JSON object a line; "
+        "several services of one machine may share it. Unset: they are only logged.",
     )
     insecure: bool = Field(
         False,
@@ -107,15 +156,53 @@ class ServiceSettings(BaseSettings):
         description="`host:port` to serve Prometheus' `/metrics` on, without credentials: numbers "
         "only, no ids and no texts. Port 0 lets the system choose. Unset: not served.",
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/@\s]+$",
+        description="Collector that takes OpenTelemetry traces (OTLP over gRPC), such as "
+        "`http://collector:4317`. Needs the extra `otel`. Unset: nothing is traced.",
+    )
     reflection: bool = Field(
         True, description="Let gRPC clients ask which services and messages there are."
     )
+
+    @property
+    def short_name(self) -> str:
+        """What the service is called, such as `tracker`."""
+        return str(self.model_config.get("env_prefix", "")).rstrip("_").lower()
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is anything by which callers can be told apart."""
+        return any((self.api_keys_file, self.oidc_file, self.service_key, self.tls_ca_file))
+
+    @property
+    def neighbour_names(self) -> frozenset[str]:
+        """What neighbours are called in their certificates."""
+        names = (name.strip() for name in self.tls_neighbours.split(","))
+        return frozenset(name for name in names if name)
+
+    @model_validator(mode="after")
+    def _refuse_half_of_tls(self) -> Self:
+        prefix = self.model_config.get("env_prefix", "")
+        files = (self.tls_ca_file, self.tls_certificate_file, self.tls_key_file)
+        if any(files) and not all(files):
+            raise ValueError(
+                f"{prefix}TLS_CA_FILE, {prefix}TLS_CERTIFICATE_FILE and {prefix}TLS_KEY_FILE "
+                "belong together: set all three, or none."
+            )
+        if (self.callers_address or self.probe_address) and not all(files):
+            raise ValueError(
+                f"{prefix}CALLERS_ADDRESS and {prefix}PROBE_ADDRESS are for services with TLS: "
+                f"set {prefix}TLS_CA_FILE and its two companions, or drop them."
+            )
+        return self
 
     @model_validator(mode="after")
     def _refuse_open_doors(self) -> Self:
         if is_loopback(self.listen_address) or self.insecure:
             return self
-        if self.api_keys_file is None and self.service_key is None:
+        if not self.has_credentials:
             prefix = self.model_config.get("env_prefix", "")
             raise ValueError(
                 f"{prefix}LISTEN_ADDRESS {self.listen_address} can be reached from other machines. "
