@@ -23,6 +23,7 @@ from servicekit.context import (
 )
 from servicekit.errors import Code, RemoteError
 from servicekit.principals import AUTHORIZATION_KEY, principal_metadata, principal_or_none
+from servicekit.spans import TRACEPARENT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -84,6 +85,8 @@ def call_metadata(credential: str | None = None) -> Metadata:
     metadata = [(REQUEST_ID_KEY, call.request_id or new_id())]
     if call.execution_id:
         metadata.append((EXECUTION_ID_KEY, call.execution_id))
+    if call.span.traceparent:
+        metadata.append((TRACEPARENT_KEY, call.span.traceparent))
     if credential:
         metadata.append((AUTHORIZATION_KEY, f"Bearer {credential}"))
     principal = principal_or_none()

@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING
 
 import uuid_utils
 
+from servicekit.spans import NO_SPAN, Span
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from servicekit.spans import Attributes
 
 REQUEST_ID_KEY = "stellwerk-request-id"
 EXECUTION_ID_KEY = "stellwerk-execution-id"
@@ -32,11 +36,13 @@ class CallContext:
         request_id: Made by the first service a request reaches and kept through all hops.
         execution_id: The execution it is about; empty until known.
         deadline: When the caller stops waiting, by `time.monotonic()`; None = never.
+        span: What is being done, as a part of a trace.
     """
 
     request_id: str = ""
     execution_id: str = ""
     deadline: float | None = None
+    span: Span = NO_SPAN
 
 
 _NO_CALL = CallContext()
@@ -55,7 +61,9 @@ def set_call(call: CallContext) -> None:
 
 def bind_execution_id(execution_id: str) -> None:
     """Put `execution_id` on every later log line and outgoing call of this task."""
-    _call.set(replace(_call.get(), execution_id=execution_id))
+    call = replace(_call.get(), execution_id=execution_id)
+    call.span.note({"stellwerk.execution_id": execution_id})
+    _call.set(call)
 
 
 @contextlib.contextmanager
@@ -72,14 +80,28 @@ def within_call(call: CallContext) -> Iterator[None]:
 def detached(execution_id: str = "") -> Iterator[None]:
     """Leave the caller's deadline behind, for work that goes on when the call is over.
 
-    The request id stays, so that log lines can still be joined. Create the task inside of it.
+    The request id and the span stay, so that log lines and traces can still be joined. Create the
+    task inside of it.
 
     Args:
         execution_id: The execution the work is for; empty keeps the current one.
     """
     call = _call.get()
-    with within_call(CallContext(call.request_id, execution_id or call.execution_id)):
+    with within_call(replace(call, deadline=None, execution_id=execution_id or call.execution_id)):
         yield
+
+
+@contextlib.contextmanager
+def within_span(name: str, attributes: Attributes | None = None) -> Iterator[Span]:
+    """Show the block as a part of what is being done; it ends with the block.
+
+    Args:
+        name: What the part is, from a small set.
+        attributes: Ids, numbers and short words; never what a person or a model wrote.
+    """
+    call = _call.get()
+    with call.span.child(name, attributes) as span, within_call(replace(call, span=span)):
+        yield span
 
 
 def remaining_seconds() -> float | None:

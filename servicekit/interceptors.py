@@ -11,7 +11,12 @@ import contextlib
 import inspect
 import time
 from abc import abstractmethod
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    nullcontext,
+)
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -22,6 +27,7 @@ from servicekit.context import (
     REQUEST_ID_KEY,
     CallContext,
     is_valid_id,
+    current_call,
     new_id,
     remaining_seconds,
     set_call,
@@ -39,6 +45,7 @@ from servicekit.errors import (
 from servicekit.metrics import RPC_SECONDS
 from servicekit.principals import set_principal
 from servicekit.status import read_status, to_wire
+from servicekit.spans import NO_SPAN, TRACEPARENT_KEY, Role, Span, Tracer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,6 +62,9 @@ log = structlog.get_logger(__name__)
 
 _QUIET_METHODS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
+_CONTEXT_KEYS = (REQUEST_ID_KEY, EXECUTION_ID_KEY, TRACEPARENT_KEY)
+_FAULTS = (Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.UNAVAILABLE, Code.DATA_LOSS)
+"""Codes that say that a service, not its caller, did something wrong."""
 
 class AroundInterceptor(grpc.aio.ServerInterceptor):
     """An interceptor that does something before and after the handler."""
@@ -126,7 +136,11 @@ def _streaming(behaviour: Callable[..., Any], around: Around) -> Callable[..., A
 
 
 class ContextInterceptor(AroundInterceptor):
-    """Outermost: gives the call its ids and its deadline."""
+    """Outermost: gives the call its ids, its deadline and its span."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        """Begin spans with `tracer`."""
+        self._tracer = tracer
 
     @contextlib.asynccontextmanager
     async def around(self, method: str, context: Context) -> AsyncIterator[None]:
@@ -136,14 +150,23 @@ class ContextInterceptor(AroundInterceptor):
             if key in (REQUEST_ID_KEY, EXECUTION_ID_KEY) and is_valid_id(str(value)):
                 ids[key] = str(value)
         remaining = context.time_remaining()
-        set_call(
-            CallContext(
-                request_id=ids.get(REQUEST_ID_KEY) or new_id(),
-                execution_id=ids.get(EXECUTION_ID_KEY, ""),
-                deadline=None if remaining is None else time.monotonic() + remaining,
+        with self._span(method, ids.get(TRACEPARENT_KEY, "")) as span:
+            set_call(
+                CallContext(
+                    request_id=ids.get(REQUEST_ID_KEY) or new_id(),
+                    execution_id=ids.get(EXECUTION_ID_KEY, ""),
+                    deadline=None if remaining is None else time.monotonic() + remaining,
+                    span=span,
+                )
             )
-        )
-        yield
+            yield
+
+    def _span(self, method: str, parent: str) -> AbstractContextManager[Span]:
+        if method.startswith(_QUIET_METHODS):
+            return nullcontext(NO_SPAN)
+        service, _, rpc = method[1:].partition("/")
+        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": rpc}
+        return self._tracer.begin(method[1:], Role.SERVER, parent=parent, attributes=attributes)
 
 
 class AccessLogInterceptor(AroundInterceptor):
@@ -174,6 +197,7 @@ class AccessLogInterceptor(AroundInterceptor):
             if not quiet:
                 self._seconds.observe(seconds, method[1:], str(code))
             write = log.debug if quiet else log.info
+                _end_span(str(code))
             write(
                 "rpc_finished",
                 rpc=method.lstrip("/"),
@@ -183,6 +207,13 @@ class AccessLogInterceptor(AroundInterceptor):
 
 
 def _code_name(context: Context) -> str | None:
+def _end_span(code: str) -> None:
+    span = current_call().span
+    span.note({"rpc.grpc.status_code": code})
+    if code in _FAULTS:
+        span.fail(code)
+
+
     """Return the status set on `context`, which aio keeps as a number; None while unset."""
     code: Any = context.code()
     if not code:

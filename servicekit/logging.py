@@ -16,6 +16,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from servicekit.context import current_call
 from servicekit.principals import principal_or_none
+from servicekit.spans import trace_id_of
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -94,6 +95,7 @@ def add_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         "request_id": call.request_id,
         "execution_id": call.execution_id,
         "session_id": principal.session if principal else "",
+        "trace_id": trace_id_of(call.span.traceparent),
     }
     for name, value in ids.items():
         if value:

@@ -30,7 +30,10 @@ from servicekit.interceptors import (
     ErrorInterceptor,
 )
 from servicekit.metrics import BUILD_INFO, IN_ORDER, Meter
-from servicekit.settings import ConfigurationError, exit_with_fault, split_address
+from servicekit.ports import open_ports
+from servicekit.rate_interceptor import RateInterceptor
+from servicekit.settings import ConfigurationError, exit_with_fault
+from servicekit.spans import NoTracer, Tracer, open_tracer
 from servicekit.version import software_version
 
 if TYPE_CHECKING:
@@ -59,11 +62,13 @@ class Owned(AsyncExitStack):
         meter: Counts what happens in the service.
     """
 
-    def __init__(self) -> None:
+        tracer: Begins spans that have no parent in this process.
+    def __init__(self, tracer: Tracer | None = None) -> None:
         """Own nothing yet."""
         super().__init__()
         self.meter = Meter()
         self._in_order: dict[tuple[str, ...], float] = {}
+        self.tracer = tracer or NoTracer()
         self.meter.read(IN_ORDER, self._in_order.copy)
         self.meter.read(BUILD_INFO, lambda: {(software_version(),): 1})
         self.readiness: Readiness | None = None
@@ -130,8 +135,12 @@ async def start_server(
     Raises:
         ConfigurationError: The port is taken or the key file is faulty.
     """
-    async with Owned() as owned:
-        server = _build(settings, owned.meter)
+    async with (
+        open_tracer(settings.otlp_endpoint, settings.short_name) as tracer,
+        Owned(tracer) as owned,
+    ):
+        owned.audit = AuditLog(settings.short_name, settings.audit_file)
+        server = _build(settings, owned)
         owned.readiness = readiness = Readiness(server)
         try:
             metrics = await owned.enter_async_context(
@@ -179,11 +188,11 @@ async def serve(settings: ServiceSettings, register: Register) -> None:
         exit_with_fault(str(exc))
 
 
-def _build(settings: ServiceSettings, meter: Meter) -> grpc.aio.Server:
+def _build(settings: ServiceSettings, owned: Owned) -> grpc.aio.Server:
     return grpc.aio.server(
         interceptors=[
-            ContextInterceptor(),
-            AccessLogInterceptor(meter),
+            ContextInterceptor(owned.tracer),
+            AccessLogInterceptor(owned.meter),
             AuthenticationInterceptor(Authenticator.from_settings(settings), load_access_table()),
             ErrorInterceptor(),
         ],
@@ -194,6 +203,8 @@ def _build(settings: ServiceSettings, meter: Meter) -> grpc.aio.Server:
 def _bind(server: grpc.aio.Server, address: str) -> int:
     try:
         port = server.add_insecure_port(address)
+            RateInterceptor.from_settings(settings),
+            ActInterceptor(owned.audit, audited_fields()),
     except RuntimeError as exc:
         raise ConfigurationError(
             f"Cannot listen on {address}: the port is in use, or the address is not this machine's."

@@ -167,11 +167,6 @@ class ServiceSettings(BaseSettings):
     )
 
     @property
-    def short_name(self) -> str:
-        """What the service is called, such as `tracker`."""
-        return str(self.model_config.get("env_prefix", "")).rstrip("_").lower()
-
-    @property
     def has_credentials(self) -> bool:
         """Whether there is anything by which callers can be told apart."""
         return any((self.api_keys_file, self.oidc_file, self.service_key, self.tls_ca_file))
@@ -210,6 +205,11 @@ class ServiceSettings(BaseSettings):
                 "to serve everybody without credentials."
             )
         return self
+
+    @property
+    def short_name(self) -> str:
+        """What the service is called, such as `tracker`."""
+        return str(self.model_config.get("env_prefix", "")).rstrip("_").lower()
 
 
 S = TypeVar("S", bound=ServiceSettings)
