@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import grpc
 
+from servicekit.certificates import Certificates
 from servicekit.context import (
     EXECUTION_ID_KEY,
     REQUEST_ID_KEY,
@@ -23,10 +24,13 @@ from servicekit.context import (
 )
 from servicekit.errors import Code, RemoteError
 from servicekit.principals import AUTHORIZATION_KEY, principal_metadata, principal_or_none
+from servicekit.rotating import RotatingChannel
 from servicekit.spans import TRACEPARENT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from servicekit.settings import ServiceSettings
 
 T = TypeVar("T")
 C = TypeVar("C", bound="Cancellable")
@@ -99,6 +103,7 @@ def open_channel(
     service_key: str | None = None,
     api_key: str | None = None,
     metadata: Sequence[tuple[str, str]] = (),
+    certificates: Certificates | None = None,
 ) -> grpc.aio.Channel:
     """Open a channel: one per target and process. Close it, or use it as a context.
 
@@ -108,13 +113,32 @@ def open_channel(
         api_key: For people's tools: shown on each call.
         metadata: Sent with each call, e.g. `identity_metadata(user=…)`. Where the current
             principal says otherwise, the principal wins.
+        certificates: Speak TLS with these, and go on with new ones when they change.
 
     Returns:
         The channel. Its calls never outlast the call being served, and calls with a single
         request and response end after `DEFAULT_TIMEOUT_SECONDS` unless they say otherwise.
     """
-    inner = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+    inner: grpc.aio.Channel = (
+        grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        if certificates is None
+        else RotatingChannel(address, certificates, CHANNEL_OPTIONS)
+    )
     return _Channel(inner, service_key or api_key, list(metadata))
+
+
+def open_neighbour(settings: ServiceSettings, address: str) -> grpc.aio.Channel:
+    """Open a channel to a neighbour, with the credentials of this service; see `open_channel`.
+
+    Raises:
+        ConfigurationError: The TLS files are faulty.
+    """
+    secret = settings.service_key
+    return open_channel(
+        address,
+        service_key=secret.get_secret_value() if secret else None,
+        certificates=Certificates.of_service(settings),
+    )
 
 
 class _Channel(grpc.aio.Channel):

@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 import structlog
 
+from servicekit.authentication import peer_of
 from servicekit.context import (
     EXECUTION_ID_KEY,
     REQUEST_ID_KEY,
     CallContext,
-    is_valid_id,
     current_call,
+    is_valid_id,
     new_id,
     remaining_seconds,
     set_call,
@@ -44,8 +45,8 @@ from servicekit.errors import (
 )
 from servicekit.metrics import RPC_SECONDS
 from servicekit.principals import set_principal
-from servicekit.status import read_status, to_wire
 from servicekit.spans import NO_SPAN, TRACEPARENT_KEY, Role, Span, Tracer
+from servicekit.status import read_status, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -61,10 +62,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _QUIET_METHODS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
-
 _CONTEXT_KEYS = (REQUEST_ID_KEY, EXECUTION_ID_KEY, TRACEPARENT_KEY)
 _FAULTS = (Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.UNAVAILABLE, Code.DATA_LOSS)
 """Codes that say that a service, not its caller, did something wrong."""
+
 
 class AroundInterceptor(grpc.aio.ServerInterceptor):
     """An interceptor that does something before and after the handler."""
@@ -147,7 +148,7 @@ class ContextInterceptor(AroundInterceptor):
         """Set the context of the call; each call is a task of its own, so nothing is reset."""
         ids: dict[str, str] = {}
         for key, value in context.invocation_metadata() or ():
-            if key in (REQUEST_ID_KEY, EXECUTION_ID_KEY) and is_valid_id(str(value)):
+            if key in _CONTEXT_KEYS and is_valid_id(str(value)):
                 ids[key] = str(value)
         remaining = context.time_remaining()
         with self._span(method, ids.get(TRACEPARENT_KEY, "")) as span:
@@ -196,8 +197,8 @@ class AccessLogInterceptor(AroundInterceptor):
             quiet = method.startswith(_QUIET_METHODS)
             if not quiet:
                 self._seconds.observe(seconds, method[1:], str(code))
-            write = log.debug if quiet else log.info
                 _end_span(str(code))
+            write = log.debug if quiet else log.info
             write(
                 "rpc_finished",
                 rpc=method.lstrip("/"),
@@ -206,7 +207,6 @@ class AccessLogInterceptor(AroundInterceptor):
             )
 
 
-def _code_name(context: Context) -> str | None:
 def _end_span(code: str) -> None:
     span = current_call().span
     span.note({"rpc.grpc.status_code": code})
@@ -214,6 +214,7 @@ def _end_span(code: str) -> None:
         span.fail(code)
 
 
+def _code_name(context: Context) -> str | None:
     """Return the status set on `context`, which aio keeps as a number; None while unset."""
     code: Any = context.code()
     if not code:
@@ -242,7 +243,8 @@ class AuthenticationInterceptor(AroundInterceptor):
         if not self._table.is_public(method):
             async with _as_status(context):
                 metadata: Any = context.invocation_metadata() or ()
-                principal = await self._authenticator.principal(metadata)
+                peer = peer_of(context.auth_context())
+                principal = await self._authenticator.principal(metadata, peer)
                 if not self._table.allows(principal.actor, method):
                     raise PermissionDeniedError(
                         "RPC_NOT_ALLOWED",

@@ -19,6 +19,8 @@ import structlog
 from grpc_reflection.v1alpha import reflection
 
 from servicekit.access import load_access_table
+from servicekit.acts import ActInterceptor, audited_fields
+from servicekit.audit import Act, AuditLog
 from servicekit.authentication import Authenticator
 from servicekit.channel import MAX_MESSAGE_BYTES
 from servicekit.exposition import exposing
@@ -60,19 +62,20 @@ class Owned(AsyncExitStack):
 
     Attributes:
         meter: Counts what happens in the service.
+        tracer: Begins spans that have no parent in this process.
     """
 
-        tracer: Begins spans that have no parent in this process.
     def __init__(self, tracer: Tracer | None = None) -> None:
         """Own nothing yet."""
         super().__init__()
+        self.tracer = tracer or NoTracer()
         self.meter = Meter()
         self._in_order: dict[tuple[str, ...], float] = {}
-        self.tracer = tracer or NoTracer()
         self.meter.read(IN_ORDER, self._in_order.copy)
         self.meter.read(BUILD_INFO, lambda: {(software_version(),): 1})
         self.readiness: Readiness | None = None
         self._before_stop: list[Callable[[], Awaitable[None]]] = []
+        self.audit = AuditLog("", None)
 
     def before_stop(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Have `callback` awaited after the drain and before running calls are waited for.
@@ -87,6 +90,9 @@ class Owned(AsyncExitStack):
         For what is no reason to take the service out of traffic, such as a faulty change of its
         files while the state before stays in force.
         """
+        if (name,) in self._in_order:  # not what is in force at the start
+            outcome = "OK" if in_order else "FAULTY"
+            await self.audit.note(Act("TakeUpFiles", "system", "", outcome, {"what": name}))
         self._in_order[(name,)] = float(in_order)
         if self.readiness is not None:
             await self.readiness.tell(name, in_order)
@@ -110,12 +116,14 @@ class RunningServer:
 
     Attributes:
         address: `host:port` to open a channel to.
-        port: The port it got.
+        callers_address: The same for callers without a certificate; empty: there is none.
+        probe_address: The same for health checks without TLS; empty: there is none.
         metrics_address: `host:port` of `/metrics`; empty: not served.
     """
 
     address: str
-    port: int
+    callers_address: str = ""
+    probe_address: str = ""
     metrics_address: str = ""
 
 
@@ -151,13 +159,11 @@ async def start_server(
                 reflection.enable_server_reflection(
                     (*names, HEALTH_SERVICE, reflection.SERVICE_NAME), server
                 )
-            port = _bind(server, settings.listen_address)
+            ports = open_ports(server, settings)
             await server.start()
             await readiness.set(True, names)
-            host = split_address(settings.listen_address)[0]
-            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            log.info("server_started", address=address, services=list(names))
-            yield RunningServer(address, port, metrics)
+            log.info("server_started", address=ports.address, services=list(names))
+            yield RunningServer(ports.address, ports.callers_address, ports.probe_address, metrics)
             await readiness.set(False, names)
             await asyncio.sleep(settings.drain_seconds)
         finally:
@@ -195,18 +201,8 @@ def _build(settings: ServiceSettings, owned: Owned) -> grpc.aio.Server:
             AccessLogInterceptor(owned.meter),
             AuthenticationInterceptor(Authenticator.from_settings(settings), load_access_table()),
             ErrorInterceptor(),
+            RateInterceptor.from_settings(settings),
+            ActInterceptor(owned.audit, audited_fields()),
         ],
         options=SERVER_OPTIONS,
     )
-
-
-def _bind(server: grpc.aio.Server, address: str) -> int:
-    try:
-        port = server.add_insecure_port(address)
-            RateInterceptor.from_settings(settings),
-            ActInterceptor(owned.audit, audited_fields()),
-    except RuntimeError as exc:
-        raise ConfigurationError(
-            f"Cannot listen on {address}: the port is in use, or the address is not this machine's."
-        ) from exc
-    return port
