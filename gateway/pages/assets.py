@@ -58,6 +58,14 @@ class Assets:
         """Return a file; None: there is none."""
         return self._assets.get(path)
 
+    def text(self, path: str) -> str:
+        """Return what a file says.
+
+        Raises:
+            KeyError: There is none of this name.
+        """
+        return self._assets[path].content.decode()
+
     def address(self, path: str) -> str:
         """Return where browsers fetch a file.
 

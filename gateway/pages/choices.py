@@ -18,6 +18,8 @@ MOST = 1000
 """Configs in one page of the orchestrator's list; nobody chooses from more."""
 LEVELS = ("kids", "youth", "adult", "off")
 """From strict to lax."""
+RUNNERS = ("p5.js", "tone.js")
+"""Tags of outputs that are programs: what they are written for."""
 _MEDIA = ("image", "audio", "music", "video", "3d", "text")
 
 
@@ -44,6 +46,12 @@ class Choices:
     def names(self) -> dict[str, Json]:
         """Return the names of all styles and outputs by id."""
         return {each["id"]: each.get("name", {}) for each in self.styles + self.outputs}
+
+    def runners(self) -> dict[str, str]:
+        """Return which outputs are programs that a page can run, and what they are written for."""
+        return {
+            out["id"]: tag for out in self.outputs for tag in out.get("tags", []) if tag in RUNNERS
+        }
 
     def style(self, config: str) -> Json | None:
         """Return a style; None: there is none of this id."""

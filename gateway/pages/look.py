@@ -91,6 +91,7 @@ async def _page(
         view=view,
         views=VIEWS,
         names=choices.names(),
+        runners=choices.runners(),
         base=base,
         files=f"{files}/executions/{found.id}/items/",
         bars=shown,

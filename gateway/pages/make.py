@@ -224,7 +224,9 @@ async def _run(
     view = RunView(moment)
     if seen and seen == view.version:
         return Response(status_code=204)
-    return pages_of(request).page(request, template, run=view, names=choices.names())
+    return pages_of(request).page(
+        request, template, run=view, names=choices.names(), runners=choices.runners()
+    )
 
 
 async def _after(request: Request, services: Services, execution_id: str) -> Response:
