@@ -27,6 +27,12 @@ MAX_CELL: Final = 32_767
 """Of UTF-16 code units; Excel's specifications and limits."""
 MAX_ROWS: Final = 1_048_576
 CUT_MARK: Final = " … [cut]"
+PLAIN_TEXTS: Final = {
+    "strings_to_formulas": False,
+    "strings_to_numbers": False,
+    "strings_to_urls": False,
+}
+"""Options of a workbook in which a text is a text, whatever it looks like."""
 _WIDE: Final = frozenset({"content", "metadata"})
 _HEAD_ROWS: Final = 1
 
@@ -54,9 +60,7 @@ class XlsxWriter(WithoutMedia):
             {
                 "constant_memory": True,
                 "tmpdir": str(path.parent),
-                "strings_to_formulas": False,
-                "strings_to_numbers": False,
-                "strings_to_urls": False,
+                **PLAIN_TEXTS,
                 "nan_inf_to_errors": True,
             },
         )

@@ -1,0 +1,1 @@
+"""The way from data to a document in three recorded stages."""

@@ -1,0 +1,1 @@
+"""Deliverables: documents made from data, a summary and what a person changed, in any format."""

@@ -1,0 +1,241 @@
+"""Executions as they are told: in the order of their steps, with texts, edits and pictures.
+
+The data were edited by a person, who may have removed, renamed or retyped anything. So they are
+read leniently: what is not where it was is left out or stands as text; nothing here can fail.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tracker_service.export.pdf_pages import differences
+from tracker_service.export_workflow.deliverables.cleaning import cell_of, clean, line
+from tracker_service.export_workflow.deliverables.model import (
+    Change,
+    Fact,
+    Facts,
+    Note,
+    Picture,
+    Piece,
+    Section,
+    Step,
+    Table,
+    cell_text,
+)
+from tracker_service.export_workflow.deliverables.tables import facts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tracker_service.export_workflow.deliverables.model import Block, Cell
+    from tracker_service.export_workflow.deliverables.texts import Words
+    from tracker_service.export_workflow.summary.model import JsonValue
+
+_HEAD_FACTS: Final = ("config", "status", "safety_level", "started", "duration_seconds")
+_CHANGES: Final = {"kept": Change.KEPT, "added": Change.ADDED, "removed": Change.REMOVED}
+
+
+def executions_of(data: JsonValue) -> list[dict[str, Any]]:
+    """Return the executions in data; empty: these data are of another kind."""
+    return _objects(data.get("executions")) if isinstance(data, dict) else []
+
+
+class Teller:
+    """Tells executions in one language."""
+
+    def __init__(self, words: Words, media: frozenset[str]) -> None:
+        """Take what it tells with.
+
+        Args:
+            words: Of the language.
+            media: SHA-256 of the files that may be shown; another one stands as its name, since
+                whoever edits data could name any file there is.
+        """
+        self._words = words
+        self._media = media
+        self._cut = words.sentences["cut"]
+
+    def journey(self, executions: Sequence[dict[str, Any]]) -> Iterator[Section]:
+        """Yield a section per execution: texts and pictures in order."""
+        for number, execution in enumerate(executions, 1):
+            facts = [
+                Fact(label=self._words.labels[key], value=self._fact(key, execution[key]))
+                for key in _HEAD_FACTS
+                if execution.get(key) is not None
+            ]
+            yield self._section(number, execution, Facts(facts=tuple(facts)))
+
+    def report(self, executions: Sequence[dict[str, Any]]) -> Iterator[Section]:
+        """Yield a section per execution with everything that is said of it."""
+        for number, execution in enumerate(executions, 1):
+            rest = {key: value for key, value in execution.items() if key != "steps"}
+            yield self._section(number, execution, facts_of(rest, self._words))
+
+    def overview(self, executions: Sequence[dict[str, Any]]) -> Table:
+        """Return a table with a row per execution."""
+        columns = ("execution", "input", "config", "status", "started", "outputs")
+        rows = [
+            (
+                number,
+                self._cell(" / ".join(map(str, _list(execution.get("inputs"))))),
+                self._cell(execution.get("config")),
+                self._state(execution),
+                self._cell(execution.get("started")),
+                self._cell(execution.get("outputs")),
+            )
+            for number, execution in enumerate(executions, 1)
+        ]
+        return self._table(self._words.sections["overview"], columns, rows)
+
+    def table(self, executions: Sequence[dict[str, Any]]) -> Table:
+        """Return a table with a row per step; an execution without steps has one row, too."""
+        columns = (
+            *("execution", "config", "status", "started", "number", "step", "before", "text"),
+            *("model", "seconds", "note", "file", "sha256"),
+        )
+        rows = [
+            (
+                self._cell(execution.get("execution_id")),
+                self._cell(execution.get("config")),
+                self._state(execution),
+                self._cell(execution.get("started")),
+                *self._step_cells(step),
+            )
+            for execution in executions
+            for step in _objects(execution.get("steps")) or [{}]
+        ]
+        return self._table(self._words.sections["executions"], columns, rows)
+
+    def pictures(self, executions: Sequence[dict[str, Any]], most: int) -> tuple[Picture, ...]:
+        """Return the first pictures that were made."""
+        found = [
+            picture
+            for number, execution in enumerate(executions, 1)
+            for step in _objects(execution.get("steps"))
+            if str(step.get("step")).startswith("output_")
+            and (picture := self._picture(step, f"{number} · ")) is not None
+        ]
+        return tuple(found[:most])
+
+    def _section(self, number: int, execution: dict[str, Any], facts: Facts) -> Section:
+        title = _first_text(execution) or cell_text(self._cell(execution.get("config"))) or "–"
+        steps = [block for step in _objects(execution.get("steps")) for block in self._blocks(step)]
+        if not steps:
+            steps = [Note(text=self._words.sentences["no_steps"])]
+        return Section(title=f"{number} · {line(title, 80)}", level=2, blocks=(facts, *steps))
+
+    def _blocks(self, step: dict[str, Any]) -> Iterator[Block]:
+        picture = self._picture(step)
+        if picture is not None:
+            yield picture
+        pieces = self._pieces(step)
+        if pieces or picture is None:
+            yield Step(head=self._head(step), tail=self._tail(step), pieces=pieces)
+
+    def _head(self, step: dict[str, Any]) -> str:
+        name = self._words.step(line(str(step.get("step", "–"))))
+        if (iteration := step.get("iteration")) is not None:
+            name = f"{name} {line(str(iteration))}"
+        return name
+
+    def _tail(self, step: dict[str, Any]) -> str:
+        seconds = step.get("seconds")
+        parts = (
+            step.get("model"),
+            None if seconds is None else f"{seconds} s",
+            None if step.get("number") is None else f"#{step['number']}",
+        )
+        return line(" · ".join(str(part) for part in parts if part is not None))
+
+    def _pieces(self, step: dict[str, Any]) -> tuple[Piece, ...]:
+        if step.get("withheld") is True:
+            return (Piece(text=self._words.sentences["withheld"]),)
+        text, before = self._text(step.get("text")), self._text(step.get("before"))
+        note = self._text(step.get("note"))
+        if before and text:
+            parts = [
+                Piece(change=_CHANGES[part["kind"]], text=part["text"])
+                for part in differences(before, text)
+            ] or [Piece(change=Change.REMOVED, text=before), Piece(change=Change.ADDED, text=text)]
+        else:
+            parts = [Piece(text=text)] if text else []
+        if not parts and (name := self._file(step)):
+            parts = [Piece(text=name)]
+        if note:
+            parts.append(Piece(text=f"\n{note}" if parts else note))
+        return tuple(parts)
+
+    def _picture(self, step: dict[str, Any], prefix: str = "") -> Picture | None:
+        media = step.get("media")
+        if not isinstance(media, dict) or not self._is_picture(media):
+            return None
+        told = [self._head(step), self._tail(step), self._file(step)]
+        return Picture(
+            sha256=media["sha256"],
+            mime_type=media["mime_type"],
+            name=line(str(media.get("filename") or media["sha256"][:16])),
+            caption=line(prefix + " · ".join(part for part in told if part)),
+        )
+
+    def _is_picture(self, media: dict[str, Any]) -> bool:
+        sha256, mime_type = media.get("sha256"), media.get("mime_type")
+        return (
+            isinstance(mime_type, str)
+            and mime_type.startswith("image/")
+            and isinstance(sha256, str)
+            and sha256 in self._media
+        )
+
+    def _file(self, step: dict[str, Any]) -> str:
+        media = step.get("media")
+        if not isinstance(media, dict):
+            return ""
+        parts = (media.get("filename"), media.get("mime_type"), media.get("sha256"))
+        return line(" · ".join(str(part) for part in parts if part))
+
+    def _step_cells(self, step: dict[str, Any]) -> tuple[Cell, ...]:
+        media = step.get("media")
+        if not isinstance(media, dict):
+            media = {}
+        withheld = step.get("withheld") is True
+        return (
+            self._cell(step.get("number")),
+            self._head(step) if step else None,
+            self._cell(step.get("before")),
+            self._words.sentences["withheld"] if withheld else self._cell(step.get("text")),
+            self._cell(step.get("model")),
+            self._cell(step.get("seconds")),
+            self._cell(step.get("note")),
+            self._cell(media.get("filename") or media.get("mime_type")),
+            self._cell(media.get("sha256")),
+        )
+
+    def _table(self, title: str, columns: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> Table:
+        names = tuple(self._words.columns[column] for column in columns)
+        return Table(title=title, columns=names, rows=tuple(rows))
+
+    def _fact(self, key: str, value: JsonValue) -> str:
+        text = cell_text(self._cell(value))
+        return self._words.state(text) if key == "status" else text
+
+    def _state(self, execution: dict[str, Any]) -> str:
+        return self._fact("status", execution.get("status"))
+
+    def _text(self, value: JsonValue) -> str:
+        return clean(value, self._cut) if isinstance(value, str) else cell_text(self._cell(value))
+
+    def _cell(self, value: JsonValue) -> Cell:
+        return cell_of(value, self._cut)
+
+
+def _first_text(execution: dict[str, Any]) -> str:
+    inputs = _list(execution.get("inputs"))
+    return inputs[0] if inputs and isinstance(inputs[0], str) else ""
+
+
+def _objects(value: JsonValue) -> list[dict[str, Any]]:
+    return [one for one in _list(value) if isinstance(one, dict)]
+
+
+def _list(value: JsonValue) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,42 @@
+"""The pictures of a document: fetched before it is made, and made small enough for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tracker_service.export.typesetting import draw
+from tracker_service.items import MediaRef
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tracker_service.export.building import MediaReader
+    from tracker_service.export_workflow.deliverables.model import Document
+
+FOLDER: Final = "pictures"
+LONGER_SIDE: Final = 900
+"""Pixels of a picture in a document: 230 dpi over its 100 mm."""
+
+
+async def fetch_pictures(document: Document, media: MediaReader, folder: Path) -> None:
+    """Put the pictures of a document into `folder/pictures`; those that are gone are left out.
+
+    Raises:
+        OSError: The disk is full.
+        UnavailableError: MEDIA_UNAVAILABLE.
+    """
+    for picture in document.pictures():
+        path = folder / FOLDER / f"{picture.sha256}.jpg.raw"
+        ref = MediaRef("", picture.sha256, 0, picture.mime_type, picture.name)
+        if not await media.save(ref, path):
+            path.unlink(missing_ok=True)
+
+
+def drawn_pictures(folder: Path) -> dict[str, Path]:
+    """Make fetched pictures into JPEG files and return these by the SHA-256 of the kept ones."""
+    drawn = {}
+    for raw in sorted((folder / FOLDER).glob("*.raw")):
+        if draw(raw, LONGER_SIDE):
+            drawn[raw.name.partition(".")[0]] = raw.with_suffix("")
+        raw.unlink()
+    return drawn

@@ -1,0 +1,1 @@
+"""Summaries of data, by a model or by extraction, checked against the data."""
