@@ -50,20 +50,29 @@ class Material:
 class Certificates:
     """The files, and what is in force. May be asked from any thread."""
 
-    def __init__(self, ca: Path, certificate: Path | None = None, key: Path | None = None) -> None:
+    def __init__(
+        self,
+        ca: Path,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        *,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
         """Read the files.
 
         Args:
             ca: Certificates of the authorities whose word counts.
             certificate: Our own chain, first our own; None: we only check others.
             key: The private key of it.
+            look_seconds: How often the files are looked at, at most.
 
         Raises:
             ConfigurationError: A file is missing or faulty, or they do not belong together.
         """
+        self._look_seconds = look_seconds
         self._files = (ca,) if certificate is None or key is None else (ca, certificate, key)
         self._lock = threading.Lock()
-        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._next_look = time.monotonic() + self._look_seconds
         self._stamp = self._current_stamp()
         try:
             self._material = self._read()
@@ -89,7 +98,7 @@ class Certificates:
             stamp = self._current_stamp()
             if stamp != self._stamp:
                 self._take_up(stamp)
-            self._next_look = time.monotonic() + LOOK_SECONDS
+            self._next_look = time.monotonic() + self._look_seconds
             return self._material
 
     def _take_up(self, stamp: _Stamp) -> None:
