@@ -69,6 +69,9 @@ class Unrecorded:
     def record_plan(self, digest: str, plan_json: bytes) -> None:
         """Forget a plan."""
 
+    def record_trace(self, traceparent: str) -> None:
+        """Forget the name of a span."""
+
     def heartbeat(self, *_: object, **__: object) -> None:
         """Forget a sign of life."""
 

@@ -28,7 +28,7 @@ from orchestrator.stages.input_check import check_inputs
 from orchestrator.stages.interception import intercept
 from orchestrator.stages.outputs import make_outputs
 from orchestrator.steps import Step, StepKind
-from servicekit.context import detached
+from servicekit.context import detached, within_span
 from servicekit.errors import FailedPreconditionError
 
 if TYPE_CHECKING:
@@ -186,6 +186,17 @@ class Execution:
             self._task.cancel()
 
     async def _live(self) -> None:
+        """Run to the end, as one part of a trace."""
+        facts = {"stellwerk.execution_id": self.id, "stellwerk.config": self.run.plan.config_id}
+        with within_span("execution", facts) as span:
+            if span.traceparent:
+                self._records.record_trace(span.traceparent)
+            await self._run_to_end()
+            span.note({"stellwerk.state": self.state.value})
+            if self.state is ExecutionState.FAILED:
+                span.fail(self.reason)
+
+    async def _run_to_end(self) -> None:
         """Run the stages; whatever happens, end in one state."""
         try:
             self._record_start()
@@ -308,6 +319,8 @@ class Execution:
         self._mark_end()
         self.beat(released=True)
         self.events.add(StateChanged(self.state, "DRAINING", self.message))
+        total = time.monotonic() - self._started
+        self.run.services.metrics.execution_ended(self.state.value, total)
         log.info("execution_interrupted")
 
     def _end(self, ending: Ending) -> None:
@@ -332,6 +345,7 @@ class Execution:
         self.reason = ending.reason
         self.message = dict(ending.message)
         self.events.add(StateChanged(ending.state, ending.reason, ending.message, total))
+        self._count(ending, total)
         log.info(
             "execution_finished",
             state=ending.state.value,
@@ -339,6 +353,12 @@ class Execution:
             duration_ms=round(total * 1000, 1),
             items=self.journal.last_sequence_number,
         )
+
+    def _count(self, ending: Ending, total_seconds: float) -> None:
+        metrics = self.run.services.metrics
+        metrics.execution_ended(ending.state.value, total_seconds)
+        if ending.state is ExecutionState.FAILED:
+            metrics.execution_failed(self.run.stage, ending.reason)
 
     def _mark_end(self) -> None:
         self.end_time = datetime.now(UTC)

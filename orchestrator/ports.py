@@ -280,6 +280,10 @@ class Records(Protocol):
         """Take a plan."""
         ...
 
+    def record_trace(self, traceparent: str) -> None:
+        """Take the name of the span in which an execution runs."""
+        ...
+
     def heartbeat(
         self,
         execution_id: str,

@@ -19,6 +19,8 @@ from servicekit.errors import NotFoundError, ResourceExhaustedError, Unavailable
 from servicekit.principals import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.execution import Execution
     from servicekit.principals import Principal
 
@@ -53,6 +55,11 @@ class Executions:
     def open(self) -> None:
         """Begin to send signs of life."""
         self._heart = asyncio.create_task(self._beat(), name="heartbeats")
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many there are in each state that is no end; from any thread."""
+        states = (each.state for each in list(self._executions.values()))
+        return Counter(state.value for state in states if not state.ended)
 
     @property
     def draining(self) -> bool:

@@ -17,6 +17,7 @@ from orchestrator.intake import MAX_TEXT_LENGTH, Intake
 from orchestrator.languages import Languages
 from orchestrator.launch import Launcher
 from orchestrator.levels import laxest_level
+from orchestrator.metrics import ExecutionMetrics, read_recorder, read_running
 from orchestrator.model import SafetyLevel
 from orchestrator.plans import Plans
 from orchestrator.registry import Executions
@@ -150,7 +151,10 @@ def _launcher(
     languages = Languages()
     owned.push_async_callback(languages.close)
     limits = _limits(settings)
-    services = Services(near.safety, near.generation, languages, TranslationCache(), limits)
+    metrics = ExecutionMetrics(owned.meter)
+    services = Services(
+        near.safety, near.generation, languages, TranslationCache(), limits, metrics
+    )
     executions = Executions(
         max_running=settings.max_executions,
         max_running_per_learner=settings.max_executions_per_learner,
@@ -158,6 +162,7 @@ def _launcher(
         heartbeat_seconds=settings.heartbeat_seconds,
     )
     executions.open()
+    read_running(owned.meter, executions.counts)
     owned.before_stop(lambda: executions.drain(settings.finish_seconds))
     return Launcher(
         executions,
@@ -219,6 +224,7 @@ def _open_recorder(settings: OrchestratorSettings, owned: Owned) -> Recorder:
         await asyncio.to_thread(recorder.close, RECORDER_CLOSE_SECONDS)
 
     owned.push_async_callback(close)
+    read_recorder(owned.meter, recorder.stats, settings.spool_quota_bytes)
     return recorder
 
 

@@ -7,22 +7,26 @@ after its commit, in the order of arrival.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from servicekit.errors import InvalidArgumentError, UnavailableError
+from servicekit.spans import Role
 from tracker_service.converters import outcome_message, read_heartbeat, read_item, read_plan
 from tracker_service.intake import check_item, is_plan
 from tracker_service.items import ExecutionItem, Refusal, RefusedItem
 from tracker_service.store.interface import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 
+    from servicekit.spans import Tracer
     from stellwerk.tracker.v1 import tracker_service_pb2 as pb
     from tracker_service.access import Writer
+    from tracker_service.metrics import TrackerMetrics
     from tracker_service.store.interface import BatchOutcome, Store
     from tracker_service.taxonomy import Taxonomy
 
@@ -44,16 +48,28 @@ class _Pending:
         shares: int,
         refused: list[RefusedItem],
         stored: Awaitable[BatchOutcome],
+        links: Sequence[str],
     ) -> None:
         self.shares = shares
         self._batch_number = batch_number
         self._refused = refused
         self._stored = stored
+        self._links = links
+        self._arrived = time.perf_counter()
 
-    async def acknowledgement(self) -> pb.RecordItemsResponse:
+    async def acknowledgement(
+        self, metrics: TrackerMetrics, tracer: Tracer
+    ) -> pb.RecordItemsResponse:
         """Wait for the commit."""
-        outcome = await self._stored
+        if self._links:  # a trace of its own, since a batch holds items of many executions
+            with tracer.begin("store items", Role.CONSUMER, links=self._links):
+                outcome = await self._stored
+        else:
+            outcome = await self._stored
+        metrics.batch_stored(outcome.accepted_count, time.perf_counter() - self._arrived)
         refused = sorted((*self._refused, *outcome.refused), key=lambda one: one.index)
+        for one in refused:
+            metrics.item_refused(one.reason)
         if refused:
             reasons = sorted({one.reason for one in refused})
             log.warning("items_refused", item_count=len(refused), reasons=reasons)
@@ -76,11 +92,16 @@ class _Stream:
 class RecordStreams:
     """All record streams that are open."""
 
-    def __init__(self, store: Store, taxonomy: Taxonomy) -> None:
+    def __init__(
+        self, store: Store, taxonomy: Taxonomy, metrics: TrackerMetrics, tracer: Tracer
+    ) -> None:
         """Record into `store` what `taxonomy` lets through."""
         self._store = store
         self._taxonomy = taxonomy
+        self._metrics = metrics
+        self._tracer = tracer
         self._open: set[_Stream] = set()
+        metrics.read_streams(lambda: len(self._open))
 
     async def serve(
         self, requests: AsyncIterator[pb.RecordItemsRequest], writer: Writer
@@ -104,7 +125,7 @@ class RecordStreams:
         reader = asyncio.create_task(self._read(requests, writer, stream), name="record-reader")
         try:
             while (pending := await stream.pending.get()) is not None:
-                yield await pending.acknowledgement()
+                yield await pending.acknowledgement(self._metrics, self._tracer)
                 for _ in range(pending.shares):
                     stream.room.release()
             if stream.draining:
@@ -132,7 +153,9 @@ class RecordStreams:
                     await stream.room.acquire()
                 batch, refused = self._read_batch(request, writer)
                 stored = self._store.record(batch)
-                stream.pending.put_nowait(_Pending(request.batch_number, shares, refused, stored))
+                stream.pending.put_nowait(
+                    _Pending(request.batch_number, shares, refused, stored, request.trace_parents)
+                )
         finally:
             stream.end()
 
@@ -140,9 +163,10 @@ class RecordStreams:
         self, request: pb.RecordItemsRequest, writer: Writer
     ) -> tuple[Batch, list[RefusedItem]]:
         """Return what may be stored of a request, and the items that may not."""
-        if not (request.items or request.plans or request.heartbeats):
+        if not (request.items or request.plans or request.heartbeats or request.trace_parents):
             raise InvalidArgumentError("EMPTY_BATCH", "Send a batch that holds something.")
-        if max(len(request.items), len(request.plans), len(request.heartbeats)) > MAX_ITEMS:
+        counts = (len(request.items), len(request.plans), len(request.heartbeats))
+        if max(*counts, len(request.trace_parents)) > MAX_ITEMS:
             raise InvalidArgumentError(
                 "BATCH_TOO_LARGE", "Send at most 4 096 items in a batch.", field="items"
             )

@@ -21,6 +21,7 @@ from tracker_service.files import RecordFiles
 from tracker_service.generation_client import MediaEraser
 from tracker_service.indexing import keep_index
 from tracker_service.ingest import RecordStreams
+from tracker_service.metrics import TrackerMetrics
 from tracker_service.retention import keep_retention
 from tracker_service.servicer import TrackerServicer
 from tracker_service.store.database import wall_clock_us
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from servicekit.server import Owned, Register, ServiceNames
     from tracker_service.settings import TrackerSettings
-    from tracker_service.store.database import DatabaseStore
+    from tracker_service.store.database import DatabaseStore, OnWork
     from tracker_service.store.interface import Store
 
 DATABASE_NAME = "tracker.sqlite3"
@@ -58,10 +59,13 @@ def registration(settings: TrackerSettings) -> Register:
 
     async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
         hub = CommitHub()
-        store = await open_store(settings, hub)
+        metrics = TrackerMetrics(owned.meter)
+        store = await open_store(settings, hub, metrics.database_used)
         owned.push_async_callback(store.close)
+        metrics.read_writes(store.writes_waiting)
         await store.extend_leases()
-        run_in_background(owned, sweep(store, settings.execution_lease_seconds), "sweeper")
+        sweeping = sweep(store, settings.execution_lease_seconds, metrics.interrupted)
+        run_in_background(owned, sweeping, "sweeper")
         run_in_background(owned, keep_index(store.insights), "search-index")
         folder = settings.data_dir / FILES_FOLDER
         files = RecordFiles(store, hub, folder, settings.file_refresh_seconds)
@@ -77,7 +81,7 @@ def registration(settings: TrackerSettings) -> Register:
         eraser = Eraser(store.erasures, files, media, also=built.forget)
         run_in_background(owned, eraser.run(), "eraser")
         run_in_background(owned, retention_of(settings, store, eraser), "retention")
-        streams = RecordStreams(store, Taxonomy())
+        streams = RecordStreams(store, Taxonomy(), metrics, owned.tracer)
         key = await asyncio.to_thread(pseudonym_key_of, settings)
         servicer = TrackerServicer(store, hub, streams, eraser, Views(store, key))
         tracker_service_pb2_grpc.add_TrackerServiceServicer_to_server(servicer, server)
@@ -122,8 +126,8 @@ def open_generation(settings: TrackerSettings) -> AbstractAsyncContextManager[gr
     return open_channel(settings.generation_address, service_key=key)
 
 
-async def open_store(settings: TrackerSettings, hub: CommitHub) -> DatabaseStore:
-    """Open the database that the settings name.
+async def open_store(settings: TrackerSettings, hub: CommitHub, on_work: OnWork) -> DatabaseStore:
+    """Open the database that the settings name; `on_work` hears how long it takes.
 
     Raises:
         ConfigurationError: It cannot be used.
@@ -135,11 +139,12 @@ async def open_store(settings: TrackerSettings, hub: CommitHub) -> DatabaseStore
             lease_seconds=settings.execution_lease_seconds,
             on_commit=hub,
             synchronous=settings.synchronous,
+            on_work=on_work,
         )
     from tracker_service.store.postgres import open_postgres_store  # its driver is seldom needed
 
     return await open_postgres_store(
-        url, lease_seconds=settings.execution_lease_seconds, on_commit=hub
+        url, lease_seconds=settings.execution_lease_seconds, on_commit=hub, on_work=on_work
     )
 
 

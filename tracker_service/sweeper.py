@@ -15,6 +15,8 @@ import structlog
 from servicekit.errors import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tracker_service.store.interface import Store
 
 log = structlog.get_logger(__name__)
@@ -22,12 +24,13 @@ log = structlog.get_logger(__name__)
 MAX_PAUSE_SECONDS = 5.0
 
 
-async def sweep(store: Store, lease_seconds: float) -> NoReturn:
+async def sweep(store: Store, lease_seconds: float, on_lapse: Callable[[int], None]) -> NoReturn:
     """Turn executions without a sign of life into INTERRUPTED, for ever.
 
     Args:
         store: Where they are. Its leases must have been extended after it was opened.
         lease_seconds: How long a lease lasts.
+        on_lapse: Told how many there were.
     """
     pause_seconds = min(MAX_PAUSE_SECONDS, lease_seconds / 4)
     listening_since = time.monotonic()
@@ -44,4 +47,5 @@ async def sweep(store: Store, lease_seconds: float) -> NoReturn:
             log.warning("sweep_failed", reason=exc.reason)
             continue
         if count:
+            on_lapse(count)
             log.info("executions_interrupted", execution_count=count)

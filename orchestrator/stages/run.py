@@ -21,6 +21,7 @@ from orchestrator.events import (
     VerdictReached,
 )
 from orchestrator.model import Blocked, Decision, Phase, StageFailure
+from servicekit.context import within_span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
     from orchestrator.events import EventLog
     from orchestrator.journal import Journal
     from orchestrator.languages import Languages
+    from orchestrator.metrics import ExecutionMetrics
     from orchestrator.model import MediaFile, OutputStatus, SafetyLevel, Verdict
     from orchestrator.ports import Generation, Safety
     from orchestrator.progress import Draft, Progress
     from orchestrator.translation import TranslationCache
+    from servicekit.spans import Attributes
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +63,7 @@ class Services:
     languages: Languages
     translations: TranslationCache
     limits: Limits
+    metrics: ExecutionMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +156,12 @@ class Run:
         self.log.add(StageStarted(stage, loop_iteration, phase))
         started = time.monotonic()
         outcome = "failed"
+        part = phase.value if phase else ""
+        facts: Attributes = {"stellwerk.output": loop_iteration or 0, "stellwerk.phase": part}
         try:
-            async with asyncio.timeout(limit_seconds):
-                yield
+            with within_span(f"stage {stage}", facts):
+                async with asyncio.timeout(limit_seconds):
+                    yield
             outcome = "finished"
             self.stages_completed.add(stage)
         except TimeoutError as exc:
@@ -166,6 +173,7 @@ class Run:
         finally:
             seconds = time.monotonic() - started
             self.log.add(StageFinished(stage, seconds, loop_iteration, phase))
+            self.services.metrics.stage_ended(stage, part, outcome, seconds)
             log.info(
                 "stage_finished",
                 stage=stage,

@@ -17,7 +17,7 @@ import orjson
 
 from stellwerk.common.v1 import types_pb2
 from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2
-from stellwerk_client.recorder.frames import HEARTBEAT, ITEM, PLAN, field
+from stellwerk_client.recorder.frames import HEARTBEAT, ITEM, PLAN, TRACE_PARENT, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,6 +177,11 @@ def encode_plan(digest: str, plan_json: bytes) -> bytes:
     """Return a plan as a field of a request."""
     plan = tracker_service_pb2.ExecutionPlan(plan_digest=digest, plan_json=plan_json)
     return field(PLAN, plan.SerializeToString())
+
+
+def encode_trace(traceparent: str) -> bytes:
+    """Return the name of a span as a field of a request."""
+    return field(TRACE_PARENT, traceparent.encode("ascii"))
 
 
 def encode_heartbeat(

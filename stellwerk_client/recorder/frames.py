@@ -21,13 +21,15 @@ PLAN = 0x12
 """Tag of `RecordItemsRequest.plans`."""
 HEARTBEAT = 0x1A
 """Tag of `RecordItemsRequest.heartbeats`."""
+TRACE_PARENT = 0x2A
+"""Tag of `RecordItemsRequest.trace_parents`."""
 BATCH_NUMBER = 0x20
 """Tag of `RecordItemsRequest.batch_number`."""
 
 MAX_PAYLOAD_BYTES = 3 * 1024 * 1024
 """Longer than any payload that is written; a header that says more is damaged."""
 
-_KINDS = frozenset((ITEM, PLAN, HEARTBEAT))
+_KINDS = frozenset((ITEM, PLAN, HEARTBEAT, TRACE_PARENT))
 
 
 def varint(value: int) -> bytes:

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Self, Unpack
 import structlog
 import uuid_utils
 
-from stellwerk_client.recorder.encoding import encode_heartbeat, encode_item, encode_plan
+from stellwerk_client.recorder.encoding import (
+    encode_heartbeat,
+    encode_item,
+    encode_plan,
+    encode_trace,
+)
 from stellwerk_client.recorder.frames import frame
 from stellwerk_client.recorder.gaps import Gaps
 from stellwerk_client.recorder.intake import Intake
@@ -168,6 +173,14 @@ class Recorder:
                 self._plans[digest] = None
                 if len(self._plans) > _KNOWN_PLANS:
                     self._plans.popitem(last=False)
+
+    def record_trace(self, traceparent: str) -> None:
+        """Take the name of a span, so that the trace of storing the items that follow names it.
+
+        Args:
+            traceparent: As in the W3C header of that name.
+        """
+        self._take_frame("trace", lambda: encode_trace(traceparent))
 
     def _take_frame(self, kind: str, encode: Callable[[], bytes]) -> bool:
         try:

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from tracker_service.recording import claim_execution, lapse_executions, record_batch
 from tracker_service.store.reads import Reads
@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 READER_COUNT: Final = 4
 
 T = TypeVar("T")
+OnWork: TypeAlias = "Callable[[str, float], None]"
+"""Called, in any thread, with `read` or `write` and the seconds that it took."""
+
+
+def unwatched(kind: str, seconds: float) -> None:
+    """Nobody asks how long the database takes."""
 
 
 def wall_clock_us() -> int:
@@ -62,6 +68,7 @@ class DatabaseStore:
         writer: WriterThread,
         clock: Callable[[], int],
         on_close: Callable[[], None],
+        on_work: OnWork,
     ) -> None:
         """Use `open_sqlite_store` or `open_postgres_store`.
 
@@ -70,11 +77,13 @@ class DatabaseStore:
             writer: Writes; closed with the store.
             clock: The time, microseconds since 1970 UTC.
             on_close: Called in a thread after everything is closed.
+            on_work: Called with `read` and the seconds that each question took.
         """
         self._database = database
         self._writer = writer
         self._clock = clock
         self._on_close = on_close
+        self._on_work = on_work
         self._own = threading.local()
         self._opened: set[SqlConnection] = set()
         self._readers = ThreadPoolExecutor(READER_COUNT, "store-reader")
@@ -185,6 +194,10 @@ class DatabaseStore:
         """See `Store.complete_files`."""
         return await self._read(lambda reads: reads.complete_files(after))
 
+    def writes_waiting(self) -> int:
+        """Return how many changes wait for the next transaction; from any thread."""
+        return self._writer.waiting_count()
+
     async def close(self) -> None:
         """Write what is waiting, then close every connection."""
         await asyncio.to_thread(self._writer.close)
@@ -206,6 +219,13 @@ class DatabaseStore:
         return await loop.run_in_executor(self._readers, self._answer, question)
 
     def _answer(self, question: Callable[[SqlConnection], T]) -> T:
+        started = time.perf_counter()
+        try:
+            return self._answer_or_retry(question)
+        finally:
+            self._on_work("read", time.perf_counter() - started)
+
+    def _answer_or_retry(self, question: Callable[[SqlConnection], T]) -> T:
         # A connection may have died while it was idle; a fresh one tells whether that was all.
         for last_attempt in (False, True):
             try:

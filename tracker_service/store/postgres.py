@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from servicekit.settings import ConfigurationError
 from tracker_service.migrations import migrate_postgres
-from tracker_service.store.database import DatabaseStore, wall_clock_us
+from tracker_service.store.database import DatabaseStore, unwatched, wall_clock_us
 from tracker_service.store.postgres_book import PostgresBook
 from tracker_service.store.postgres_connection import PostgresConnection, is_outage
 from tracker_service.store.postgres_listener import CommitListener
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracker_service.store import interface
+    from tracker_service.store.database import OnWork
     from tracker_service.store.interface import Committed
 
 
@@ -46,6 +48,7 @@ async def open_postgres_store(
     lease_seconds: float,
     on_commit: interface.CommitListener,
     clock: Callable[[], int] = wall_clock_us,
+    on_work: OnWork = unwatched,
 ) -> DatabaseStore:
     """Open the store, bringing its database to the present schema first.
 
@@ -54,6 +57,7 @@ async def open_postgres_store(
         lease_seconds: Lease of executions that say nothing else.
         on_commit: Told about each commit, in the running loop; also about those of others.
         clock: The time, microseconds since 1970 UTC.
+        on_work: Told how long transactions and questions take.
 
     Returns:
         The store; close it.
@@ -80,6 +84,7 @@ async def open_postgres_store(
                 f"({type(exc).__name__})."
             ) from exc
         listener = CommitListener(database.connect, own_name, tell)
-        return DatabaseStore(database, WriterThread(book, tell), clock, listener.close)
+        writer = WriterThread(book, tell, partial(on_work, "write"))
+        return DatabaseStore(database, writer, clock, listener.close, on_work)
 
     return await asyncio.to_thread(start)

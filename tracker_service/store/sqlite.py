@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tracker_service.migrations import migrate_sqlite
-from tracker_service.store.database import DatabaseStore, wall_clock_us
+from tracker_service.store.database import DatabaseStore, unwatched, wall_clock_us
 from tracker_service.store.file_lock import FileLock
 from tracker_service.store.selection import Selection
 from tracker_service.store.sqlite_book import SqliteBook
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from tracker_service.store.database import OnWork
     from tracker_service.store.interface import CommitListener, Committed
 
 BUSY_TIMEOUT_SECONDS: Final = 10.0
@@ -127,6 +129,7 @@ async def open_sqlite_store(
     on_commit: CommitListener,
     synchronous: str = "FULL",
     clock: Callable[[], int] = wall_clock_us,
+    on_work: OnWork = unwatched,
 ) -> DatabaseStore:
     """Open the store, bringing its file to the present schema first.
 
@@ -136,6 +139,7 @@ async def open_sqlite_store(
         on_commit: Told about each commit, in the running loop.
         synchronous: FULL; NORMAL is faster and loses the last seconds in a power cut.
         clock: The time, microseconds since 1970 UTC.
+        on_work: Told how long transactions and questions take.
 
     Returns:
         The store; close it.
@@ -155,6 +159,7 @@ async def open_sqlite_store(
         migrate_sqlite(path)
         database = SqliteDatabase(path, synchronous)
         book = SqliteBook(database.connect(), round(lease_seconds * 1_000_000))
-        return DatabaseStore(database, WriterThread(book, tell), clock, lock.release)
+        writer = WriterThread(book, tell, partial(on_work, "write"))
+        return DatabaseStore(database, writer, clock, lock.release, on_work)
 
     return await asyncio.to_thread(start)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -54,15 +55,18 @@ class WriterThread:
         self,
         book: TransactionalBook,
         on_commit: Callable[[Committed], None],
+        on_work: Callable[[float], None],
     ) -> None:
         """Start the thread.
 
         Args:
             book: What the jobs work on; the thread's own from now on, closed at the end.
             on_commit: Called in the thread after each commit.
+            on_work: Called in the thread with the seconds that each transaction took.
         """
         self._book = book
         self._on_commit = on_commit
+        self._on_work = on_work
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING_JOBS)
         self._lock = threading.Lock()
         self._waiting_bytes = 0
@@ -104,6 +108,10 @@ class WriterThread:
             self._waiting_bytes += size_bytes
         return job.result
 
+    def waiting_count(self) -> int:
+        """Return about how many jobs wait for the next transaction; from any thread."""
+        return self._jobs.qsize()
+
     def close(self) -> None:
         """Do what is waiting, then end the thread and close its connection."""
         with self._lock:
@@ -141,6 +149,7 @@ class WriterThread:
         return group, False
 
     def _commit(self, group: list[_Job]) -> None:
+        started = time.perf_counter()
         try:
             outcomes = self._transact(group)
         except Exception as exc:
@@ -159,6 +168,7 @@ class WriterThread:
             for job in group:
                 job.result.set_exception(error)
             return
+        self._on_work(time.perf_counter() - started)
         for job, (value, refusal) in zip(group, outcomes, strict=True):
             if refusal is not None:
                 job.result.set_exception(refusal)

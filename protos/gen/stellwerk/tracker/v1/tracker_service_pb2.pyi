@@ -287,6 +287,7 @@ class RecordItemsRequest(_message.Message):
     PLANS_FIELD_NUMBER: _builtins.int
     HEARTBEATS_FIELD_NUMBER: _builtins.int
     BATCH_NUMBER_FIELD_NUMBER: _builtins.int
+    TRACE_PARENTS_FIELD_NUMBER: _builtins.int
     batch_number: _builtins.int
     """The producer's own number of the batch, returned with its response."""
     @_builtins.property
@@ -301,6 +302,13 @@ class RecordItemsRequest(_message.Message):
     def heartbeats(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutionHeartbeat]:
         """Signs of life of running executions."""
 
+    @_builtins.property
+    def trace_parents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Spans in which items were made, as in the W3C header `traceparent`: the
+        span of storing the batch links to them. Up to 4 096; others than that
+        form are ignored. Empty: nothing is traced.
+        """
+
     def __init__(
         self,
         *,
@@ -308,10 +316,11 @@ class RecordItemsRequest(_message.Message):
         plans: _abc.Iterable[Global___ExecutionPlan] | None = ...,
         heartbeats: _abc.Iterable[Global___ExecutionHeartbeat] | None = ...,
         batch_number: _builtins.int = ...,
+        trace_parents: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_number", b"batch_number", "heartbeats", b"heartbeats", "items", b"items", "plans", b"plans"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_number", b"batch_number", "heartbeats", b"heartbeats", "items", b"items", "plans", b"plans", "trace_parents", b"trace_parents"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
