@@ -28,35 +28,21 @@ from tracker_service.export_workflow.deliverables.tables import (
     sections_of,
     table_of,
 )
-from tracker_service.export_workflow.deliverables.texts import words as words_of
+from tracker_service.export_workflow.paths import path_text
 from tracker_service.export_workflow.summary.model import Method
+from tracker_service.export_workflow.texts import words as words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracker_service.export_workflow.deliverables.model import Block
-    from tracker_service.export_workflow.summary.model import JsonValue, Language, Summary
+    from tracker_service.export_workflow.deliverables.model import Block, Cell
+    from tracker_service.export_workflow.documents import JsonValue
+    from tracker_service.export_workflow.model import FieldChange
+    from tracker_service.export_workflow.summary.model import Language, Summary
 
 MAX_CHANGES: Final = 200
 """Changes that a document lists; the record of the workflow has all."""
 _FIRST_PICTURES: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class FieldChange:
-    """What a person changed in one field.
-
-    Attributes:
-        field: Its path, such as `items[3].price`.
-        change_type: `modification`, `addition` or `deletion`.
-        old: Its value before; None: it had none.
-        new: Its value after; None: it has none.
-    """
-
-    field: str
-    change_type: str
-    old: JsonValue
-    new: JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +59,7 @@ class Provenance:
         created_us: Time of the version of the data, microseconds since 1970 UTC. A stored time:
             the same document must bear the same one whenever it is made.
         software_version: Of the tracker.
+        told: What whoever handed in the data told of where they come from; None: nothing.
     """
 
     export_workflow_id: str
@@ -83,6 +70,7 @@ class Provenance:
     version: int
     created_us: int
     software_version: str
+    told: JsonValue = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,16 +276,16 @@ class _Builder:
         return Table(
             title=self._words.sections["changes"],
             columns=tuple(self._words.columns[column] for column in columns),
-            rows=tuple(
-                (
-                    line(change.field),
-                    self._words.changes.get(change.change_type, change.change_type),
-                    cell_of(change.old, self._cut),
-                    cell_of(change.new, self._cut),
-                )
-                for change in changes
-            ),
+            rows=tuple(map(self._change_row, changes)),
         )
+
+    def _change_row(self, change: FieldChange) -> tuple[Cell, ...]:
+        field = line(change.field)
+        if change.moved_from is not None:
+            # What it holds stands in the data; here only its place is told.
+            return field, self._words.changes["moved"], path_text(change.moved_from), field
+        kind = self._words.changes[change.change_type]
+        return field, kind, cell_of(change.old, self._cut), cell_of(change.new, self._cut)
 
     def _provenance(self, created: str) -> Section:
         provenance, metadata = self._source.provenance, self._source.summary.metadata
@@ -320,6 +308,8 @@ class _Builder:
             for key, value in told.items()
             if value
         ]
+        if provenance.told is not None:
+            facts += facts_of(provenance.told, self._words).facts
         return Section(
             title=self._words.sections["provenance"], blocks=(Facts(facts=tuple(facts)),)
         )

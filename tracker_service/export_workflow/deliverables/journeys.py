@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tracker_service.export_workflow.deliverables.model import Block, Cell
-    from tracker_service.export_workflow.deliverables.texts import Words
-    from tracker_service.export_workflow.summary.model import JsonValue
+    from tracker_service.export_workflow.documents import JsonValue
+    from tracker_service.export_workflow.texts import Words
 
 _HEAD_FACTS: Final = ("config", "status", "safety_level", "started", "duration_seconds")
 _CHANGES: Final = {"kept": Change.KEPT, "added": Change.ADDED, "removed": Change.REMOVED}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any, Final
 
-from tracker_service.export_workflow.deliverables.cleaning import cell_of, line
+from tracker_service.export_workflow.deliverables.cleaning import cell_of, clean, line
 from tracker_service.export_workflow.deliverables.model import (
     Fact,
     Facts,
@@ -14,15 +12,18 @@ from tracker_service.export_workflow.deliverables.model import (
     Table,
     cell_text,
 )
+from tracker_service.export_workflow.paths import WHOLE, path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tracker_service.export_workflow.deliverables.model import Block
-    from tracker_service.export_workflow.deliverables.texts import Words
-    from tracker_service.export_workflow.summary.model import JsonValue
+    from tracker_service.export_workflow.documents import JsonValue
+    from tracker_service.export_workflow.paths import Step
+    from tracker_service.export_workflow.texts import Words
 
-_PLAIN_KEY: Final = re.compile(r"[\w-]+")
+MAX_COLUMNS: Final = 64
+"""Columns of a table; rows with more are told field by field."""
 
 
 def flatten(value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
@@ -30,21 +31,19 @@ def flatten(value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
 
     Empty lists and objects are leaves. Walks without recursion, since depth is not ours to choose.
     """
-    waiting = [("", value)]
+    waiting: list[tuple[tuple[Step, ...], JsonValue]] = [((), value)]
     while waiting:
         path, one = waiting.pop()
-        if isinstance(one, dict) and one:
-            waiting += [(_child(path, key), inner) for key, inner in reversed(one.items())]
-        elif isinstance(one, list) and one:
-            waiting += [(f"{path}[{index}]", one[index]) for index in reversed(range(len(one)))]
+        entries: Iterable[tuple[Step, JsonValue]] = ()
+        if isinstance(one, dict):
+            entries = one.items()
+        elif isinstance(one, list):
+            entries = enumerate(one)
+        children = [((*path, step), child) for step, child in entries]
+        if children:
+            waiting += reversed(children)
         else:
-            yield path, one
-
-
-def _child(path: str, key: str) -> str:
-    if not _PLAIN_KEY.fullmatch(key):
-        return f"{path}[{json.dumps(key, ensure_ascii=False)}]"
-    return f"{path}.{key}" if path else key
+            yield path_text(path), one
 
 
 def is_rows(value: JsonValue) -> bool:
@@ -57,21 +56,31 @@ def facts_of(value: JsonValue, words: Words) -> Facts:
     cut = words.sentences["cut"]
     return Facts(
         facts=tuple(
-            Fact(label=line(path) or words.columns["value"], value=cell_text(cell_of(leaf, cut)))
+            Fact(label=clean(path, cut), value=cell_text(cell_of(leaf, cut)))
             for path, leaf in flatten(value)
         )
     )
 
 
 def table_of(title: str, rows: Sequence[dict[str, Any]], words: Words) -> Table:
-    """Return objects as a table: a column per path that any of them has, in order of appearance."""
+    """Return objects as a table: a column per path that any of them has, in order of appearance.
+
+    With too many columns for anybody to read, it has a row per field instead.
+    """
     cut = words.sentences["cut"]
     flat = [dict(flatten(row)) for row in rows]
-    # An empty object has one leaf without a path.
-    paths = [path for path in dict.fromkeys(path for row in flat for path in row) if path]
+    paths = [path for path in dict.fromkeys(path for row in flat for path in row) if path != WHOLE]
+    if len(paths) > MAX_COLUMNS:
+        columns = tuple(words.columns[name] for name in ("number", "field", "value"))
+        long = tuple(
+            (number, clean(path, cut), cell_of(leaf, cut))
+            for number, row in enumerate(flat, 1)
+            for path, leaf in row.items()
+        )
+        return Table(title=line(title), columns=columns, rows=long)
     return Table(
         title=line(title),
-        columns=tuple(map(line, paths)),
+        columns=tuple(clean(path, cut) for path in paths),
         rows=tuple(tuple(cell_of(row.get(path), cut) for path in paths) for row in flat),
     )
 

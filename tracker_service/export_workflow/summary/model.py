@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-JsonValue = Any
-"""A JSON value as Python reads it: dict, list, str, int, float, bool or None."""
+if TYPE_CHECKING:
+    from tracker_service.export_workflow.documents import JsonValue
 
 
 class Language(StrEnum):
