@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from servicekit.channel import open_channel
+from servicekit.channel import open_neighbour
 from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
 from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceStub
@@ -35,12 +35,10 @@ class Neighbours:
 @asynccontextmanager
 async def open_neighbours(settings: GatewaySettings) -> AsyncIterator[Neighbours]:
     """Open the channels for as long as the context lasts."""
-    secret = settings.service_key
-    key = secret.get_secret_value() if secret else None
     async with (
-        open_channel(settings.orchestrator_address, service_key=key) as orchestrator,
-        open_channel(settings.generation_address, service_key=key) as generation,
-        open_channel(settings.tracker_address, service_key=key) as tracker,
+        open_neighbour(settings, settings.orchestrator_address) as orchestrator,
+        open_neighbour(settings, settings.generation_address) as generation,
+        open_neighbour(settings, settings.tracker_address) as tracker,
     ):
         yield Neighbours(
             OrchestratorServiceStub(orchestrator),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
 from generation_service.backends.embedded.backend import EmbeddedBackend
 from generation_service.backends.embedded.process import RenderPool
 from generation_service.backends.openai_images.settings import open_image_service
+from generation_service.counted_text import CountedText
 from generation_service.inputs import InputFiles
 from generation_service.intake import Intake
+from generation_service.job_observing import ObservedJobs, QueueGauges
 from generation_service.media.opening import open_library
 from generation_service.media.settings import media_options
 from generation_service.offsite import read_offsite_levels
@@ -81,20 +84,24 @@ async def add_generation(
     owned.push_async_callback(journal.close)
     inputs = InputFiles(library)
     pool = make_pool(settings, embedded, inputs.read, journal, others=places)
-    queue = LocalJobQueue(pool, LibraryKeeper(library), journal, limits)
+    jobs = ObservedJobs(owned.meter, owned.tracer)
+    queue = LocalJobQueue(pool, LibraryKeeper(library), journal, limits, jobs)
     await owned.enter_async_context(queue)
     owned.before_stop(queue.stop_watching)
+    looking = asyncio.create_task(QueueGauges(owned.meter).look(queue, pool), name="queue-gauges")
+    owned.callback(looking.cancel)
     intake = Intake(backends, queue, inputs, read_offsite_levels(settings.offsite_levels))
-    servicer = GenerationServicer(text, intake, queue, pool, library)
+    counted = CountedText(text, owned.meter)
+    servicer = GenerationServicer(counted, intake, queue, pool, library)
     generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
     return [SERVICE_NAME]
 
 
 def _machines(settings: GenerationSettings) -> frozenset[Role]:
     """Who may read by hash: services; without any credentials they look like the local admin."""
-    if settings.api_keys_file is None and settings.service_key is None:
-        return frozenset({Role.SERVICE, Role.ADMIN})
-    return frozenset({Role.SERVICE})
+    if settings.has_credentials:
+        return frozenset({Role.SERVICE})
+    return frozenset({Role.SERVICE, Role.ADMIN})
 
 
 def _seed() -> int:

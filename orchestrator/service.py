@@ -29,7 +29,8 @@ from orchestrator.stages.run import Limits, Services
 from orchestrator.tracker_client import TrackerClient
 from orchestrator.translation import TranslationCache
 from orchestrator.whereabouts import Whereabouts
-from servicekit.channel import open_channel
+from servicekit.certificates import Certificates
+from servicekit.channel import open_neighbour
 from servicekit.reloading import Reloading
 from servicekit.settings import ConfigurationError, split_address
 from servicekit.version import software_version
@@ -176,7 +177,7 @@ def _launcher(
 
 def _replicas(settings: OrchestratorSettings, owned: Owned, tracker: TrackerClient) -> Replicas:
     replicas = Replicas(
-        tracker, own_address=owner_address(settings), connect=partial(_connect, settings)
+        tracker, own_address=owner_address(settings), connect=partial(open_neighbour, settings)
     )
     owned.push_async_callback(replicas.close)
     return replicas
@@ -213,6 +214,7 @@ def _open_recorder(settings: OrchestratorSettings, owned: Owned) -> Recorder:
             settings.spool_dir,
             settings.tracker_address,
             credential=key.get_secret_value() if key else None,
+            certificates=Certificates.of_service(settings),
             limits=RecorderLimits(quota_bytes=settings.spool_quota_bytes),
         )
     except OSError as exc:
@@ -229,12 +231,7 @@ def _open_recorder(settings: OrchestratorSettings, owned: Owned) -> Recorder:
 
 
 async def _channel(settings: OrchestratorSettings, address: str, owned: Owned) -> grpc.aio.Channel:
-    return await owned.enter_async_context(_connect(settings, address))
-
-
-def _connect(settings: OrchestratorSettings, address: str) -> grpc.aio.Channel:
-    key = settings.service_key
-    return open_channel(address, service_key=key.get_secret_value() if key else None)
+    return await owned.enter_async_context(open_neighbour(settings, address))
 
 
 def _limits(settings: OrchestratorSettings) -> Limits:

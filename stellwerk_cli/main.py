@@ -18,6 +18,7 @@ from stellwerk_cli.commands.up import up
 from stellwerk_cli.commands.verify import verify
 from stellwerk_cli.commands.watch import cancel, watch
 from stellwerk_cli.console import say
+from stellwerk_cli.tls import TlsCaOption, speak_tls
 
 app = typer.Typer(
     name="stellwerk",
@@ -53,5 +54,7 @@ def main(
             "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
+    tls_ca: TlsCaOption = None,
 ) -> None:
     """Runs creative-AI pipelines and keeps the record of every run."""
+    speak_tls(tls_ca)

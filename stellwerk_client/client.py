@@ -18,7 +18,7 @@ from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as orchestrator_p
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
 from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
 from stellwerk_client import transfers
-from stellwerk_client.connections import Connections
+from stellwerk_client.connections import Connections, trusted_authorities
 from stellwerk_client.errors import DownloadBrokenError, StellwerkError, translated
 from stellwerk_client.files import PartFile, ResumableFile
 from stellwerk_client.jobs import MediaQueue
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     )
 
 RUN_SECONDS = 3600.0
-"""Limit of a run or watch."""
 _PAGE_SIZE = 100
 
 
@@ -63,6 +62,7 @@ class StellwerkClient:
         session: str = "",
         group: str = "",
         run_seconds: float = RUN_SECONDS,
+        tls_ca: Path | None = None,
     ) -> None:
         """Prepare; nothing is connected yet.
 
@@ -73,9 +73,10 @@ class StellwerkClient:
             session: The sitting that executions belong to. Empty: the key's own.
             group: Class or workshop. Empty: the key's own.
             run_seconds: Limit of a run or watch, in seconds.
+            tls_ca: See `trusted_authorities`.
         """
         identity = identity_metadata(user=user, session=session, group=group)
-        self._connections = Connections(server, api_key, identity)
+        self._connections = Connections(server, api_key, identity, trusted_authorities(tls_ca))
         self._run_seconds = run_seconds
         self.records = Records(self._connections)
         self.queue = MediaQueue(self._connections, run_seconds)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from servicekit.certificates import Certificates
 from servicekit.channel import open_channel
 from servicekit.settings import is_loopback, split_address
 from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceAsyncStub
     from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceAsyncStub
 
+TLS_CA_VARIABLE = "STELLWERK_TLS_CA"
 _INFO_SECONDS = 5.0
 """A server that does not even say what it is within this time is not reachable."""
 
@@ -48,11 +52,29 @@ def seen_from_outside(address: str, server: str) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def trusted_authorities(tls_ca: Path | None) -> Certificates | None:
+    """Return whom to trust when a client speaks TLS; None: it does not.
+
+    Args:
+        tls_ca: File of the authorities (PEM) that vouch for the server. None: the file that the
+            variable `STELLWERK_TLS_CA` names, if it is set.
+
+    Raises:
+        ConfigurationError: The file is missing or faulty.
+    """
+    named = str(tls_ca) if tls_ca else os.environ.get(TLS_CA_VARIABLE, "")
+    return Certificates(Path(named)) if named else None
+
+
 class Connections:
     """The channels to one deployment, opened when they are needed."""
 
     def __init__(
-        self, server: str, api_key: str | None, metadata: Sequence[tuple[str, str]]
+        self,
+        server: str,
+        api_key: str | None,
+        metadata: Sequence[tuple[str, str]],
+        certificates: Certificates | None = None,
     ) -> None:
         """Prepare; nothing is connected yet.
 
@@ -60,7 +82,9 @@ class Connections:
             server: The orchestrator, `host:port`.
             api_key: Shown on each call.
             metadata: Sent with each call.
+            certificates: Speak TLS with these.
         """
+        self._certificates = certificates
         self._server = server
         self._api_key = api_key
         self._metadata = metadata
@@ -71,7 +95,10 @@ class Connections:
     def _channel(self, address: str) -> grpc.aio.Channel:
         if address not in self._channels:
             self._channels[address] = open_channel(
-                address, api_key=self._api_key, metadata=self._metadata
+                address,
+                api_key=self._api_key,
+                metadata=self._metadata,
+                certificates=self._certificates,
             )
         return self._channels[address]
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from servicekit.channel import open_channel
+from servicekit.channel import open_neighbour
 from stellwerk.tracker.v1 import (
     export_service_pb2,
     export_service_pb2_grpc,
@@ -122,8 +122,7 @@ def pseudonym_key_of(settings: TrackerSettings) -> bytes:
 
 def open_generation(settings: TrackerSettings) -> AbstractAsyncContextManager[grpc.aio.Channel]:
     """Return the channel to the service that keeps the media."""
-    key = settings.service_key.get_secret_value() if settings.service_key else None
-    return open_channel(settings.generation_address, service_key=key)
+    return open_neighbour(settings, settings.generation_address)
 
 
 async def open_store(settings: TrackerSettings, hub: CommitHub, on_work: OnWork) -> DatabaseStore:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from servicekit.certificates import Certificates
     from stellwerk_client.recorder.details import ItemDetails
 
 log = structlog.get_logger(__name__)
@@ -80,6 +81,7 @@ class Recorder:
         tracker_address: str,
         *,
         credential: str | None = None,
+        certificates: Certificates | None = None,
         limits: Limits | None = None,
     ) -> None:
         """Open a spool folder and begin to send.
@@ -88,6 +90,7 @@ class Recorder:
             spool_dir: Folder of all recorders of this machine; each makes its own folder in it.
             tracker_address: The tracker, `host:port` or another gRPC target. It need not be up.
             credential: API key or service key to show to the tracker.
+            certificates: Speak TLS with these.
             limits: Bounds; the defaults unless given.
 
         Raises:
@@ -99,7 +102,7 @@ class Recorder:
         self._spool = Spool(spool_dir)
         self._intake = Intake(self._spool, self._limits, self._wake.set)
         self._outbox = Outbox(self._spool, self._intake, self._limits)
-        self._sender = Sender(self._outbox, tracker_address, credential, self._limits)
+        self._sender = Sender(self._outbox, tracker_address, credential, self._limits, certificates)
         self._gaps = Gaps()
         self._troubles = Troubles(self._limits.log_seconds)
         self._plans_lock = threading.Lock()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import structlog
 
+from servicekit.certificates import channel_credentials
 from servicekit.channel import CHANNEL_OPTIONS
 from servicekit.errors import Code, RemoteError, remote_error
 from servicekit.principals import AUTHORIZATION_KEY
@@ -24,6 +25,7 @@ from stellwerk_client.recorder.outbox import Blame
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from servicekit.certificates import Certificates
     from stellwerk_client.recorder.limits import Limits
     from stellwerk_client.recorder.outbox import Outbox
 
@@ -100,7 +102,12 @@ class Sender:
     """Sends until it is stopped."""
 
     def __init__(
-        self, outbox: Outbox, address: str, credential: str | None, limits: Limits
+        self,
+        outbox: Outbox,
+        address: str,
+        credential: str | None,
+        limits: Limits,
+        certificates: Certificates | None = None,
     ) -> None:
         """Prepare; `start` begins.
 
@@ -109,12 +116,14 @@ class Sender:
             address: The tracker, `host:port` or another gRPC target.
             credential: API key or service key to show.
             limits: When a tracker counts as frozen, how long to wait before a reconnect.
+            certificates: Speak TLS with these, each connection with those in force then.
         """
         self.connected = False
         self._outbox = outbox
         self._address = address
         self._metadata = ((AUTHORIZATION_KEY, f"Bearer {credential}"),) if credential else ()
         self._limits = limits
+        self._certificates = certificates
         self._stop = threading.Event()
         self._link: _Link | None = None
         self._attempt = 0
@@ -153,11 +162,9 @@ class Sender:
 
     def _connect(self) -> float:
         """Keep a stream as long as it lasts; returns the seconds to wait before the next one."""
-        # A fresh channel each time: after an outage the old one may stick to a dead connection.
-        options = (*CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
         link = self._link = _Link(self._outbox, self._limits.linger_seconds)
         blame, wait = Blame.NOT_BATCH, 0.0
-        with grpc.insecure_channel(self._address, options=options) as channel:
+        with self._open_channel() as channel:
             self.connected = True
             try:
                 if self._stop.is_set():
@@ -174,6 +181,14 @@ class Sender:
                 self._link = None
                 self._outbox.close_link(blame)
         return max(min(wait, self._limits.max_backoff_seconds), self._backoff(blame))
+
+    def _open_channel(self) -> grpc.Channel:
+        """Open a fresh one: after an outage the old one may stick to a dead connection."""
+        options = (*CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+        if self._certificates is None:
+            return grpc.insecure_channel(self._address, options=options)
+        credentials = channel_credentials(self._certificates.current())
+        return grpc.secure_channel(self._address, credentials, options=options)
 
     def _backoff(self, blame: Blame) -> float:
         least, most = self._limits.min_backoff_seconds, self._limits.max_backoff_seconds
