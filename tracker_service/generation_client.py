@@ -1,4 +1,4 @@
-"""What the tracker asks of its neighbour generation: to read, take over and erase media."""
+"""What the tracker asks of its neighbour generation: media to read, take over and erase; texts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import structlog
 from servicekit.channel import deadline, ending
 from servicekit.errors import Code, UnavailableError, remote_error
 from servicekit.principals import Principal, Role, acting_as
+from stellwerk.common.v1 import types_pb2
 from stellwerk.generation.v1 import generation_service_pb2 as generation
 from stellwerk.generation.v1 import generation_service_pb2_grpc as generation_grpc
+from tracker_service.export_workflow.summary.machine import NoTextError, WrittenText
 from tracker_service.items import MediaRef
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PIECE_BYTES = 512 * 1024
+_SUMMARY_TEMPERATURE = 0.2
+_SUMMARY_TOKENS = 600
 _ITSELF = Principal(
     id="imported", role=Role.SERVICE, session="imported", group="", actor=Role.SERVICE
 )
@@ -157,3 +161,55 @@ class GenerationMedia:
         response = await self._stub.UploadMedia(parts(), timeout=deadline(self._timeout_seconds))
         ref = response.media
         return MediaRef(ref.uri, ref.sha256, ref.size_bytes, ref.mime_type, ref.filename)
+
+
+class GenerationTexts:
+    """Has the model of the role `summary` write texts; see `summary.machine.TextWriter`."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, timeout_seconds: float) -> None:
+        """Use a channel.
+
+        Args:
+            channel: To generation; closed by its owner.
+            timeout_seconds: For one text.
+        """
+        self._stub = generation_grpc.GenerationServiceStub(channel)
+        self._timeout_seconds = timeout_seconds
+
+    async def write(self, rules: str, request: str, safety_level: str) -> WrittenText:
+        """Ask the model; see `TextWriter`."""
+        result = None
+        level = f"SAFETY_LEVEL_{safety_level.upper() or 'UNSPECIFIED'}"
+        asked = generation.GenerateTextRequest(
+            role="summary",
+            messages=[
+                generation.TextMessage(role="system", content=rules),
+                generation.TextMessage(role="user", content=request),
+            ],
+            parameters=generation.TextParameters(
+                temperature=_SUMMARY_TEMPERATURE, max_tokens=_SUMMARY_TOKENS
+            ),
+            safety_level=types_pb2.SafetyLevel.Value(level),
+        )
+        try:
+            call = self._stub.GenerateText(asked, timeout=deadline(self._timeout_seconds))
+            with ending(call) as responses:
+                async for response in responses:
+                    if response.WhichOneof("event") == "result":
+                        result = response.result
+        except grpc.RpcError as exc:
+            error = remote_error(exc)
+            is_unmeant = error.reason == "ROLE_NOT_FOUND"
+            raise NoTextError("NO_MODEL" if is_unmeant else error.reason or error.code) from exc
+        if result is None:
+            raise NoTextError("MODEL_ANSWER_INVALID")
+        return WrittenText(result.text, result.model, _tokens(result))
+
+
+def _tokens(result: generation.TextResult) -> int | None:
+    counts = [
+        getattr(result, field)
+        for field in ("prompt_token_count", "completion_token_count")
+        if result.HasField(field)
+    ]
+    return sum(counts) if counts else None

@@ -29,6 +29,8 @@ class Words(BaseModel):
     steps: dict[str, str]
     """By type of item; a type without a word stands as it is."""
     sentences: dict[str, str]
+    summary: dict[str, str]
+    """Of summaries that are extracted."""
 
     def step(self, item_type: str) -> str:
         """Return the word for a step."""
