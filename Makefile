@@ -12,10 +12,11 @@ RUN := $(VENV)/.run-stamp
 DEV := $(VENV)/.dev-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test drills lint protos docs lock bench classifier clean
+.PHONY: help demo up test drills lint protos docs lock bench classifier images policies \
+	e2e-containers clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(RUN) ## Start everything in a temporary folder, run three ideas, show what happens, end
 	@$(BIN)/stellwerk demo
@@ -24,7 +25,7 @@ up: $(RUN) ## Serve on this machine until Ctrl-C
 	@$(BIN)/stellwerk up
 
 test: $(DEV) ## Run all tests but the drills
-	@$(BIN)/python -m pytest -m "not drill"
+	@$(BIN)/python -m pytest -m "not drill and not containers"
 
 drills: $(DEV) ## Break things on purpose and see that nothing is lost; DRILL_SEED=7 is another round
 	@$(BIN)/python -m pytest -m drill
@@ -50,6 +51,34 @@ bench: $(DEV) ## Measure: one file of bench/ per figure
 classifier: $(DEV) ## Train the safety classifier again from DATA=../shared/safety-data
 	@$(PIP) install -qq "scikit-learn>=1.6"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m training $(or $(DATA),../shared/safety-data)
+
+# Times of files are no part of an image: the same commit gives the same bytes.
+ENGINE ?= podman
+REGISTRY ?= localhost
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+BUILD_FLAGS ?= $(if $(filter podman,$(ENGINE)),--format docker --timestamp 0)
+LOCKS_OF_IMAGES ?= orchestrator safety generation generation-embedded tracker gateway cli
+images: ## Build the images, with ENGINE=docker if there is no podman
+	@set -e; for lock in $(LOCKS_OF_IMAGES); do \
+		echo "$(REGISTRY)/stellwerk-$$lock:$(VERSION)"; \
+		$(ENGINE) build $(BUILD_FLAGS) --build-arg SERVICE=$${lock%-embedded} \
+			--build-arg LOCK=$$lock --build-arg VERSION=$(VERSION) \
+			--build-arg REVISION=$$(git rev-parse HEAD) \
+			--tag $(REGISTRY)/stellwerk-$$lock:$(VERSION) --quiet .; \
+	done
+
+e2e-containers: $(DEV) policies ## Build the images, run the classroom overlay with podman, kill containers
+	@$(BIN)/python -m pytest -m containers tests/containers
+
+# A tool with a hundred dependencies of its own, so it gets an environment of its own.
+CHECKOV := $(VENV)/checkov
+policies: $(DEV) ## Hold the manifests against checkov's policies
+	@test -x $(CHECKOV)/bin/checkov || $(PYTHON) -m venv $(CHECKOV)
+	@$(CHECKOV)/bin/python -m pip install -qq --disable-pip-version-check "checkov>=3.2,<4"
+	@set -e; for overlay in deploy/overlays/*/; do echo "$$overlay"; \
+		kubectl kustomize "$$overlay" > $(CHECKOV)/rendered.yaml; \
+		$(CHECKOV)/bin/checkov --config-file deploy/checkov.yaml --file $(CHECKOV)/rendered.yaml; \
+	done
 
 docs: $(RUN) ## Make docs/configuration.md again from the settings
 	@$(BIN)/python docs/configuration.py

@@ -1,0 +1,102 @@
+# One recipe for all images: `make images`, or `podman build --build-arg SERVICE=tracker .`
+# SERVICE is orchestrator, safety, generation, tracker, gateway, or cli for the command.
+# LOCK=generation-embedded adds the embedded language model to generation. To build the same bytes
+# next year, too, name PYTHON by its digest; all else is pinned by the locks.
+ARG PYTHON=docker.io/library/python:3.11-slim
+ARG SERVICE
+ARG VERSION=0.1.0
+
+FROM ${PYTHON} AS dependencies
+ARG SERVICE
+ARG LOCK=${SERVICE}
+COPY requirements/${LOCK}.lock /tmp/requirements.lock
+COPY deploy/image/slim.py /tmp/slim.py
+# Wheels only: nothing is compiled, so no compiler must be there. Bytecode is made now, because the
+# root file system is read-only later, and without time stamps, so that two builds are the same.
+RUN python -m venv --without-pip /opt/stellwerk && \
+    python -m pip --python /opt/stellwerk/bin/python install --no-cache-dir --no-compile \
+      --require-hashes --only-binary :all: --requirement /tmp/requirements.lock && \
+    python /tmp/slim.py /opt/stellwerk && \
+    python -m compileall -q --invalidation-mode unchecked-hash /opt/stellwerk/lib
+
+FROM ${PYTHON} AS runtime
+ARG VERSION
+ENV PATH=/opt/stellwerk/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+# Nothing is installed later, so pip goes; the code asks for its version as that of a package.
+RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/bin/pip* && \
+    install -d -o 10001 -g 10001 /data && \
+    install -d "stellwerk-${VERSION}.dist-info" && \
+    printf 'Metadata-Version: 2.1\nName: stellwerk\nVersion: %s\n' "${VERSION}" \
+      > "stellwerk-${VERSION}.dist-info/METADATA"
+COPY LICENSE NOTICE ./
+COPY servicekit servicekit
+COPY protos/gen/stellwerk stellwerk
+
+FROM runtime AS orchestrator
+COPY orchestrator orchestrator
+COPY stellwerk_client stellwerk_client
+COPY configs configs
+ENV ORCHESTRATOR_LISTEN_ADDRESS=0.0.0.0:50051 \
+    ORCHESTRATOR_SPOOL_DIR=/data/spool \
+    ORCHESTRATOR_IMPORTED_CONFIGS_DIR=/data/imported-configs
+EXPOSE 50051
+HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50051"]
+ENTRYPOINT ["python", "-m", "orchestrator"]
+
+FROM runtime AS safety
+COPY safety_service safety_service
+ENV SAFETY_LISTEN_ADDRESS=0.0.0.0:50052
+EXPOSE 50052
+HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50052"]
+ENTRYPOINT ["python", "-m", "safety_service"]
+
+FROM runtime AS generation
+COPY generation_service generation_service
+COPY configs/models.json configs/node_classes.json configs/
+ENV GENERATION_LISTEN_ADDRESS=0.0.0.0:50053 \
+    GENERATION_DATA_DIR=/data
+EXPOSE 50053
+HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50053"]
+ENTRYPOINT ["python", "-m", "generation_service"]
+
+FROM runtime AS tracker
+COPY tracker_service tracker_service
+ENV TRACKER_LISTEN_ADDRESS=0.0.0.0:50054 \
+    TRACKER_DATA_DIR=/data
+EXPOSE 50054
+HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50054"]
+ENTRYPOINT ["python", "-m", "tracker_service"]
+
+FROM runtime AS gateway
+COPY gateway gateway
+# hadolint ignore=DL3064 # the path of a secret, not the secret
+ENV GATEWAY_LISTEN_ADDRESS=0.0.0.0:8080 \
+    GATEWAY_COOKIE_SECRET_FILE=/data/gateway.secret
+EXPOSE 8080
+HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "http://127.0.0.1:8080/readyz"]
+ENTRYPOINT ["python", "-m", "gateway"]
+
+# For admins and tools inside a cluster; of the services it uses only what works offline.
+FROM runtime AS cli
+COPY generation_service generation_service
+COPY orchestrator orchestrator
+COPY safety_service safety_service
+COPY stellwerk_cli stellwerk_cli
+COPY stellwerk_client stellwerk_client
+COPY configs configs
+WORKDIR /data
+ENTRYPOINT ["python", "-m", "stellwerk_cli"]
+
+FROM ${SERVICE} AS image
+ARG SERVICE
+ARG VERSION
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="stellwerk-${SERVICE}" \
+      org.opencontainers.image.description="Stellwerk's ${SERVICE}" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=dependencies /opt/stellwerk /opt/stellwerk
+RUN python -m compileall -q --invalidation-mode unchecked-hash /app
+USER 10001:10001
