@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from generation_service.backends.interface import BackendNotFoundError
 from generation_service.queue.jobs import Job
-from servicekit.context import is_valid_id, new_id, remaining_seconds
+from servicekit.context import current_call, is_valid_id, new_id, remaining_seconds
 from servicekit.errors import InvalidArgumentError
 from servicekit.principals import Role
 
@@ -146,6 +146,8 @@ class Intake:
             idempotency_key=order.idempotency_key,
             wait_seconds=None if order.detach else remaining_seconds(),
             previews=order.previews,
+            request_id=current_call().request_id,
+            traceparent=current_call().span.traceparent,
         )
         refused = order.priority > 0 and not may_prioritise
         warning = ("priority is a teacher's to give and was not applied.",) if refused else ()

@@ -10,11 +10,12 @@ from safety_service.decoding import ImageDecoder
 from safety_service.guards.desk import GuardDesk, GuardLimits
 from safety_service.guards.interface import IMAGE_GUARD_ROLE, TEXT_GUARD_ROLE
 from safety_service.images import ImageChecker
+from safety_service.metrics import VerdictMetrics
 from safety_service.model import IMAGE_GUARD, TEXT_GUARD
 from safety_service.policy import PolicyError, load_policy
 from safety_service.servicer import SafetyServicer
 from safety_service.text_review import TextReview
-from servicekit.channel import open_channel
+from servicekit.channel import open_neighbour
 from servicekit.reloading import Reloading
 from servicekit.settings import ConfigurationError
 from stellwerk.safety.v1 import safety_service_pb2 as safety
@@ -45,9 +46,8 @@ def registration(settings: SafetySettings) -> Register:
         def in_force() -> Policy:
             return live.value
 
-        key = settings.service_key.get_secret_value() if settings.service_key else None
         channel = await owned.enter_async_context(
-            open_channel(settings.generation_address, service_key=key)
+            open_neighbour(settings, settings.generation_address)
         )
         decoder = ImageDecoder(timeout_seconds=settings.decode_timeout_seconds)
         owned.push_async_callback(decoder.close)
@@ -60,6 +60,7 @@ def registration(settings: SafetySettings) -> Register:
             TextReview(in_force, text_guard),
             ImageChecker(in_force, media, decoder, image_guard),
             missing=[name for name, guard in guards.items() if guard is None],
+            metrics=VerdictMetrics(owned.meter),
         )
         safety_grpc.add_SafetyServiceServicer_to_server(servicer, server)
         in_order = partial(_tell_health, owned)

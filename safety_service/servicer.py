@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import grpc
 
     from safety_service.images import ImageChecker
+    from safety_service.metrics import VerdictMetrics
     from safety_service.policy import Policy
     from safety_service.text_review import TextReview
 
@@ -29,6 +30,7 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
         texts: TextReview,
         images: ImageChecker,
         missing: Collection[str],
+        metrics: VerdictMetrics,
     ) -> None:
         """Serve a policy.
 
@@ -38,12 +40,14 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
             texts: Judges texts by it.
             images: Judges pictures by it.
             missing: Checks that this deployment lacks.
+            metrics: Counts the verdicts.
         """
         self._policy = policy
         self._faults = faults
         self._texts = texts
         self._images = images
         self._missing = missing
+        self._metrics = metrics
 
     async def CheckText(
         self,
@@ -53,6 +57,7 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
         """Judge one text."""
         question = converters.text_request_from(request)
         verdict = await self._texts.check(question)
+        self._metrics.reached("text", verdict)
         return safety.CheckTextResponse(verdict=converters.verdict_to(verdict, question.text))
 
     async def CheckTexts(
@@ -63,6 +68,8 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
         """Judge several texts, all of them or none."""
         questions = converters.texts_request_from(request)
         verdicts = await asyncio.gather(*(self._texts.check(each) for each in questions))
+        for verdict in verdicts:
+            self._metrics.reached("text", verdict)
         return safety.CheckTextsResponse(
             verdicts=[
                 converters.verdict_to(verdict, question.text)
@@ -78,6 +85,7 @@ class SafetyServicer(safety_grpc.SafetyServiceServicer):
         """Judge a stored picture."""
         sha256, level, direction, photographic = converters.image_request_from(request)
         result = await self._images.check(sha256, level, direction, photographic=photographic)
+        self._metrics.reached("image", result.verdict)
         return converters.image_response_to(result)
 
     async def GetPolicy(

@@ -10,7 +10,7 @@ import asyncio
 import uuid
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import structlog
 
@@ -19,9 +19,9 @@ from generation_service.queue.attempts import Attempt, WorkerHungError
 from generation_service.queue.endings import EXPIRED, OUT_OF_TIME, Ending, ending_of
 from generation_service.queue.jobs import Finished, JobState, Output, Queued, Started
 from generation_service.queue.notes import JournalError
+from generation_service.queue.observer import on_behalf_of
 from generation_service.queue.pool import WORKER_REMOVED
 from generation_service.queue.turns import Turns
-from servicekit.context import detached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from generation_service.queue.interface import QueueLimits
     from generation_service.queue.jobs import Happening, Job
     from generation_service.queue.notes import Journal
+    from generation_service.queue.observer import JobObserver
     from generation_service.queue.pool import WorkerPool
     from generation_service.queue.seats import Seat
     from generation_service.queue.turns import Turn
 
 log = structlog.get_logger(__name__)
 
+_Work: TypeAlias = "Coroutine[object, object, None]"
 _DELIVERY_SECONDS = 5.0
 _NEXT = Queued(0, 0.0)
 
@@ -80,6 +82,7 @@ class Dispatcher:
         journal: Journal,
         limits: QueueLimits,
         durations: Durations,
+        observer: JobObserver,
     ) -> None:
         """Build the dispatcher; `changed` is to be set by its owner before use."""
         self.waiting: Turns[Entry] = Turns()
@@ -92,6 +95,7 @@ class Dispatcher:
         self._journal = journal
         self._limits = limits
         self._durations = durations
+        self._observer = observer
         self._tasks: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -145,7 +149,7 @@ class Dispatcher:
         entry.state = ending.state
         if entry.work is not None and ending.state is not JobState.DONE:
             entry.work.cancel()
-        self._spawn(self._tell_end(entry, ending), self._endings)
+        self._spawn(entry, self._tell_end(entry, ending), self._endings)
         self.changed()
 
     def take_up(self, entry: Entry, seat: Seat | None) -> None:
@@ -154,7 +158,7 @@ class Dispatcher:
         self.running.add(entry)
         if seat is not None:
             seat.take(entry)
-        self._spawn(self._go_on(entry, seat), self._tasks)
+        self._spawn(entry, self._go_on(entry, seat), self._tasks)
 
     def pause(self) -> None:
         """Give out no job; those who wait do not grow older."""
@@ -215,13 +219,13 @@ class Dispatcher:
         entry.begin(seat.name, str(uuid.uuid4()))
         self.running.add(entry)
         seat.take(entry)
-        self._spawn(self._serve(entry, seat, warm=warm), self._tasks)
+        self._spawn(entry, self._serve(entry, seat, warm=warm), self._tasks)
         self.changed()
 
     async def _serve(self, entry: Entry, seat: Seat, *, warm: bool, resume: bool = False) -> None:
         """One attempt from its beginning to the release of the worker."""
         try:
-            with detached(entry.job.execution_id):
+            with self._observer.attempting(entry):
                 if not resume:
                     await self._journal.note_started(entry)
                 if entry.state is JobState.RUNNING:
@@ -362,7 +366,6 @@ class Dispatcher:
         log.info(
             "job_finished",
             job_id=entry.job.job_id,
-            execution_id=entry.job.execution_id,
             state=ending.state.value,
             reason=ending.reason or None,
             model=entry.job.plan.model,
@@ -371,6 +374,7 @@ class Dispatcher:
             wait_ms=round(entry.wait_seconds * 1000),
             run_ms=round(entry.run_seconds * 1000),
         )
+        self._observer.ended(entry, ending)
         self.ended(entry)
 
     async def _go_on(self, entry: Entry, seat: Seat | None) -> None:
@@ -393,8 +397,9 @@ class Dispatcher:
             return
         await self._serve(entry, seat, warm=False, resume=True)
 
-    def _spawn(self, work: Coroutine[object, object, None], tasks: set[asyncio.Task[None]]) -> None:
-        task = asyncio.create_task(work)
+    def _spawn(self, entry: Entry, work: _Work, tasks: set[asyncio.Task[None]]) -> None:
+        with on_behalf_of(entry.job):
+            task = asyncio.create_task(work)
         tasks.add(task)
         task.add_done_callback(partial(_ended, tasks))
 

@@ -47,6 +47,8 @@ class Job:
         idempotency_key: The same key of the same owner is the same job; empty: none.
         wait_seconds: How long it may wait; None: the queue's limit.
         previews: Whether its watchers want to see pictures of what is not yet done.
+        request_id: Of the call that asked for it, for log lines.
+        traceparent: The span in which it was asked for; empty: nothing is traced.
     """
 
     job_id: str
@@ -62,6 +64,8 @@ class Job:
     idempotency_key: str = ""
     wait_seconds: float | None = None
     previews: bool = False
+    request_id: str = ""
+    traceparent: str = ""
 
     @property
     def turn_key(self) -> str:

@@ -27,6 +27,7 @@ from generation_service.queue.interface import (
     WorkerNotFoundError,
 )
 from generation_service.queue.jobs import Job, JobState
+from generation_service.queue.observer import Unobserved
 from generation_service.queue.outlook import announce, forecast
 from generation_service.queue.records import job_from_text, story_from_text
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from generation_service.queue.interface import JobFilter
     from generation_service.queue.jobs import JobEvent, JobView
     from generation_service.queue.notes import JobRow, Journal
+    from generation_service.queue.observer import JobObserver
     from generation_service.queue.pool import WorkerPool
     from generation_service.queue.seats import Seat
     from servicekit.principals import Principal
@@ -56,7 +58,12 @@ class LocalJobQueue:
     """A `JobQueue` in this process. Use it as a context manager: its work lives inside."""
 
     def __init__(
-        self, pool: WorkerPool, keeper: Keeper, journal: Journal, limits: QueueLimits
+        self,
+        pool: WorkerPool,
+        keeper: Keeper,
+        journal: Journal,
+        limits: QueueLimits,
+        observer: JobObserver | None = None,
     ) -> None:
         """Build a queue.
 
@@ -65,13 +72,16 @@ class LocalJobQueue:
             keeper: Keeps what they make.
             journal: Outlives the process; closed by its owner, after the queue.
             limits: What is bounded.
+            observer: Counts and traces jobs; None: nobody does.
         """
         self._pool = pool
         self._journal = journal
         self._limits = limits
         self._durations = Durations()
         self._book = Book(limits.remembered)
-        self._dispatcher = Dispatcher(pool, keeper, journal, limits, self._durations)
+        self._dispatcher = Dispatcher(
+            pool, keeper, journal, limits, self._durations, observer or Unobserved()
+        )
         self._dispatcher.changed = self._changed
         self._dispatcher.ended = self._book.ended
         self._entering: dict[tuple[str, str, str], asyncio.Future[str]] = {}
