@@ -20,7 +20,8 @@ from gateway.pages import research_care
 from gateway.pages.failures import page_of
 from gateway.pages.wiring import add_pages
 from gateway.pages.works import Works
-from gateway.problems import Problem, add_handlers
+from gateway.problems import Problem, Unforeseen, add_handlers
+from gateway.pseudonyms import Pseudonyms
 from gateway.routes import choices, executions, health, media, research, workshop
 from gateway.security import SameOriginOnly, SecurityHeaders
 from servicekit.version import software_version
@@ -102,9 +103,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         app.include_router(module.router)
     add_pages(app, identity)
     add_handlers(app, page_of)
+    app.add_middleware(Unforeseen, page_of=page_of)
+    secret = _secret(settings)
+    app.add_middleware(Pseudonyms, secret=secret, https_only=settings.secure_cookies)
     app.add_middleware(
         SessionMiddleware,
-        secret_key=_secret(settings),
+        secret_key=secret,
         session_cookie=COOKIE,
         max_age=settings.cookie_days * 24 * 3600,
         same_site="lax",

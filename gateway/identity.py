@@ -1,18 +1,20 @@
 """Who is at the other end: a learner by a cookie, or somebody with an API key.
 
-A browser that comes for the first time gets a pseudonym in a signed cookie; that is all a learner
-ever needs. Teachers and researchers show an API key, in a header or once at the login, and a page
-on a machine of its own, without any keys, gives everybody at it the local admin's rights.
+A browser that comes for the first time is offered a pseudonym, and keeps it in a signed cookie once
+it makes something; that is all a learner ever needs. Teachers and researchers show an API key, in a
+header or once at the login, and a page on a machine of its own, without any keys, gives everybody
+at it the local admin's rights.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from gateway.pseudonyms import offered
+from gateway.security import SAFE_METHODS
 from servicekit.authentication import Authenticator
 from servicekit.errors import PermissionDeniedError, UnauthenticatedError
 from servicekit.principals import LOCAL_ADMIN, Principal, Role, set_principal
@@ -105,18 +107,16 @@ class Identity:
 
 
 def learner_of(request: Request) -> Principal:
-    """Return the learner that this browser is; one that is new gets a pseudonym."""
+    """Return the learner that this browser is; one that is new becomes what it was offered."""
     known = request.session
-    if _LEARNER_ID not in known or _SESSION_ID not in known:
-        known[_LEARNER_ID] = f"learner-{secrets.token_hex(8)}"
-        known[_SESSION_ID] = f"page-{secrets.token_hex(8)}"
-    return Principal(
-        id=known[_LEARNER_ID],
-        role=Role.LEARNER,
-        session=known[_SESSION_ID],
-        group="",
-        actor=Role.SERVICE,
-    )
+    if _LEARNER_ID in known and _SESSION_ID in known:
+        learner, sitting = known[_LEARNER_ID], known[_SESSION_ID]
+    else:
+        token = offered(request.scope)
+        learner, sitting = f"learner-{token[:16]}", f"page-{token[16:]}"
+        if request.method not in SAFE_METHODS:
+            known |= {_LEARNER_ID: learner, _SESSION_ID: sitting}
+    return Principal(id=learner, role=Role.LEARNER, session=sitting, group="", actor=Role.SERVICE)
 
 
 def _logged_in(request: Request) -> Principal | None:

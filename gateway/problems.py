@@ -20,6 +20,8 @@ from servicekit.errors import Code, ServiceError, remote_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
     PageOf = Callable[[Request, "Problem"], Response | None]
 
 log = structlog.get_logger()
@@ -193,10 +195,33 @@ def add_handlers(app: FastAPI, page_of: PageOf) -> None:
         response.headers.update(exc.headers or {})
         return response
 
-    @app.exception_handler(Exception)
-    async def of_nobody(request: Request, exc: Exception) -> Response:
-        log.error("request_failed", route=route_of(request.scope), exc_info=exc)
-        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error.")
+
+class Unforeseen:
+    """Answers where nothing else did: inside of what adds headers to every answer."""
+
+    def __init__(self, app: ASGIApp, page_of: PageOf) -> None:
+        """Wrap an app."""
+        self._app = app
+        self._page_of = page_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as exc:
+            log.error("request_failed", route=route_of(scope), exc_info=exc)
+            if begun:
+                raise  # the half that was sent must not look whole
+            content = _content(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error.", ())
+            response = self._page_of(Request(scope), content) or _as_json(content, None)
+            await response(scope, receive, send)
 
 
 def _field(location: Sequence[int | str]) -> str:

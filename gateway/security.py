@@ -34,7 +34,8 @@ HEADERS = (
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 )
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""They change nothing."""
 
 
 class SecurityHeaders:
@@ -76,7 +77,7 @@ class SameOriginOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] == "http" and scope["method"] not in _SAFE and _is_foreign(scope):
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS and _is_foreign(scope):
             refusal = problem(
                 HTTPStatus.FORBIDDEN, "FOREIGN_ORIGIN", "Another site may not do this here."
             )

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 import httpx
 import pytest
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET = "Geheimniskrämer"
 LISTENERS = 30
+STEP_OF_SECRET = {"way": "render", "based_on": "", "item": "x", "words": SECRET}
 TEXTS_ONLY = {**WISH, "parameters": {}, "text_only": True}
 
 
@@ -160,9 +162,9 @@ async def test_thirty_listen_to_thirty_runs(edge: Edge) -> None:
 
 
 async def test_requests_at_once_of_one_browser_are_one_learner(edge: Edge) -> None:
-    """After its first page, whatever a browser asks at once is asked by the same person."""
+    """Pages opened at once at a first visit, and things made at once after it: one person."""
     async with edge.browser() as browser:
-        await browser.get("/api/configs")
+        await asyncio.gather(*(browser.get("/") for _ in range(4)))
         answers = await asyncio.gather(
             *(browser.post("/api/executions", json=TEXTS_ONLY) for _ in range(5))
         )
@@ -171,6 +173,30 @@ async def test_requests_at_once_of_one_browser_are_one_learner(edge: Edge) -> No
             execution_id = answer.json()["execution_id"]
             found = await browser.get(f"/api/executions/{execution_id}")
             assert found.status_code == HTTPStatus.OK
+
+
+async def test_an_answer_that_comes_late_changes_nobody(edge: Edge) -> None:
+    """A page asked for before the first run may answer after it, and takes nothing away."""
+    async with edge.browser() as browser, edge.browser() as slow:
+        await browser.get("/")
+        begun = await browser.post("/api/executions", json=TEXTS_ONLY)
+        late = await slow.get("/")  # as if this browser had asked, too, before it had a cookie
+        browser.cookies.update(late.cookies)
+        again = await browser.post("/api/executions", json=TEXTS_ONLY)
+        for answer in (begun, again):
+            found = await browser.get(f"/api/executions/{answer.json()['execution_id']}")
+            assert found.status_code == HTTPStatus.OK
+
+
+async def test_offers_of_others_are_worth_nothing(edge: Edge) -> None:
+    """Nobody chooses a pseudonym: what we did not sign is as if it were not there."""
+    async with edge.browser() as browser:
+        browser.cookies.set("stellwerk-offer", "0" * 32 + ".nonsense", domain="127.0.0.1")
+        begun = await browser.post("/api/executions", json=TEXTS_ONLY)
+        assert begun.status_code == HTTPStatus.CREATED
+        given = begun.headers.get_list("set-cookie")
+        assert any(cookie.startswith("stellwerk-offer=") for cookie in given)
+        assert all("HttpOnly" in cookie or "httponly" in cookie for cookie in given)
 
 
 async def test_process_stops_with_open_streams_and_has_logged_no_text(
@@ -185,6 +211,16 @@ async def test_process_stops_with_open_streams_and_has_logged_no_text(
         wish = {**WISH, "texts": [f"{IDEA} {SECRET}"]}
         begun = (await browser.post("/api/executions", json=wish)).json()
         await browser.post("/api/research/search", json={"text": SECRET})
+        pages = [
+            await browser.post("/make", data={"config": "dada", "text": SECRET, "outputs": SECRET}),
+            await browser.post("/make", data={"config": SECRET, "text": SECRET, "rule": SECRET}),
+            await browser.post(f"/make/{begun['execution_id']}/step", data=STEP_OF_SECRET),
+            await browser.post("/research", data={"text": SECRET}),
+            await browser.post("/login", data={"api_key": SECRET}),
+            await browser.get("/look/x", params={"view": SECRET}),
+        ]
+        addresses = [answer.headers.get("location", "") for answer in pages]
+        assert SECRET not in unquote_plus("".join(addresses))
         await browser.get("/api/nowhere", params={"q": SECRET})
         await browser.get(f"/{SECRET}")
         url = f"/api/executions/{begun['execution_id']}/events"
