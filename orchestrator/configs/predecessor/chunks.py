@@ -15,7 +15,7 @@ from orchestrator.configs.model import Chunk, ChunkParameters
 from orchestrator.configs.parameters import CHUNK_PARAMETERS, complaint_about
 from orchestrator.configs.predecessor.models import role_and_model
 from orchestrator.configs.predecessor.reports import RefusedError
-from orchestrator.configs.predecessor.values import filled, parameters, strings, texts
+from orchestrator.configs.predecessor.values import filled, parameters, section, strings, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,7 +132,7 @@ def prompt_chunk(source: Source) -> PromptChunk:
 
 def _answers(given: Mapping[str, Scalar], source: Source) -> ChunkParameters:
     """Take what a model can be told; the predecessor never sent any of it."""
-    stop = strings((source.data.get("parameters") or {}).get("stop"))[:_MAX_STOPS]
+    stop = strings(section(source.data, "parameters").get("stop"))[:_MAX_STOPS]
     found: dict[str, Any] = {"stop": stop} if stop else {}
     for name, value in given.items():
         ours = _OTHER_NAMES.get(name, name)

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.configs.predecessor import Result
@@ -190,9 +190,10 @@ KEYS = sorted({(file, key) for file, content in FILES.items() for key in content
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.sampled_from(KEYS), ANY_JSON)
+@example((CHUNK, "parameters"), True)
 def test_any_value_anywhere_is_a_report_and_no_crash(
     tmp_path: Path, place: tuple[str, str], value: Any
 ) -> None:
