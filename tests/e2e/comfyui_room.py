@@ -78,7 +78,18 @@ class Room:
                     return states == [generation_pb2.WORKER_STATE_READY] * count
             return False
 
-        await eventually(ready, within_seconds=40)
+        await eventually(ready, within_seconds=90)
+
+    @contextlib.asynccontextmanager
+    async def with_spare(self) -> AsyncIterator[None]:
+        """Let the spare worker take jobs, too; it is gone again whatever the test comes to."""
+        async with self.client("watcher") as client:
+            worker = await client.queue.add_worker(self.spare.url)
+            try:
+                await self.all_ready(WORKERS + 1)
+                yield
+            finally:
+                await client.queue.remove_worker(worker.name, force=True)
 
     async def all_idle(self) -> None:
         """Wait until no worker runs anything or has anything waiting."""
@@ -86,7 +97,7 @@ class Room:
         async def idle() -> bool:
             return all([await _is_idle(each.url) for each in (*self.workers, self.spare)])
 
-        await eventually(idle, within_seconds=20)
+        await eventually(idle, within_seconds=60)
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,12 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from stellwerk.generation.v1.generation_service_pb2 import (
+    JOB_STATE_CANCELLED,
+    JOB_STATE_DONE,
+    JOB_STATE_QUEUED,
+    JOB_STATE_RUNNING,
+)
 from stellwerk.tracker.v1.execution_pb2 import EXECUTION_STATE_COMPLETED
 from tests.e2e.comfyui_room import SMALL, Room, finish, idea, own_prompt_id, room
 from tests.e2e.deployment import items_of
@@ -22,6 +28,8 @@ from tests.support import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from stellwerk.generation.v1.generation_service_pb2 import Job, JobState
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -112,43 +120,43 @@ async def test_a_worker_killed_in_mid_job_is_nobodys_loss(here: Room) -> None:
     assert job.attempt == 2
 
 
+@pytest.mark.timeout(300)
 async def test_a_killed_service_leaves_nothing_running(here: Room) -> None:
     """SIGKILL with 20 queued and 4 running: after the restart all end, each with its own."""
     deployment = here.deployment
-    added = await command(here, "workers", "add", here.spare.url)
-    await here.all_ready(4)
-    await here.set_all(pause=True)
-    old_pid = deployment.pid("generation")
     before = {job.job_id for job in await here.jobs()}
-    runs = [asyncio.create_task(run_to_any_end(here, f"k{n}")) for n in range(24)]
 
-    async def new_jobs(*states: str) -> list[Any]:
-        listed = await command(here, "jobs", "list", "--limit", "200")
-        jobs = [job for job in listed if job["job_id"] not in before]
-        return [job for job in jobs if job["state"] in states]
+    async def new_jobs(*states: JobState.ValueType) -> list[Job]:
+        listed = await here.jobs()
+        return [job for job in listed if job.job_id not in before and job.state in states]
 
     async def crowded() -> bool:
-        return (len(await new_jobs("queued")), len(await new_jobs("running"))) == (20, 4)
+        states = [job.state for job in await new_jobs(JOB_STATE_QUEUED, JOB_STATE_RUNNING)]
+        return (states.count(JOB_STATE_QUEUED), states.count(JOB_STATE_RUNNING)) == (20, 4)
 
-    await eventually(crowded, within_seconds=30)
-    deployment.signal("generation", signal.SIGKILL)
-    await eventually(lambda: deployment.pid("generation") != old_pid, within_seconds=30)
-    await here.set_all(pause=False)
-    records = await asyncio.gather(*runs)
-    assert [record["status"] for record in records] == ["completed"] * 24
-    await here.all_ready(4)
-    await eventually(lambda: has_none(new_jobs("queued", "running")), within_seconds=30)
-    done = await new_jobs("done")
+    async with here.with_spare():
+        await here.set_all(pause=True)
+        old_pid = deployment.pid("generation")
+        runs = [asyncio.create_task(run_to_any_end(here, f"k{n}")) for n in range(24)]
+        await eventually(crowded, within_seconds=60)
+        deployment.signal("generation", signal.SIGKILL)
+        await eventually(lambda: deployment.pid("generation") != old_pid, within_seconds=60)
+        await here.set_all(pause=False)
+        records = await asyncio.gather(*runs)
+        assert [record["status"] for record in records] == ["completed"] * 24
+        await here.all_ready(4)
+    await eventually(
+        lambda: has_none(new_jobs(JOB_STATE_QUEUED, JOB_STATE_RUNNING)), within_seconds=60
+    )
+    done = await new_jobs(JOB_STATE_DONE)
     assert len(done) == 24
-    prompt_ids = [job["finished"]["backend_job_id"] for job in done]
     ran = [run.prompt_id for run in here.runs]
-    assert all(ran.count(prompt_id) == 1 for prompt_id in prompt_ids)
     for job in done:
-        uri = job["outputs"][0]["media"]["uri"]
-        content = await asyncio.to_thread((deployment.data / uri).read_bytes)
-        assert prompt_id_of(content) == job["finished"]["backend_job_id"]
+        assert ran.count(job.finished.backend_job_id) == 1
+        (output,) = job.outputs
+        content = await asyncio.to_thread((deployment.data / output.media.uri).read_bytes)
+        assert prompt_id_of(content) == job.finished.backend_job_id
     await here.all_idle()
-    await command(here, "workers", "remove", added[0]["name"])
 
 
 async def run_to_any_end(here: Room, name: str) -> dict[str, Any]:
@@ -176,7 +184,7 @@ async def test_a_job_is_cancelled_before_any_worker_has_it(here: Room) -> None:
     (status,) = await command(here, "jobs", "pause")
     assert status["paused"]
     try:
-        ended = await cancelled_when(here, "queued", "early")
+        ended = await cancelled_when(here, JOB_STATE_QUEUED, "early")
     finally:
         (status,) = await command(here, "jobs", "resume")
     assert "paused" not in status
@@ -188,7 +196,7 @@ async def test_a_prompt_that_waits_at_its_worker_is_taken_back(here: Room) -> No
     """A cancelled run is deleted from the worker's own queue."""
     before = len(here.runs)
     await here.set_all(pause=True)
-    ended = await cancelled_when(here, "running", "waiting")
+    ended = await cancelled_when(here, JOB_STATE_RUNNING, "waiting")
     await here.all_idle()
     assert ended["status"] == "cancelled"
     await here.set_all(pause=False)
@@ -204,7 +212,7 @@ async def test_a_running_prompt_is_interrupted(here: Room) -> None:
     async def runs() -> bool:
         return len(here.runs) > before
 
-    ended = await cancelled_when(here, "running", "hanging", also=runs)
+    ended = await cancelled_when(here, JOB_STATE_RUNNING, "hanging", also=runs)
     assert ended["status"] == "cancelled"
     await eventually(
         lambda: [run for run in here.runs if run.outcome == "execution_interrupted"],
@@ -213,7 +221,9 @@ async def test_a_running_prompt_is_interrupted(here: Room) -> None:
     await here.all_idle()
 
 
-async def cancelled_when(here: Room, state: str, name: str, also: Any = None) -> dict[str, Any]:
+async def cancelled_when(
+    here: Room, state: JobState.ValueType, name: str, also: Any = None
+) -> dict[str, Any]:
     """Cancel a run when its job is in a state; returns the record."""
     async with here.client(name) as client:
         events = client.run(idea(**SMALL))
@@ -221,16 +231,15 @@ async def cancelled_when(here: Room, state: str, name: str, also: Any = None) ->
         ending = asyncio.create_task(rest_of(events))
 
         async def reached() -> bool:
-            jobs = await command(here, "jobs", "list", "--execution", execution_id)
-            return [job["state"] for job in jobs] == [state]
+            return [job.state for job in await here.jobs(execution_id)] == [state]
 
-        await eventually(reached, within_seconds=20)
+        await eventually(reached, within_seconds=60)
         if also is not None:
             await eventually(also)
         await client.cancel(execution_id)
         await ending
-        (job,) = await command(here, "jobs", "list", "--execution", execution_id)
-        assert job["state"] == "cancelled"
+        (job,) = await here.jobs(execution_id)
+        assert job.state == JOB_STATE_CANCELLED
         return await record_of(client, execution_id)
 
 
