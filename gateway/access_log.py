@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from servicekit.context import CallContext, new_id, within_call
+from gateway.metrics import HttpMetrics
+from servicekit.context import CallContext, current_call, new_id, within_call
+from servicekit.spans import TRACEPARENT_KEY, Role, Span, Tracer
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from servicekit.metrics import Meter
 
 log = structlog.get_logger()
 
@@ -27,15 +33,23 @@ def route_of(scope: Scope) -> str:
 
 
 class AccessLog:
-    """Gives each request its id, sends that back as `X-Request-ID`, and logs `request_finished`."""
+    """Gives each request its id, sends that back as `X-Request-ID`, logs and counts the request."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an app."""
+    def __init__(self, app: ASGIApp, meter: Meter, tracer: Tracer) -> None:
+        """Wrap an app.
+
+        Args:
+            app: The app.
+            meter: Counts requests.
+            tracer: Begins the trace of each, or goes on with its sender's.
+        """
         self._app = app
+        self._metrics = HttpMetrics(meter)
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; what it asks of services goes under its id."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(_QUIET):
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
@@ -52,15 +66,38 @@ class AccessLog:
                 ]
             await send(message)
 
-        with within_call(CallContext(request_id=request_id)):
+        self._metrics.began()
+        with (
+            self._span(scope) as span,
+            within_call(CallContext(request_id=request_id, span=span)),
+        ):
             try:
                 await self._app(scope, receive, with_id)
             finally:
-                write = log.debug if scope["path"].startswith(_QUIET) else log.info
-                write(
-                    "request_finished",
-                    method=scope["method"],
-                    route=route_of(scope),
-                    status=status,
-                    duration_ms=round((time.perf_counter() - started) * 1000, 3),
-                )
+                self._finish(scope, status, time.perf_counter() - started)
+
+    def _span(self, scope: Scope) -> AbstractContextManager[Span]:
+        headers = dict(scope["headers"])
+        parent = headers.get(TRACEPARENT_KEY.encode(), b"").decode("latin-1")
+        return self._tracer.begin(f"HTTP {scope['method']}", Role.SERVER, parent=parent)
+
+    def _finish(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope["method"], route_of(scope)
+        self._metrics.ended(method, route, status, seconds)
+        span = current_call().span
+        span.note(
+            {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+            }
+        )
+        if status >= _FAILED:
+            span.fail(f"HTTP_{status}")
+        log.info(
+            "request_finished",
+            method=method,
+            route=route,
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+        )

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.settings import GatewaySettings
+    from servicekit.metrics import Meter
+    from servicekit.spans import Tracer
 
 COOKIE = "stellwerk"
 _ROUTERS = (executions, choices, media, research, workshop, health)
@@ -76,11 +78,13 @@ class _App(FastAPI):
         return schema
 
 
-def create_app(settings: GatewaySettings) -> FastAPI:
+def create_app(settings: GatewaySettings, meter: Meter, tracer: Tracer) -> FastAPI:
     """Build the app; the services are connected when it starts.
 
     Args:
         settings: Where the services are, who may come in.
+        meter: Counts requests, and is shown at `/metrics`.
+        tracer: Traces requests.
 
     Raises:
         ConfigurationError: The key file is missing or faulty.
@@ -96,6 +100,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     app.state.settings = settings
+    app.state.meter = meter
     identity = Identity(settings)
     app.state.identity = identity
     app.state.stopping = asyncio.Event()
@@ -121,7 +126,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         unlimited=[research.IMPORT_PATH, research_care.IMPORT_PATH],
     )
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, meter=meter, tracer=tracer)
     return app
 
 

@@ -15,7 +15,11 @@ import structlog
 import uvicorn
 
 from gateway.app import create_app
+from servicekit.exposition import exposing
+from servicekit.metrics import BUILD_INFO, Meter
 from servicekit.settings import ConfigurationError, exit_with_fault, split_address
+from servicekit.spans import Tracer, open_tracer
+from servicekit.version import software_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -47,9 +51,21 @@ async def running(settings: GatewaySettings) -> AsyncIterator[str]:
     Raises:
         ConfigurationError: The port is taken, or a file of the settings is faulty.
     """
+    meter = Meter()
+    meter.read(BUILD_INFO, lambda: {(software_version(),): 1})
+    async with (
+        open_tracer(settings.otlp_endpoint, settings.short_name) as tracer,
+        exposing(meter.text, settings.metrics_address),
+        _listening(settings, meter, tracer) as address,
+    ):
+        yield address
+
+
+@contextlib.asynccontextmanager
+async def _listening(settings: GatewaySettings, meter: Meter, tracer: Tracer) -> AsyncIterator[str]:
     host, port = split_address(settings.listen_address)
     try:
-        app = create_app(settings)
+        app = create_app(settings, meter, tracer)
     except OSError as exc:
         raise ConfigurationError(f"{exc.filename}: {exc.strerror}.") from exc
     config = uvicorn.Config(

@@ -11,6 +11,8 @@ import pytest
 from gateway.app import create_app
 from gateway.security import HEADERS
 from gateway.settings import GatewaySettings
+from servicekit.metrics import Meter
+from servicekit.spans import NoTracer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +23,9 @@ async def test_unforeseen_faults_keep_the_headers_and_tell_nothing(
     tmp_path: Path, path: str
 ) -> None:
     """A 500 is as guarded as any other answer, has its id, and says nothing of what happened."""
-    app = create_app(GatewaySettings(cookie_secret_file=tmp_path / "gateway.secret"))
+    app = create_app(
+        GatewaySettings(cookie_secret_file=tmp_path / "gateway.secret"), Meter(), NoTracer()
+    )
 
     @app.get(path)
     async def fault() -> None:

@@ -9,6 +9,8 @@ from jsonschema import Draft202012Validator
 
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
+from servicekit.metrics import Meter
+from servicekit.spans import NoTracer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +22,8 @@ Json = dict[str, Any]
 @pytest.fixture
 def description(tmp_path: Path) -> Json:
     """What `/api/openapi.json` says."""
-    return create_app(GatewaySettings(cookie_secret_file=tmp_path / "secret")).openapi()
+    settings = GatewaySettings(cookie_secret_file=tmp_path / "secret")
+    return create_app(settings, Meter(), NoTracer()).openapi()
 
 
 def operations(description: Json) -> Iterator[tuple[str, Json]]:
