@@ -102,6 +102,8 @@ def _summary(configs: ConfigSet, kind: pb2.ConfigKind.ValueType, id_: str) -> pb
             media_type=MEDIA_TYPES[output.media_type],
             image_count=configs.input_image_count(output),
             tags=configs.tags_of(output),
+            backend=output.backend,
+            role=configs.chunks[output.chunk].role if output.chunk else "",
         )
     config = configs.interception[id_]
     needs = configs.pipelines[config.pipeline].input_requirements

@@ -6,7 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import grpc
+
 from servicekit.plain import plain_message
+from stellwerk.generation.v1 import generation_service_pb2 as generation_pb
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ Json = dict[str, Any]
 
 MOST = 1000
 """Configs in one page of the orchestrator's list; nobody chooses from more."""
+ASKING_SECONDS = 2.0
+"""A page does not wait longer to be told what is missing."""
 LEVELS = ("kids", "youth", "adult", "off")
 """From strict to lax."""
 RUNNERS = ("p5.js", "tone.js")
@@ -93,6 +98,51 @@ async def choices_of(neighbours: Neighbours) -> Choices:
         longest=facts.get("max_text_length", 20_000),
         most_outputs=facts.get("max_outputs", 8),
     )
+
+
+async def missing_of(neighbours: Neighbours, choices: Choices) -> dict[str, str]:
+    """Return the outputs that cannot be made now, each with what is missing.
+
+    It is `worker` where nothing here makes such things, `away` where that is not ready now, and
+    `model` where no language model can write them. Without the generation service nothing is said:
+    what fails then says so itself.
+    """
+    roles = {out["role"] for out in choices.outputs if out.get("role")}
+    try:
+        found, known = await asyncio.gather(
+            neighbours.generation.ListBackends(
+                generation_pb.ListBackendsRequest(), timeout=ASKING_SECONDS
+            ),
+            asyncio.gather(*(_is_known(neighbours, role) for role in sorted(roles))),
+        )
+    except grpc.aio.AioRpcError:
+        return {}
+    backends = {each.name: each for each in found.backends}
+    lacking = {role for role, is_known in zip(sorted(roles), known, strict=True) if not is_known}
+
+    def missing(output: Json) -> str:
+        if role := output.get("role"):
+            return "model" if role in lacking else ""
+        backend = backends.get(output.get("backend", ""))
+        if backend is None or not backend.worker_count:
+            return "worker"
+        return "" if backend.ready_worker_count else "away"
+
+    reasons = {out["id"]: missing(out) for out in choices.outputs}
+    return {output: reason for output, reason in reasons.items() if reason}
+
+
+async def _is_known(neighbours: Neighbours, role: str) -> bool:
+    """Tell whether there is a model for a role."""
+    try:
+        await neighbours.generation.ResolveRole(
+            generation_pb.ResolveRoleRequest(role=role), timeout=ASKING_SECONDS
+        )
+    except grpc.aio.AioRpcError as exc:
+        if exc.code() is grpc.StatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
 
 
 def works_alone(output: Json) -> bool:

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
 from gateway.identity import Person
-from gateway.pages.choices import Choices, choices_of
+from gateway.pages.choices import Choices, choices_of, missing_of
 from gateway.pages.emblems import emblem
 from gateway.pages.language import language_of
 from gateway.pages.moment import present_moment
@@ -39,7 +39,7 @@ _SHORT = 64
 @router.get("/")
 async def start(request: Request, person: Person, services: Services) -> Response:
     """Ask for an idea."""
-    return _form(request, await choices_of(services), {})
+    return await _form(request, services, await choices_of(services), {})
 
 
 @router.get("/make/{execution_id}/words")
@@ -60,7 +60,7 @@ async def other_words(
         "seed": str(seeds[0]) if seeds else "",
         "state": view.state,
     }
-    return _form(request, choices, before)
+    return await _form(request, services, choices, before)
 
 
 @dataclass(frozen=True)
@@ -209,9 +209,12 @@ def _wish(
         raise RequestValidationError(exc.errors()) from exc
 
 
-def _form(request: Request, choices: Choices, before: dict[str, Any]) -> Response:
+async def _form(
+    request: Request, services: Services, choices: Choices, before: dict[str, Any]
+) -> Response:
+    missing = await missing_of(services, choices)
     return pages_of(request).page(
-        request, "make.html", choices=choices, before=before, emblem=emblem
+        request, "make.html", choices=choices, missing=missing, before=before, emblem=emblem
     )
 
 

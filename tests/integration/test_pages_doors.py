@@ -114,6 +114,15 @@ async def test_a_faulty_form_is_said_kindly(
     assert "wort wort" not in answer.text
 
 
+async def test_what_cannot_be_made_here_says_why(browser: httpx.AsyncClient) -> None:
+    """An output without its machine is shown, cannot be chosen, and names what is missing."""
+    form = (await browser.get("/")).text
+    for output, is_possible in (("sd35_large", False), ("embedded_image", True)):
+        choice = form.partition(f'value="{output}"')[2].partition("</label>")[0]
+        assert (" disabled" not in choice.partition(">")[0]) is is_possible
+        assert ("kein Grafikrechner" not in choice) is is_possible
+
+
 async def test_styles_are_kept_until_they_change(browser: httpx.AsyncClient) -> None:
     """An address with the hash of the content is for ever, one without is asked for each time."""
     page = (await browser.get("/")).text

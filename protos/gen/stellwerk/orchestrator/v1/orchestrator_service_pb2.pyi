@@ -920,6 +920,8 @@ class ConfigSummary(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     ACCEPTS_CONTEXT_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id."""
     kind: Global___ConfigKind.ValueType
@@ -934,6 +936,12 @@ class ConfigSummary(_message.Message):
     """The medium; output configs only."""
     accepts_context: _builtins.bool
     """Whether a caller's own context is accepted."""
+    backend: _builtins.str
+    """Backend of the generation service that makes it, `text` for one that a
+    language model writes; output configs only.
+    """
+    role: _builtins.str
+    """Role of the model that writes it, as in ResolveRole. Empty: none does."""
     @_builtins.property
     def name(self) -> _types_pb2.LocalizedText:
         """Its name."""
@@ -964,10 +972,12 @@ class ConfigSummary(_message.Message):
         media_type: _types_pb2.MediaType.ValueType = ...,
         accepts_context: _builtins.bool = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        backend: _builtins.str = ...,
+        role: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_context", b"accepts_context", "default_outputs", b"default_outputs", "description", b"description", "digest", b"digest", "id", b"id", "image_count", b"image_count", "kind", b"kind", "media_type", b"media_type", "name", b"name", "tags", b"tags", "text_count", b"text_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_context", b"accepts_context", "backend", b"backend", "default_outputs", b"default_outputs", "description", b"description", "digest", b"digest", "id", b"id", "image_count", b"image_count", "kind", b"kind", "media_type", b"media_type", "name", b"name", "role", b"role", "tags", b"tags", "text_count", b"text_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
