@@ -10,6 +10,7 @@ import typer
 from stellwerk_cli import exits
 from stellwerk_cli.commands import configs, jobs, keys, records, safety, workers, workflows
 from stellwerk_cli.commands.again import regenerate, resume
+from stellwerk_cli.commands.audit import audit
 from stellwerk_cli.commands.demo import demo
 from stellwerk_cli.commands.doctor import doctor
 from stellwerk_cli.commands.edit import edit
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold a learner's text
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, up, run, edit, regenerate, watch, cancel, resume, verify, doctor):
+for command in (demo, up, run, edit, regenerate, watch, cancel, resume, verify, audit, doctor):
     app.command()(command)
 app.add_typer(configs.app, name="configs")
 app.add_typer(workflows.app, name="workflows")

@@ -33,6 +33,9 @@ SERVICE_NAMES = tuple(_MODULES)
 PAGE = "gateway"
 """The one that browsers speak to: it serves HTTP, the others gRPC."""
 
+AUDIT_NAME = "audit.jsonl"
+"""The file in the data folder to which all services append administrative acts."""
+
 STOP_ORDER = ((PAGE,), ("orchestrator",), ("safety", "generation"), ("tracker",))
 """Who is stopped after whom: nobody loses a service that it still needs."""
 
@@ -123,6 +126,7 @@ def _folder_settings(data: Path) -> dict[str, str]:
         "GENERATION_DATA_DIR": str(data),
         "TRACKER_DATA_DIR": str(data),
         "GATEWAY_COOKIE_SECRET_FILE": str(data / "gateway.secret"),
+        **{f"{name.upper()}_AUDIT_FILE": str(data / AUDIT_NAME) for name in SERVICE_NAMES},
     }
 
 
