@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import grpc
@@ -69,6 +70,28 @@ async def test_fixed_names_of_a_channel() -> None:
         with acting_as(Principal("leo", Role.TEACHER, "s2", "", actor=Role.ADMIN)):
             await unary_unary(channel)
     assert [(one.id, one.session) for one in seen] == [("lea", "s1"), ("leo", "s2")]
+
+
+async def test_a_neighbour_that_answers_slowly_is_not_given_up() -> None:
+    """A connection may take its time, as over TLS or to a busy machine: the call waits for it."""
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*server.address.split(":"))
+        await asyncio.sleep(0.4)  # the greeting comes late; four times what used to be waited
+
+        async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            with contextlib.closing(target):
+                while piece := await source.read(65_536):
+                    target.write(piece)
+
+        await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+
+    async with start_server(local_settings(), probe(nothing)) as server:
+        relay = await asyncio.start_server(slowly, "127.0.0.1")
+        async with relay:
+            host, port = relay.sockets[0].getsockname()
+            async with open_channel(f"{host}:{port}") as channel:
+                await unary_unary(channel)
 
 
 async def test_no_call_outlasts_the_one_being_served() -> None:
