@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from servicekit.errors import InvalidArgumentError
 from stellwerk.common.v1 import types_pb2
-from stellwerk.tracker.v1 import execution_pb2, export_service_pb2, tracker_service_pb2
+from stellwerk.tracker.v1 import (
+    execution_pb2,
+    export_service_pb2,
+    export_workflow_service_pb2,
+    tracker_service_pb2,
+)
 from tracker_service.access import audience_of, writer_of
 from tracker_service.intake import MAX_TIME_US, MIN_TIME_US, is_execution_id
 from tracker_service.items import MEDIA_TYPES, ExecutionItem, MediaRef, Refusal
@@ -122,7 +127,9 @@ def read_heartbeat(message: tracker_service_pb2.ExecutionHeartbeat) -> Heartbeat
 
 
 def read_filter(
-    message: tracker_service_pb2.ListExecutionsRequest | export_service_pb2.ExportExecutionsRequest,
+    message: tracker_service_pb2.ListExecutionsRequest
+    | export_service_pb2.ExportExecutionsRequest
+    | export_workflow_service_pb2.ExecutionSelection,
 ) -> ExecutionFilter:
     """Read the filters that lists and exports share.
 
@@ -188,8 +195,11 @@ def _invalid_id(field: str, rule: str) -> InvalidArgumentError:
     return InvalidArgumentError("INVALID_ID", f"`{field}` must be {rule}.", field=field)
 
 
-def read_max_wait(message: tracker_service_pb2.WatchItemsRequest) -> float:
-    """Read how long a watcher waits for a new item, in seconds."""
+def read_max_wait(
+    message: tracker_service_pb2.WatchItemsRequest
+    | export_workflow_service_pb2.WatchExportWorkflowRequest,
+) -> float:
+    """Read how long a watcher waits for something new, in seconds."""
     if not message.HasField("max_wait_duration"):
         return DEFAULT_WAIT_SECONDS
     return min(max(duration_us(message.max_wait_duration) / 1e6, 0.0), MAX_WAIT_SECONDS)

@@ -123,7 +123,10 @@ class Erasures(Protocol):
         """Return the erasures that are not done, oldest first."""
 
     async def erase_next(self, erasure: Erasure) -> bool:
-        """Erase one execution, in one transaction with its tasks; return whether there was one."""
+        """Erase one execution, in one transaction with its tasks; return whether there was one.
+
+        Export workflows of a person, and those that hold data of an execution, go with them.
+        """
 
     async def forget(self, erasure: Erasure) -> None:
         """Forget whom `erasure` is about: nothing of it is left; add a task `SCRUB`."""

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from servicekit.version import software_version
 from tracker_service.export.exports import Exports, Keeper
 from tracker_service.export_servicer import ExportServicer
-from tracker_service.generation_client import GenerationMedia
 from tracker_service.importing.imports import Importer
 from tracker_service.importing.intake import ImportIntake
 from tracker_service.views import Views
 
 if TYPE_CHECKING:
-    import grpc
-
     from tracker_service.export.kept_files import KeptFiles
+    from tracker_service.generation_client import GenerationMedia
     from tracker_service.store.interface import Store
-
-MEDIA_SECONDS: Final = 120.0
-"""Limit of reading one file."""
 
 
 def open_exports(
     store: Store,
     files: KeptFiles,
-    generation: grpc.aio.Channel,
+    media: GenerationMedia,
     pseudonym_key: bytes,
 ) -> ExportServicer:
     """Return what hands out exports and takes in imports.
@@ -33,10 +28,9 @@ def open_exports(
     Args:
         store: What is exported.
         files: Keeps what was built.
-        generation: To the service that has the media.
+        media: Reads media and takes over imported ones.
         pseudonym_key: Of the pseudonyms; empty: the deployment has none.
     """
-    media = GenerationMedia(generation, timeout_seconds=MEDIA_SECONDS)
     keeper = Keeper(
         files=files,
         media=media,

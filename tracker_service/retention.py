@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tracker_service.eraser import Eraser
+    from tracker_service.export_workflow.retention import WorkflowRetention
     from tracker_service.records import ExecutionSummary
     from tracker_service.store.interface import PageKey, Store
 
@@ -93,6 +94,7 @@ async def keep_retention(
     *,
     dry_run: bool,
     clock: Callable[[], int],
+    workflows: WorkflowRetention | None = None,
 ) -> NoReturn:
     """Erase what is due, now and every day.
 
@@ -102,9 +104,12 @@ async def keep_retention(
         rules: The first that fits decides.
         dry_run: Only log what would be erased.
         clock: The time, microseconds since 1970 UTC.
+        workflows: How long export workflows are kept; None: for ever.
     """
     while True:
         try:
+            if workflows is not None:
+                await workflows.keep()
             names = await due_executions(store, rules, clock())
             if names and not dry_run:
                 erasure = await eraser.erase(Wanted(execution_ids=tuple(names)))

@@ -10,6 +10,8 @@ from servicekit.channel import open_neighbour
 from stellwerk.tracker.v1 import (
     export_service_pb2,
     export_service_pb2_grpc,
+    export_workflow_service_pb2,
+    export_workflow_service_pb2_grpc,
     tracker_service_pb2,
     tracker_service_pb2_grpc,
 )
@@ -17,8 +19,11 @@ from tracker_service.commits import CommitHub
 from tracker_service.eraser import Eraser
 from tracker_service.export.kept_files import KeptFiles
 from tracker_service.export_wiring import open_exports
+from tracker_service.export_workflow.retention import WorkflowRetention
+from tracker_service.export_workflow.summary.machine import MachineSummarizer
+from tracker_service.export_workflow.wiring import open_export_workflows
 from tracker_service.files import RecordFiles
-from tracker_service.generation_client import MediaEraser
+from tracker_service.generation_client import GenerationMedia, GenerationTexts, MediaEraser
 from tracker_service.indexing import keep_index
 from tracker_service.ingest import RecordStreams
 from tracker_service.metrics import TrackerMetrics
@@ -40,7 +45,6 @@ if TYPE_CHECKING:
     from servicekit.server import Owned, Register, ServiceNames
     from tracker_service.settings import TrackerSettings
     from tracker_service.store.database import DatabaseStore, OnWork
-    from tracker_service.store.interface import Store
 
 DATABASE_NAME = "tracker.sqlite3"
 FILES_FOLDER = "research_data"
@@ -48,6 +52,10 @@ EXPORTS_FOLDER = "exports"
 PSEUDONYM_KEY_NAME = "pseudonym.key"
 ERASE_SECONDS = 30.0
 """Limit of erasing the media of one execution."""
+MEDIA_SECONDS = 120.0
+"""Limit of reading one file."""
+SUMMARY_SECONDS = 60.0
+"""Limit of one text of a model; summaries take at most two."""
 
 
 def registration(settings: TrackerSettings) -> Register:
@@ -77,35 +85,57 @@ def registration(settings: TrackerSettings) -> Register:
             KeptFiles, settings.data_dir / EXPORTS_FOLDER, settings.export_keep_seconds
         )
         owned.push_async_callback(built.forget)
-        media = MediaEraser(generation, timeout_seconds=ERASE_SECONDS)
-        eraser = Eraser(store.erasures, files, media, also=built.forget)
+        erased_media = MediaEraser(generation, timeout_seconds=ERASE_SECONDS)
+        eraser = Eraser(store.erasures, files, erased_media, also=built.forget)
         run_in_background(owned, eraser.run(), "eraser")
         run_in_background(owned, retention_of(settings, store, eraser), "retention")
         streams = RecordStreams(store, Taxonomy(), metrics, owned.tracer)
         key = await asyncio.to_thread(pseudonym_key_of, settings)
-        servicer = TrackerServicer(store, hub, streams, eraser, Views(store, key))
+        views = Views(store, key)
+        servicer = TrackerServicer(store, hub, streams, eraser, views)
         tracker_service_pb2_grpc.add_TrackerServiceServicer_to_server(servicer, server)
-        exports = open_exports(store, built, generation, key)
+        media = GenerationMedia(generation, timeout_seconds=MEDIA_SECONDS)
+        exports = open_exports(store, built, media, key)
         export_service_pb2_grpc.add_ExportServiceServicer_to_server(exports, server)
+        workflows = open_export_workflows(
+            store.workflows,
+            store,
+            views,
+            built,
+            media,
+            MachineSummarizer(GenerationTexts(generation, timeout_seconds=SUMMARY_SECONDS)),
+            ttl_days=settings.export_workflow_ttl_days,
+        )
+        export_workflow_service_pb2_grpc.add_ExportWorkflowServiceServicer_to_server(
+            workflows.servicer, server
+        )
         owned.before_stop(streams.drain)
+        owned.before_stop(workflows.hub.close)
         owned.before_stop(hub.close)
         return (
             tracker_service_pb2.DESCRIPTOR.services_by_name["TrackerService"].full_name,
             export_service_pb2.DESCRIPTOR.services_by_name["ExportService"].full_name,
+            export_workflow_service_pb2.DESCRIPTOR.services_by_name[
+                "ExportWorkflowService"
+            ].full_name,
         )
 
     return register
 
 
-async def retention_of(settings: TrackerSettings, store: Store, eraser: Eraser) -> None:
-    """Erase what was kept long enough, if there are rules for that."""
-    if settings.retention:
+async def retention_of(settings: TrackerSettings, store: DatabaseStore, eraser: Eraser) -> None:
+    """Erase what was kept long enough, if anything is to be."""
+    days, dry_run = settings.export_workflow_ttl_days, settings.retention_dry_run
+    if settings.retention or days:
         await keep_retention(
             store,
             eraser,
             settings.retention,
-            dry_run=settings.retention_dry_run,
+            dry_run=dry_run,
             clock=wall_clock_us,
+            workflows=(
+                WorkflowRetention(store.workflows, days, dry_run, wall_clock_us) if days else None
+            ),
         )
 
 

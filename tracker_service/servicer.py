@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
-from servicekit.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
+from servicekit.errors import FailedPreconditionError, NotFoundError
 from servicekit.principals import current_principal
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
 from stellwerk.tracker.v1 import tracker_service_pb2_grpc
 from tracker_service import converters, insight_messages
 from tracker_service.access import audience_of, writer_of
 from tracker_service.erasure_requests import delete_executions, erase_user, receipt_message
-from tracker_service.store.interface import ExecutionFilter, PageKey
-from tracker_service.tokens import decode_token, encode_token
+from tracker_service.paging import MAX_PAGE_SIZE, page_key, page_size, page_token
+from tracker_service.store.interface import ExecutionFilter
 from tracker_service.watching import watch_items
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-DEFAULT_PAGE_SIZE: Final = 50
-MAX_PAGE_SIZE: Final = 1000
 MAX_RECORD_BYTES: Final = 4 * 1024 * 1024 - 4096
 
 
@@ -104,12 +102,12 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         principal = current_principal()
         view = self._views.of(principal)
         wanted = await view.wanted(insight_messages.read_list_filter(request))
-        after = _page_key(request.page_token, wanted)
-        size = _page_size(request.page_size)
+        after = page_key(request.page_token, wanted)
+        size = page_size(request.page_size)
         page = await self._store.page(wanted, audience_of(principal), size, after)
         return pb.ListExecutionsResponse(
             executions=[converters.summary_message(view.summary(one)) for one in page.executions],
-            next_page_token=_page_token(page.next, wanted),
+            next_page_token=page_token(page.next, wanted),
         )
 
     async def WatchItems(
@@ -165,12 +163,12 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         page = await self._store.insights.sessions(
             ExecutionFilter(),
             audience_of(principal),
-            _page_size(request.page_size),
-            _page_key(request.page_token, "sessions"),
+            page_size(request.page_size),
+            page_key(request.page_token, "sessions"),
         )
         return pb.ListSessionsResponse(
             sessions=[insight_messages.session_message(view.session(one)) for one in page.sessions],
-            next_page_token=_page_token(page.next, "sessions"),
+            next_page_token=page_token(page.next, "sessions"),
         )
 
     async def GetSession(
@@ -228,28 +226,3 @@ class TrackerServicer(tracker_service_pb2_grpc.TrackerServiceServicer):
         return pb.ListConfigUsageResponse(
             configs=[insight_messages.usage_message(one) for one in usage]
         )
-
-
-def _page_size(asked: int) -> int:
-    if not 0 <= asked <= MAX_PAGE_SIZE:
-        raise InvalidArgumentError(
-            "PAGE_SIZE_INVALID", "Ask for 1 to 1 000 entries, or 0 for 50.", field="page_size"
-        )
-    return asked or DEFAULT_PAGE_SIZE
-
-
-def _page_key(token: str, wanted: object) -> PageKey | None:
-    if not token:
-        return None
-    try:
-        return PageKey(*decode_token("page", wanted, token, 2))
-    except ValueError as exc:
-        raise InvalidArgumentError(
-            "PAGE_TOKEN_INVALID",
-            "Send a token as it was received, with the same filters.",
-            field="page_token",
-        ) from exc
-
-
-def _page_token(key: PageKey | None, wanted: object) -> str:
-    return "" if key is None else encode_token("page", wanted, key.start_time_us, key.key)

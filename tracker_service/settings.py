@@ -62,6 +62,14 @@ class TrackerSettings(ServiceSettings):
     retention_dry_run: bool = Field(
         False, description="Only log how many records `RETENTION` would erase."
     )
+    export_workflow_ttl_days: int = Field(
+        30,
+        ge=0,
+        le=36_500,
+        description="Days for which export workflows and their documents are kept after their last "
+        "record; hashes of the documents stay in the audit. 0: for ever. `RETENTION_DRY_RUN` holds "
+        "for them, too.",
+    )
     generation_address: str = Field(
         "127.0.0.1:50053",
         description="Where the generation service is, `host:port` or a gRPC target; the media of "

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+from tracker_service.export_workflow.storage.sql import SqlWorkflows
 from tracker_service.recording import claim_execution, lapse_executions, record_batch
 from tracker_service.store.reads import Reads
 from tracker_service.store.sql import unavailable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tracker_service.access import Audience
     from tracker_service.chain import ChainReport
     from tracker_service.erasure import Erasures
+    from tracker_service.export_workflow.store import WorkflowStore
     from tracker_service.insights import Insights
     from tracker_service.records import ExecutionSummary
     from tracker_service.store.interface import (
@@ -89,6 +91,7 @@ class DatabaseStore:
         self._readers = ThreadPoolExecutor(READER_COUNT, "store-reader")
         self.insights: Insights = SqlInsights(self._write, self._ask)
         self.erasures: Erasures = SqlErasures(self._write, self._ask, clock)
+        self.workflows: WorkflowStore = SqlWorkflows(self._write, self._ask, clock)
 
     # --- writing -------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from servicekit.context import new_id
 from servicekit.errors import NotFoundError
 from tracker_service.erasure import Erasure, ErasureTask, TaskKind, Wanted
+from tracker_service.export_workflow.storage.removal import remove_of_execution, remove_of_person
 from tracker_service.taxonomy import RULES
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class SqlErasures:
             return False
 
         def erase(book: TransactionalBook) -> bool:
+            if wanted.user_id and remove_of_person(book.connection, wanted.user_id, now_us):
+                return True
             name = _next_name(book, wanted)
             execution = None if name is None else book.find(name)
             if execution is None:
@@ -186,6 +189,7 @@ def _erase(book: TransactionalBook, execution: Execution, receipt_id: str, now_u
     for task in _tasks_for(connection, execution, receipt_id):
         _add_task(connection, task)
     connection.execute(_ERASE_ITEMS, (execution.key,))
+    remove_of_execution(connection, execution.execution_id, now_us)
     connection.execute("DELETE FROM execution_facets WHERE execution_key = ?", (execution.key,))
     connection.save_words(execution.key, ())
     connection.execute("DELETE FROM idempotency_keys WHERE execution_key = ?", (execution.key,))

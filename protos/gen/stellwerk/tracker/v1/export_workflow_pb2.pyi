@@ -564,7 +564,7 @@ class UserActions(_message.Message):
     """Number of changes."""
     editing_time_seconds: _builtins.float
     """Seconds of editing as the client measured them, at most the time since the
-    record before.
+    record before. Unset: it did not tell.
     """
     edits_per_minute: _builtins.float
     """Changes per minute of editing. Unset: no time was told."""
@@ -572,15 +572,20 @@ class UserActions(_message.Message):
         self,
         *,
         fields_edited_count: _builtins.int = ...,
-        editing_time_seconds: _builtins.float = ...,
+        editing_time_seconds: _builtins.float | None = ...,
         edits_per_minute: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_edits_per_minute", b"_edits_per_minute", "edits_per_minute", b"edits_per_minute"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_editing_time_seconds", b"_editing_time_seconds", "_edits_per_minute", b"_edits_per_minute", "editing_time_seconds", b"editing_time_seconds", "edits_per_minute", b"edits_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_edits_per_minute", b"_edits_per_minute", "editing_time_seconds", b"editing_time_seconds", "edits_per_minute", b"edits_per_minute", "fields_edited_count", b"fields_edited_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_editing_time_seconds", b"_editing_time_seconds", "_edits_per_minute", b"_edits_per_minute", "editing_time_seconds", b"editing_time_seconds", "edits_per_minute", b"edits_per_minute", "fields_edited_count", b"fields_edited_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__editing_time_seconds: _TypeAlias = _typing.Literal["editing_time_seconds"]  # noqa: Y015
+    _WhichOneofArgType__editing_time_seconds: _TypeAlias = _typing.Literal["_editing_time_seconds", b"_editing_time_seconds"]  # noqa: Y015
     _WhichOneofReturnType__edits_per_minute: _TypeAlias = _typing.Literal["edits_per_minute"]  # noqa: Y015
     _WhichOneofArgType__edits_per_minute: _TypeAlias = _typing.Literal["_edits_per_minute", b"_edits_per_minute"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__editing_time_seconds) -> _WhichOneofReturnType__editing_time_seconds | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__edits_per_minute) -> _WhichOneofReturnType__edits_per_minute | None: ...
 
 Global___UserActions: _TypeAlias = UserActions  # noqa: Y015

@@ -684,11 +684,13 @@ class GetExportInsightsRequest(_message.Message):
     """Most corrected fields to return, up to 100. 0: 20."""
     @_builtins.property
     def create_time_from(self) -> _timestamp_pb2.Timestamp:
-        """Only started at or after this time. Unset: no lower bound."""
+        """Only started on the day of this time (UTC) or later. Unset: no lower bound."""
 
     @_builtins.property
     def create_time_before(self) -> _timestamp_pb2.Timestamp:
-        """Only started before this time. Unset: no upper bound."""
+        """Only started before this time; of its last day (UTC) the whole counts.
+        Unset: no upper bound.
+        """
 
     def __init__(
         self,

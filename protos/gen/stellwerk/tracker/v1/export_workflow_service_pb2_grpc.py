@@ -145,6 +145,7 @@ class ExportWorkflowServiceServicer(object):
         the caller's; NO_EXECUTIONS: nothing matches the selection.
         FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no
         key to make pseudonyms for researchers with.
+        ALREADY_EXISTS, reason RECORD_DIFFERS: the id was used for another workflow.
         RESOURCE_EXHAUSTED, reason EXPORTS_BUSY, RetryInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -161,7 +162,9 @@ class ExportWorkflowServiceServicer(object):
         1 MiB; record them in several versions. Do not retry.
         FAILED_PRECONDITION, reason WORKFLOW_CLOSED: it has a deliverable; start
         another. VERSION_OUTDATED: somebody recorded a version after `base_version`;
-        read it first.
+        read it first. WORKFLOW_CHANGED: another call recorded something meanwhile.
+        WORKFLOW_FOREIGN: a foreign system records its stages. TOO_MANY_VERSIONS:
+        over 100.
         ALREADY_EXISTS, reason RECORD_DIFFERS: `record_id` was used for another one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -263,8 +266,13 @@ class ExportWorkflowServiceServicer(object):
         DATA_MISMATCH: `original_data_json` is not the version before;
         HASH_INVALID, or as RecordUserModifications. Do not retry.
         FAILED_PRECONDITION, reason STAGE_OUT_OF_ORDER: the stage before is not
-        recorded; WORKFLOW_CLOSED; WORKFLOW_NOT_FOREIGN: the tracker makes the
-        stages of this one.
+        recorded, or stage 1 is already; WORKFLOW_CLOSED; WORKFLOW_NOT_FOREIGN: the
+        tracker makes the stages of this one; WORKFLOW_CHANGED: another call recorded
+        something meanwhile; TOO_MANY_VERSIONS: over 100.
+        NOT_FOUND, reason EXECUTION_NOT_FOUND: an execution that the data were taken
+        from was erased; OWNER_ERASED: so was the owner.
+        PERMISSION_DENIED, reason OWNER_NOT_ALLOWED: the owner is somebody else, and
+        the caller neither a service nor an admin.
         ALREADY_EXISTS, reason RECORD_DIFFERS: the id was used for another record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -60,6 +60,7 @@ class ExportWorkflowServiceStub:
     the caller's; NO_EXECUTIONS: nothing matches the selection.
     FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no
     key to make pseudonyms for researchers with.
+    ALREADY_EXISTS, reason RECORD_DIFFERS: the id was used for another workflow.
     RESOURCE_EXHAUSTED, reason EXPORTS_BUSY, RetryInfo.
     """
     RecordUserModifications: _grpc.UnaryUnaryMultiCallable[_export_workflow_service_pb2.RecordUserModificationsRequest, _export_workflow_service_pb2.RecordUserModificationsResponse]
@@ -72,7 +73,9 @@ class ExportWorkflowServiceStub:
     1 MiB; record them in several versions. Do not retry.
     FAILED_PRECONDITION, reason WORKFLOW_CLOSED: it has a deliverable; start
     another. VERSION_OUTDATED: somebody recorded a version after `base_version`;
-    read it first.
+    read it first. WORKFLOW_CHANGED: another call recorded something meanwhile.
+    WORKFLOW_FOREIGN: a foreign system records its stages. TOO_MANY_VERSIONS:
+    over 100.
     ALREADY_EXISTS, reason RECORD_DIFFERS: `record_id` was used for another one.
     """
     FinishExportWorkflow: _grpc.UnaryStreamMultiCallable[_export_workflow_service_pb2.FinishExportWorkflowRequest, _export_workflow_service_pb2.FinishExportWorkflowResponse]
@@ -142,8 +145,13 @@ class ExportWorkflowServiceStub:
     DATA_MISMATCH: `original_data_json` is not the version before;
     HASH_INVALID, or as RecordUserModifications. Do not retry.
     FAILED_PRECONDITION, reason STAGE_OUT_OF_ORDER: the stage before is not
-    recorded; WORKFLOW_CLOSED; WORKFLOW_NOT_FOREIGN: the tracker makes the
-    stages of this one.
+    recorded, or stage 1 is already; WORKFLOW_CLOSED; WORKFLOW_NOT_FOREIGN: the
+    tracker makes the stages of this one; WORKFLOW_CHANGED: another call recorded
+    something meanwhile; TOO_MANY_VERSIONS: over 100.
+    NOT_FOUND, reason EXECUTION_NOT_FOUND: an execution that the data were taken
+    from was erased; OWNER_ERASED: so was the owner.
+    PERMISSION_DENIED, reason OWNER_NOT_ALLOWED: the owner is somebody else, and
+    the caller neither a service nor an admin.
     ALREADY_EXISTS, reason RECORD_DIFFERS: the id was used for another record.
     """
     RateDeliverable: _grpc.UnaryUnaryMultiCallable[_export_workflow_service_pb2.RateDeliverableRequest, _export_workflow_service_pb2.RateDeliverableResponse]
@@ -199,6 +207,7 @@ class ExportWorkflowServiceAsyncStub(ExportWorkflowServiceStub):
     the caller's; NO_EXECUTIONS: nothing matches the selection.
     FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no
     key to make pseudonyms for researchers with.
+    ALREADY_EXISTS, reason RECORD_DIFFERS: the id was used for another workflow.
     RESOURCE_EXHAUSTED, reason EXPORTS_BUSY, RetryInfo.
     """
     RecordUserModifications: _aio.UnaryUnaryMultiCallable[_export_workflow_service_pb2.RecordUserModificationsRequest, _export_workflow_service_pb2.RecordUserModificationsResponse]  # type: ignore[assignment]
@@ -211,7 +220,9 @@ class ExportWorkflowServiceAsyncStub(ExportWorkflowServiceStub):
     1 MiB; record them in several versions. Do not retry.
     FAILED_PRECONDITION, reason WORKFLOW_CLOSED: it has a deliverable; start
     another. VERSION_OUTDATED: somebody recorded a version after `base_version`;
-    read it first.
+    read it first. WORKFLOW_CHANGED: another call recorded something meanwhile.
+    WORKFLOW_FOREIGN: a foreign system records its stages. TOO_MANY_VERSIONS:
+    over 100.
     ALREADY_EXISTS, reason RECORD_DIFFERS: `record_id` was used for another one.
     """
     FinishExportWorkflow: _aio.UnaryStreamMultiCallable[_export_workflow_service_pb2.FinishExportWorkflowRequest, _export_workflow_service_pb2.FinishExportWorkflowResponse]  # type: ignore[assignment]
@@ -281,8 +292,13 @@ class ExportWorkflowServiceAsyncStub(ExportWorkflowServiceStub):
     DATA_MISMATCH: `original_data_json` is not the version before;
     HASH_INVALID, or as RecordUserModifications. Do not retry.
     FAILED_PRECONDITION, reason STAGE_OUT_OF_ORDER: the stage before is not
-    recorded; WORKFLOW_CLOSED; WORKFLOW_NOT_FOREIGN: the tracker makes the
-    stages of this one.
+    recorded, or stage 1 is already; WORKFLOW_CLOSED; WORKFLOW_NOT_FOREIGN: the
+    tracker makes the stages of this one; WORKFLOW_CHANGED: another call recorded
+    something meanwhile; TOO_MANY_VERSIONS: over 100.
+    NOT_FOUND, reason EXECUTION_NOT_FOUND: an execution that the data were taken
+    from was erased; OWNER_ERASED: so was the owner.
+    PERMISSION_DENIED, reason OWNER_NOT_ALLOWED: the owner is somebody else, and
+    the caller neither a service nor an admin.
     ALREADY_EXISTS, reason RECORD_DIFFERS: the id was used for another record.
     """
     RateDeliverable: _aio.UnaryUnaryMultiCallable[_export_workflow_service_pb2.RateDeliverableRequest, _export_workflow_service_pb2.RateDeliverableResponse]  # type: ignore[assignment]
@@ -341,6 +357,7 @@ class ExportWorkflowServiceServicer(metaclass=_abc_1.ABCMeta):
         the caller's; NO_EXECUTIONS: nothing matches the selection.
         FAILED_PRECONDITION, reason PSEUDONYM_KEY_MISSING: the deployment has no
         key to make pseudonyms for researchers with.
+        ALREADY_EXISTS, reason RECORD_DIFFERS: the id was used for another workflow.
         RESOURCE_EXHAUSTED, reason EXPORTS_BUSY, RetryInfo.
         """
 
@@ -359,7 +376,9 @@ class ExportWorkflowServiceServicer(metaclass=_abc_1.ABCMeta):
         1 MiB; record them in several versions. Do not retry.
         FAILED_PRECONDITION, reason WORKFLOW_CLOSED: it has a deliverable; start
         another. VERSION_OUTDATED: somebody recorded a version after `base_version`;
-        read it first.
+        read it first. WORKFLOW_CHANGED: another call recorded something meanwhile.
+        WORKFLOW_FOREIGN: a foreign system records its stages. TOO_MANY_VERSIONS:
+        over 100.
         ALREADY_EXISTS, reason RECORD_DIFFERS: `record_id` was used for another one.
         """
 
@@ -477,8 +496,13 @@ class ExportWorkflowServiceServicer(metaclass=_abc_1.ABCMeta):
         DATA_MISMATCH: `original_data_json` is not the version before;
         HASH_INVALID, or as RecordUserModifications. Do not retry.
         FAILED_PRECONDITION, reason STAGE_OUT_OF_ORDER: the stage before is not
-        recorded; WORKFLOW_CLOSED; WORKFLOW_NOT_FOREIGN: the tracker makes the
-        stages of this one.
+        recorded, or stage 1 is already; WORKFLOW_CLOSED; WORKFLOW_NOT_FOREIGN: the
+        tracker makes the stages of this one; WORKFLOW_CHANGED: another call recorded
+        something meanwhile; TOO_MANY_VERSIONS: over 100.
+        NOT_FOUND, reason EXECUTION_NOT_FOUND: an execution that the data were taken
+        from was erased; OWNER_ERASED: so was the owner.
+        PERMISSION_DENIED, reason OWNER_NOT_ALLOWED: the owner is somebody else, and
+        the caller neither a service nor an admin.
         ALREADY_EXISTS, reason RECORD_DIFFERS: the id was used for another record.
         """
 

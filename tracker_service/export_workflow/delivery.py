@@ -1,0 +1,403 @@
+"""Stage 3: from data to a file that is stored together with its record.
+
+The file and its record are committed as one, and only then is anything sent. So a tracker that is
+killed has either both or nothing, and a call that is repeated finds what it made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from servicekit.context import new_id
+from servicekit.errors import (
+    FailedPreconditionError,
+    NotFoundError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
+from tracker_service.export_workflow import rules
+from tracker_service.export_workflow.changes import changes_between, unchanged_share
+from tracker_service.export_workflow.deliverables import building
+from tracker_service.export_workflow.limits import read_format, read_template
+from tracker_service.export_workflow.model import (
+    Deliverable,
+    FinalDeliverable,
+    InitialSummary,
+    Preferences,
+    Stage,
+    StageRecord,
+    Status,
+    UserModifications,
+    WorkflowSummary,
+)
+from tracker_service.export_workflow.summary.model import SummaryTask
+from tracker_service.export_workflow.workflows import Recorded, data_of, data_record, required
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tracker_service.export_workflow.deliverables.formats import DeliverableFormat
+    from tracker_service.export_workflow.deliverables.model import Document, Template
+    from tracker_service.export_workflow.deliverables.rendering import RenderedFile
+    from tracker_service.export_workflow.model import FieldChange, Workflow
+    from tracker_service.export_workflow.store import Scope, WorkflowStore
+    from tracker_service.export_workflow.summary.model import Summarizer, Summary
+    from tracker_service.export_workflow.watching import WorkflowHub
+
+MOST_DELIVERIES: Final = 8
+"""Deliverables that are made at once, with those that wait for a place to render."""
+MAX_FILE_BYTES: Final = 32 * 1024 * 1024
+
+
+class DocumentRenderer(Protocol):
+    """Makes files of documents."""
+
+    async def render(
+        self, document: Document, form: DeliverableFormat, folder: Path
+    ) -> RenderedFile:
+        """Make a file in an empty folder."""
+
+
+class BuildFolder(Protocol):
+    """A folder that goes when it is not needed any more."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+
+
+class BuildFolders(Protocol):
+    """Makes folders for what is being built; what a killed process left is removed at the start."""
+
+    def building(self) -> AbstractContextManager[BuildFolder]:
+        """Return a folder of its own, removed in the end.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What is to be delivered.
+
+    Attributes:
+        template: The template.
+        form: The format.
+        instructions: What the final summary should heed.
+    """
+
+    template: Template
+    form: DeliverableFormat
+    instructions: str
+
+    def made(self, final: FinalDeliverable) -> bool:
+        """Tell whether a deliverable is of this choice."""
+        return (
+            final.document_template == self.template
+            and final.deliverable.file_format == self.form
+            and final.instructions == self.instructions
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What a deliverable is made of.
+
+    Attributes:
+        initial: Stage 1.
+        current: The record with the data as they are now.
+        changes: From the machine's data to these.
+    """
+
+    initial: InitialSummary
+    current: StageRecord
+    changes: tuple[FieldChange, ...]
+
+
+class Delivery:
+    """Makes, stores and hands out deliverables."""
+
+    def __init__(
+        self,
+        store: WorkflowStore,
+        summarizer: Summarizer,
+        renderer: DocumentRenderer,
+        folders: BuildFolders,
+        hub: WorkflowHub,
+        clock: Callable[[], int],
+        software_version: str,
+    ) -> None:
+        """Take what it works with.
+
+        Args:
+            store: Keeps workflows and files.
+            summarizer: Makes final summaries.
+            renderer: Makes files.
+            folders: Where files are made.
+            hub: Is told of deliverables.
+            clock: The time, microseconds since 1970 UTC.
+            software_version: Of this tracker; documents bear it.
+        """
+        self._store = store
+        self._summarizer = summarizer
+        self._renderer = renderer
+        self._folders = folders
+        self._hub = hub
+        self._clock = clock
+        self._software_version = software_version
+        self._at_work = 0
+
+    async def finish(
+        self, export_workflow_id: str, scope: Scope, preferences: Preferences
+    ) -> Recorded:
+        """Make the first deliverable, or return it if it is made already.
+
+        Args:
+            export_workflow_id: The workflow.
+            scope: Whose workflows the caller may see.
+            preferences: What is wanted; what is empty, the latest version of the data says.
+
+        Raises:
+            ServiceError: As FinishExportWorkflow says.
+        """
+        workflow = await self._store.workflow(export_workflow_id, scope)
+        rules.check_own(workflow)
+        current = await data_record(self._store, workflow, workflow.modification_version)
+        choice = _chosen(preferences, current)
+        if workflow.status is Status.COMPLETED:
+            first = await required(self._store, workflow, Stage.FINAL_SUMMARY_AND_DELIVERABLE, 1)
+            if not choice.made(_final(first)):
+                raise FailedPreconditionError(
+                    "WORKFLOW_CLOSED",
+                    "The workflow has a deliverable; regenerate it for another template or format.",
+                )
+            return Recorded(workflow, first)
+        return await self._make(workflow, current, choice, None)
+
+    async def regenerate(
+        self, export_workflow_id: str, scope: Scope, template: str, form: str
+    ) -> Recorded:
+        """Make another deliverable of the same data; the latest, if that is what is wanted.
+
+        Args:
+            export_workflow_id: The workflow.
+            scope: Whose workflows the caller may see.
+            template: The template; empty: the latest deliverable's.
+            form: The format; empty: the latest deliverable's.
+
+        Raises:
+            ServiceError: As RegenerateDeliverable says.
+        """
+        workflow = await self._store.workflow(export_workflow_id, scope)
+        rules.check_own(workflow)
+        if not workflow.deliverable_count:
+            raise FailedPreconditionError(
+                "STAGE_OUT_OF_ORDER", "There is no deliverable yet; finish the workflow first."
+            )
+        stage = Stage.FINAL_SUMMARY_AND_DELIVERABLE
+        latest = await required(self._store, workflow, stage, workflow.deliverable_count)
+        final = _final(latest)
+        choice = _Choice(
+            read_template(template or final.document_template),
+            read_format(form or final.deliverable.file_format),
+            final.instructions,
+        )
+        if choice.made(final):
+            return Recorded(workflow, latest)
+        current = await data_record(self._store, workflow, workflow.modification_version)
+        return await self._make(workflow, current, choice, final.summary)
+
+    async def stored(self, export_workflow_id: str, scope: Scope, number: int) -> Recorded:
+        """Return a deliverable whose bytes the tracker has; number 0 is the latest.
+
+        Raises:
+            NotFoundError: EXPORT_WORKFLOW_NOT_FOUND or DELIVERABLE_NOT_FOUND.
+        """
+        workflow = await self._store.workflow(export_workflow_id, scope)
+        stage = Stage.FINAL_SUMMARY_AND_DELIVERABLE
+        record = await self._store.record(workflow, stage, number or workflow.deliverable_count)
+        if record is None or not _final(record).deliverable.stored:
+            raise NotFoundError(
+                "DELIVERABLE_NOT_FOUND", "There is no deliverable of this number here."
+            )
+        return Recorded(workflow, record)
+
+    async def pieces(self, recorded: Recorded) -> AsyncGenerator[bytes, None]:
+        """Read the file of a deliverable, piece by piece.
+
+        Raises:
+            NotFoundError: EXPORT_WORKFLOW_NOT_FOUND: it was removed meanwhile.
+        """
+        remaining = _final(recorded.record).deliverable.file_size_bytes
+        number = 0
+        while remaining > 0:
+            data = await self._store.piece(recorded.workflow, recorded.record.version, number)
+            if not data:
+                raise NotFoundError(
+                    "EXPORT_WORKFLOW_NOT_FOUND", "The export workflow was removed meanwhile."
+                )
+            yield data
+            remaining -= len(data)
+            number += 1
+
+    async def _make(
+        self, workflow: Workflow, current: StageRecord, choice: _Choice, summary: Summary | None
+    ) -> Recorded:
+        rules.check_next(workflow, Stage.FINAL_SUMMARY_AND_DELIVERABLE)
+        if self._at_work >= MOST_DELIVERIES:
+            raise ResourceExhaustedError(
+                "EXPORTS_BUSY", "Other documents are being made; try again.", retry_seconds=5
+            )
+        self._at_work += 1
+        try:
+            basis = await self._basis(workflow, current)
+            summary = summary or await self._summarise(workflow, basis, choice)
+            document = await asyncio.to_thread(
+                building.build, self._document_source(workflow, basis, choice, summary)
+            )
+            deliverable, data = await self._render(document, choice.form)
+            return await self._store_it(workflow, basis, choice, summary, deliverable, data)
+        finally:
+            self._at_work -= 1
+
+    async def _basis(self, workflow: Workflow, current: StageRecord) -> _Basis:
+        first = await required(self._store, workflow, Stage.INITIAL_AI_SUMMARY, 1)
+        initial = first.content
+        assert isinstance(initial, InitialSummary)
+        changes: tuple[FieldChange, ...] = ()
+        if workflow.modification_version:
+            changes = await asyncio.to_thread(changes_between, initial.data, data_of(current))
+        return _Basis(initial, current, changes)
+
+    async def _summarise(self, workflow: Workflow, basis: _Basis, choice: _Choice) -> Summary:
+        return await self._summarizer.summarise(
+            SummaryTask(
+                data=data_of(basis.current),
+                language=workflow.language,
+                instructions=choice.instructions,
+                safety_level=basis.initial.source.safety_level,
+            )
+        )
+
+    def _document_source(
+        self, workflow: Workflow, basis: _Basis, choice: _Choice, summary: Summary
+    ) -> building.DocumentSource:
+        source = basis.initial.source
+        return building.DocumentSource(
+            template=choice.template,
+            language=workflow.language,
+            data=data_of(basis.current),
+            summary=summary,
+            provenance=building.Provenance(
+                export_workflow_id=workflow.export_workflow_id,
+                document_id=workflow.document_id,
+                document_type=workflow.document_type,
+                owner=workflow.owner,
+                extraction_method=source.extraction_method,
+                version=workflow.modification_version,
+                created_us=basis.current.create_time_us,
+                software_version=self._software_version,
+            ),
+            changes=basis.changes,
+            # Names of files in data that somebody handed in or edited open nothing.
+            media=(building.media_of(basis.initial.data) if source.execution_ids else frozenset()),
+        )
+
+    async def _render(
+        self, document: Document, form: DeliverableFormat
+    ) -> tuple[Deliverable, bytes]:
+        try:
+            with self._folders.building() as place:
+                made = await self._renderer.render(document, form, place.folder)
+                if made.size_bytes > MAX_FILE_BYTES:
+                    raise FailedPreconditionError(
+                        "DELIVERABLE_TOO_LARGE",
+                        "The file would be over 32 MiB; choose fewer executions or a template "
+                        "without pictures.",
+                    )
+                data = await asyncio.to_thread(made.path.read_bytes)
+        except OSError as exc:
+            raise UnavailableError(
+                "EXPORT_DISK_UNAVAILABLE",
+                "The tracker cannot write the file; try again later.",
+                retry_seconds=60,
+            ) from exc
+        deliverable = Deliverable(
+            filename=made.filename,
+            file_size_bytes=made.size_bytes,
+            file_format=form.value,
+            mime_type=made.mime_type,
+            content_hash=f"sha256:{made.sha256}",
+        )
+        return deliverable, data
+
+    async def _store_it(
+        self,
+        workflow: Workflow,
+        basis: _Basis,
+        choice: _Choice,
+        summary: Summary,
+        deliverable: Deliverable,
+        data: bytes,
+    ) -> Recorded:
+        now_us = self._clock()
+        content = FinalDeliverable(
+            summary=summary,
+            deliverable=deliverable,
+            whole=whole_of(workflow, basis.initial, basis.changes, now_us),
+            document_template=choice.template.value,
+            modification_version=workflow.modification_version,
+            instructions=choice.instructions,
+        )
+        record = StageRecord(
+            record_id=new_id(),
+            create_time_us=now_us,
+            version=rules.number_of_next(workflow, Stage.FINAL_SUMMARY_AND_DELIVERABLE),
+            content=content,
+            digest="",
+        )
+        changed = rules.after(workflow, record, now_us)
+        stored = await self._store.append(workflow, changed, record, data)
+        self._hub.tell(stored.export_workflow_id)
+        return Recorded(stored, record)
+
+
+def whole_of(
+    workflow: Workflow, initial: InitialSummary, changes: tuple[FieldChange, ...], now_us: int
+) -> WorkflowSummary:
+    """Return a workflow as a whole, at the time of a deliverable.
+
+    Args:
+        workflow: Before it.
+        initial: Stage 1.
+        changes: From the machine's data to those of the deliverable.
+        now_us: The time of the deliverable.
+    """
+    return WorkflowSummary(
+        total_time_us=max(0, now_us - workflow.create_time_us),
+        ai_processing_accuracy=unchanged_share(initial.data, changes),
+        reviewed=workflow.modification_version > 0,
+    )
+
+
+def _final(record: StageRecord) -> FinalDeliverable:
+    assert isinstance(record.content, FinalDeliverable)
+    return record.content
+
+
+def _chosen(preferences: Preferences, current: StageRecord) -> _Choice:
+    """Return what is wanted; what a request leaves open, the version of the data says."""
+    content = current.content
+    earlier = content.preferences if isinstance(content, UserModifications) else Preferences()
+    return _Choice(
+        template=read_template(preferences.document_template or earlier.document_template),
+        form=read_format(preferences.export_format or earlier.export_format),
+        instructions=(
+            preferences.transformation_instructions or earlier.transformation_instructions
+        ),
+    )

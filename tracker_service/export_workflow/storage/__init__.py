@@ -1,0 +1,1 @@
+"""Workflows in a SQL database, SQLite or PostgreSQL."""
