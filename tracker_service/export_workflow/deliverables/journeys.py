@@ -6,6 +6,7 @@ read leniently: what is not where it was is left out or stands as text; nothing 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from tracker_service.export.pdf_pages import differences
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from tracker_service.export_workflow.documents import JsonValue
     from tracker_service.export_workflow.texts import Words
 
+_IN_STEP: Final = frozenset(
+    {"number", "step", "iteration", "text", "before", "model", "seconds", "note", "withheld"}
+)
+"""Fields of a step that stand in its card; a report tells the others below it."""
+_MOMENT: Final = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}):\d{2}(?:\.\d+)?Z")
 _HEAD_FACTS: Final = ("config", "status", "safety_level", "started", "duration_seconds")
 _CHANGES: Final = {"kept": Change.KEPT, "added": Change.ADDED, "removed": Change.REMOVED}
 
@@ -63,13 +69,15 @@ class Teller:
                 for key in _HEAD_FACTS
                 if execution.get(key) is not None
             ]
-            yield self._section(number, execution, Facts(facts=tuple(facts)))
+            steps = [block for step in _steps(execution) for block in self._blocks(step)]
+            yield self._section(number, execution, Facts(facts=tuple(facts)), steps)
 
     def report(self, executions: Sequence[dict[str, Any]]) -> Iterator[Section]:
         """Yield a section per execution with everything that is said of it."""
         for number, execution in enumerate(executions, 1):
             rest = {key: value for key, value in execution.items() if key != "steps"}
-            yield self._section(number, execution, facts_of(rest, self._words))
+            steps = [block for step in _steps(execution) for block in self._detailed(step)]
+            yield self._section(number, execution, facts_of(rest, self._words), steps)
 
     def overview(self, executions: Sequence[dict[str, Any]]) -> Table:
         """Return a table with a row per execution."""
@@ -80,7 +88,7 @@ class Teller:
                 self._cell(" / ".join(map(str, _list(execution.get("inputs"))))),
                 self._cell(execution.get("config")),
                 self._state(execution),
-                self._cell(execution.get("started")),
+                self._fact("started", execution.get("started")),
                 self._cell(execution.get("outputs")),
             )
             for number, execution in enumerate(executions, 1)
@@ -102,7 +110,7 @@ class Teller:
                 *self._step_cells(step),
             )
             for execution in executions
-            for step in _objects(execution.get("steps")) or [{}]
+            for step in _steps(execution) or [{}]
         ]
         return self._table(self._words.sections["executions"], columns, rows)
 
@@ -111,26 +119,38 @@ class Teller:
         found = [
             picture
             for number, execution in enumerate(executions, 1)
-            for step in _objects(execution.get("steps"))
+            for step in _steps(execution)
             if str(step.get("step")).startswith("output_")
             and (picture := self._picture(step, f"{number} · ")) is not None
         ]
         return tuple(found[:most])
 
-    def _section(self, number: int, execution: dict[str, Any], facts: Facts) -> Section:
+    def _section(
+        self, number: int, execution: dict[str, Any], facts: Facts, steps: Sequence[Block]
+    ) -> Section:
         title = _first_text(execution) or cell_text(self._cell(execution.get("config"))) or "–"
-        steps = [block for step in _objects(execution.get("steps")) for block in self._blocks(step)]
-        if not steps:
-            steps = [Note(text=self._words.sentences["no_steps"])]
-        return Section(title=f"{number} · {line(title, 80)}", level=2, blocks=(facts, *steps))
+        return Section(
+            title=f"{number} · {line(title, 80)}",
+            level=2,
+            blocks=(facts, *(steps or [Note(text=self._words.sentences["no_steps"])])),
+        )
 
     def _blocks(self, step: dict[str, Any]) -> Iterator[Block]:
         picture = self._picture(step)
+        pieces = self._pieces(step)
         if picture is not None:
             yield picture
-        pieces = self._pieces(step)
+        elif not pieces and (name := self._file(step)):
+            pieces = (Piece(text=name),)
         if pieces or picture is None:
             yield Step(head=self._head(step), tail=self._tail(step), pieces=pieces)
+
+    def _detailed(self, step: dict[str, Any]) -> Iterator[Block]:
+        yield from self._blocks(step)
+        rest = {key: value for key, value in step.items() if key not in _IN_STEP}
+        if rest and step.get("withheld") is not True:
+            facts = facts_of(rest, self._words).facts
+            yield Note(text=" · ".join(f"{fact.label}: {fact.value}" for fact in facts))
 
     def _head(self, step: dict[str, Any]) -> str:
         name = self._words.step(line(str(step.get("step", "–"))))
@@ -159,8 +179,6 @@ class Teller:
             ] or [Piece(change=Change.REMOVED, text=before), Piece(change=Change.ADDED, text=text)]
         else:
             parts = [Piece(text=text)] if text else []
-        if not parts and (name := self._file(step)):
-            parts = [Piece(text=name)]
         if note:
             parts.append(Piece(text=f"\n{note}" if parts else note))
         return tuple(parts)
@@ -169,12 +187,12 @@ class Teller:
         media = step.get("media")
         if not isinstance(media, dict) or not self._is_picture(media):
             return None
-        told = [self._head(step), self._tail(step), self._file(step)]
+        told = (self._head(step), self._tail(step), media.get("filename"))
         return Picture(
             sha256=media["sha256"],
             mime_type=media["mime_type"],
             name=line(str(media.get("filename") or media["sha256"][:16])),
-            caption=line(prefix + " · ".join(part for part in told if part)),
+            caption=line(prefix + " · ".join(str(part) for part in told if part)),
         )
 
     def _is_picture(self, media: dict[str, Any]) -> bool:
@@ -215,8 +233,13 @@ class Teller:
         return Table(title=title, columns=names, rows=tuple(rows))
 
     def _fact(self, key: str, value: JsonValue) -> str:
+        """Return a value for reading: states in words, times to the minute."""
         text = cell_text(self._cell(value))
-        return self._words.state(text) if key == "status" else text
+        if key == "status":
+            return self._words.state(text)
+        if key == "started" and (moment := _MOMENT.fullmatch(text)):
+            return f"{moment[1]} {moment[2]} UTC"
+        return text
 
     def _state(self, execution: dict[str, Any]) -> str:
         return self._fact("status", execution.get("status"))
@@ -231,6 +254,10 @@ class Teller:
 def _first_text(execution: dict[str, Any]) -> str:
     inputs = _list(execution.get("inputs"))
     return inputs[0] if inputs and isinstance(inputs[0], str) else ""
+
+
+def _steps(execution: dict[str, Any]) -> list[dict[str, Any]]:
+    return _objects(execution.get("steps"))
 
 
 def _objects(value: JsonValue) -> list[dict[str, Any]]:

@@ -19,6 +19,26 @@ _MAX_DEPTH: Final = 12
 _IDENTIFIER: Final = re.compile(r"[0-9a-f]{32,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def in_brief(data: JsonValue) -> JsonValue:
+    """Return data of executions with only the first and the last text of each; others as they are.
+
+    What happened in between would fill a small model's window before the second execution.
+    """
+    executions = data.get("executions") if isinstance(data, dict) else None
+    if not isinstance(executions, list) or not executions:
+        return data
+    return {**data, "executions": [_execution_in_brief(one) for one in executions]}
+
+
+def _execution_in_brief(execution: JsonValue) -> JsonValue:
+    if not isinstance(execution, dict) or not isinstance(execution.get("steps"), list):
+        return execution
+    steps = [step for step in execution["steps"] if isinstance(step, dict)]
+    texts = [step["text"] for step in steps if isinstance(step.get("text"), str)]
+    brief = {key: execution.get(key) for key in ("config", "status", "inputs", "outputs", "error")}
+    return {**brief, "result": texts[-1] if texts else None}
+
+
 def condensed(data: JsonValue, most: int = MAX_CHARS) -> str:
     """Return what matters of data, as indented lines of `key: value`.
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_FACTS: Final = 8
 MAX_QUOTES: Final = 3
+MIN_WORDS: Final = 3
+"""Words of a sentence that says something."""
 MAX_QUOTE_CHARS: Final = 200
 MAX_TEXTS: Final = 2_000
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?。！？])\s+|\n+")
@@ -59,7 +61,7 @@ def central_sentences(texts: Sequence[str], most: int = MAX_QUOTES) -> list[str]
     scores = {
         sentence: sum(counts[word] for word in found) / len(found)
         for sentence in sentences
-        if (found := _words(sentence))
+        if len(found := _words(sentence)) >= MIN_WORDS
     }
     best = sorted(scores, key=lambda sentence: -scores[sentence])[:most]
     return [_quoted(sentence) for sentence in scores if sentence in best]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tracker_service.export_workflow.summary.condensing import condensed
+from tracker_service.export_workflow.summary.condensing import condensed, in_brief
 from tracker_service.export_workflow.summary.model import Language
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def request(task: SummaryTask, unknown_numbers: tuple[str, ...]) -> str:
         unknown_numbers: Numbers of the answer before that must not come again; none: it is the
             first time.
     """
-    parts = [_DATA[task.language].format(data=condensed(task.data))]
+    parts = [_DATA[task.language].format(data=condensed(in_brief(task.data)))]
     if wish := " ".join(task.instructions.split())[:MAX_INSTRUCTION_CHARS]:
         parts.append(_WISH[task.language].format(wish=wish))
     if unknown_numbers:

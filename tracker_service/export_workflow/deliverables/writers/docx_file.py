@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _FAINT: Final = RGBColor(0x5B, 0x63, 0x75)
 _GOOD: Final = RGBColor(0x1F, 0x7A, 0x4D)
 _BAD: Final = RGBColor(0xA8, 0x32, 0x2D)
-_PICTURE_WIDTH: Final = Mm(100)
-_PICTURE_HEIGHT: Final = Mm(110)
+_PICTURE_WIDTH: Final = Mm(84)
+_PICTURE_HEIGHT: Final = Mm(90)
 _LOCALES: Final = {"de": "de-DE", "en": "en-GB"}
 
 

@@ -20,6 +20,6 @@ def lines_of(block: Text | Note | Facts | Step | Picture) -> Iterator[tuple[str,
     elif isinstance(block, Step):
         yield " · ".join(part for part in (block.head, block.tail) if part), marked_text(block)
     elif isinstance(block, Picture):
-        yield block.name, f"{block.caption} · SHA-256 {block.sha256}"
+        yield block.name, block.caption
     else:
         yield "", block.text

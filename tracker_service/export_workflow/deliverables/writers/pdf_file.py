@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _TEMPLATE: Final = Path(__file__).with_name("document.typ")
 _TEXT_WIDTH_MM: Final = 166
-_PICTURE_WIDTH_MM: Final = 100
-_PICTURE_HEIGHT_MM: Final = 110
+_PICTURE_WIDTH_MM: Final = 84
+_PICTURE_HEIGHT_MM: Final = 90
 
 
 def write(document: Document, pictures: Mapping[str, Path], target: Path) -> None:
