@@ -15,9 +15,11 @@ from fastapi import Depends, Request
 
 from gateway.pseudonyms import offered
 from gateway.security import SAFE_METHODS
-from servicekit.authentication import Authenticator
+from servicekit.api_keys import KEY_PREFIX
+from servicekit.authentication import Authenticator, Peer
 from servicekit.errors import PermissionDeniedError, UnauthenticatedError
 from servicekit.principals import LOCAL_ADMIN, Principal, Role, set_principal
+from servicekit.rate_interceptor import rates_of
 
 if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
@@ -28,6 +30,8 @@ _STAFF = frozenset({Role.TEACHER, Role.RESEARCHER, Role.ADMIN})
 _LEARNER_ID = "learner_id"
 _SESSION_ID = "session_id"
 _LOGIN = "login"
+_BROWSER = Peer(encrypted=True)
+"""HTTPS ends before the gateway, at whatever stands in front of it."""
 
 
 class Identity:
@@ -40,8 +44,9 @@ class Identity:
             ConfigurationError: The key file is missing or faulty.
         """
         self._authenticator = Authenticator.from_settings(settings)
-        self.is_open = settings.api_keys_file is None
-        """Whether everybody at this page has all rights: there are no keys."""
+        self._rates = rates_of(settings)
+        self.is_open = self._authenticator.admits_anybody
+        """Whether everybody at this page has all rights: it is this machine's own."""
 
     async def by_key(self, authorization: str) -> Principal:
         """Return whom an `Authorization` header names.
@@ -49,7 +54,7 @@ class Identity:
         Raises:
             UnauthenticatedError: The key is unknown or revoked.
         """
-        return await self._authenticator.principal([("authorization", authorization)])
+        return await self._authenticator.principal([("authorization", authorization)], _BROWSER)
 
     async def log_in(self, request: Request, api_key: str) -> Principal:
         """Remember in the cookie who showed a key.
@@ -57,6 +62,8 @@ class Identity:
         Raises:
             UnauthenticatedError: The key is unknown or revoked.
         """
+        if not api_key.startswith(KEY_PREFIX):  # a token ends long before a login does
+            raise UnauthenticatedError("CREDENTIALS_INVALID", "This is no API key.")
         principal = await self.by_key(f"Bearer {api_key}")
         request.session[_LOGIN] = {
             "id": principal.id,
@@ -76,10 +83,19 @@ class Identity:
 
         Raises:
             UnauthenticatedError: A key came that is unknown or revoked.
+            ResourceExhaustedError: RATE_LIMITED.
         """
         if authorization := request.headers.get("authorization"):
-            return await self.by_key(authorization)
-        return _logged_in(request) or learner_of(request)
+            principal: Principal | None = await self.by_key(authorization)
+        else:
+            principal = _logged_in(request)
+        if principal is None and _is_new(request):
+            # Each of its requests could be somebody new, so the address has to stand for it.
+            self.count(request, f"at {request.client.host if request.client else ''}")
+            return learner_of(request)
+        principal = principal or learner_of(request)
+        self.count(request, principal.id)
+        return principal
 
     def viewer(self, request: Request) -> Principal | None:
         """Return who may see what learners may not, for the look of a page; None: a learner."""
@@ -92,6 +108,7 @@ class Identity:
         Raises:
             UnauthenticatedError: Nobody has shown a key yet.
             PermissionDeniedError: It is a learner's.
+            ResourceExhaustedError: RATE_LIMITED.
         """
         if authorization := request.headers.get("authorization"):
             principal: Principal | None = await self.by_key(authorization)
@@ -103,13 +120,26 @@ class Identity:
             raise PermissionDeniedError(
                 "ROLE_NOT_ALLOWED", "This is for teachers and researchers only."
             )
+        self.count(request, principal.id)
         return principal
+
+    def count(self, request: Request, caller: str) -> None:
+        """Count a request of somebody; what changes anything counts as work.
+
+        Raises:
+            ResourceExhaustedError: RATE_LIMITED.
+        """
+        self._rates.take(caller, works=request.method not in SAFE_METHODS)
+
+
+def _is_new(request: Request) -> bool:
+    return _LEARNER_ID not in request.session or _SESSION_ID not in request.session
 
 
 def learner_of(request: Request) -> Principal:
     """Return the learner that this browser is; one that is new becomes what it was offered."""
     known = request.session
-    if _LEARNER_ID in known and _SESSION_ID in known:
+    if not _is_new(request):
         learner, sitting = known[_LEARNER_ID], known[_SESSION_ID]
     else:
         token = offered(request.scope)

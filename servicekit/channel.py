@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import random
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import grpc
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 C = TypeVar("C", bound="Cancellable")
 Metadata = list[tuple[str, str]]
+Check: TypeAlias = "Callable[[str], None]"
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Largest message, both ways, of servers and channels; media travel as chunks."""
@@ -105,6 +106,7 @@ def open_channel(
     api_key: str | None = None,
     metadata: Sequence[tuple[str, str]] = (),
     certificates: Certificates | None = None,
+    check: Check | None = None,
 ) -> grpc.aio.Channel:
     """Open a channel: one per target and process. Close it, or use it as a context.
 
@@ -115,6 +117,7 @@ def open_channel(
         metadata: Sent with each call, e.g. `identity_metadata(user=…)`. Where the current
             principal says otherwise, the principal wins.
         certificates: Speak TLS with these, and go on with new ones when they change.
+        check: Told the RPC (`/package.Service/Rpc`) before each call; what it raises, ends it.
 
     Returns:
         The channel. Its calls never outlast the call being served, and calls with a single
@@ -125,10 +128,12 @@ def open_channel(
         if certificates is None
         else RotatingChannel(address, certificates, CHANNEL_OPTIONS)
     )
-    return _Channel(inner, service_key or api_key, list(metadata))
+    return _Channel(inner, service_key or api_key, list(metadata), check)
 
 
-def open_neighbour(settings: ServiceSettings, address: str) -> grpc.aio.Channel:
+def open_neighbour(
+    settings: ServiceSettings, address: str, *, check: Check | None = None
+) -> grpc.aio.Channel:
     """Open a channel to a neighbour, with the credentials of this service; see `open_channel`.
 
     Raises:
@@ -139,14 +144,22 @@ def open_neighbour(settings: ServiceSettings, address: str) -> grpc.aio.Channel:
         address,
         service_key=secret.get_secret_value() if secret else None,
         certificates=Certificates.of_service(settings),
+        check=check,
     )
 
 
 class _Channel(grpc.aio.Channel):
     """Adds metadata and timeout to each call of `inner`."""
 
-    def __init__(self, inner: grpc.aio.Channel, credential: str | None, fixed: Metadata) -> None:
+    def __init__(
+        self,
+        inner: grpc.aio.Channel,
+        credential: str | None,
+        fixed: Metadata,
+        check: Check | None = None,
+    ) -> None:
         self._inner = inner
+        self._check = check
         self._credential = credential
         self._fixed = fixed
 
@@ -169,24 +182,27 @@ class _Channel(grpc.aio.Channel):
     async def channel_ready(self) -> None:
         await self._inner.channel_ready()
 
-    def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
-        return self._started(self._inner.unary_unary(*args, **kwargs), DEFAULT_TIMEOUT_SECONDS)
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        start = self._inner.unary_unary(method, *args, **kwargs)
+        return self._started(method, start, DEFAULT_TIMEOUT_SECONDS)
 
-    def unary_stream(self, *args: Any, **kwargs: Any) -> Any:
-        return self._started(self._inner.unary_stream(*args, **kwargs))
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._started(method, self._inner.unary_stream(method, *args, **kwargs))
 
-    def stream_unary(self, *args: Any, **kwargs: Any) -> Any:
-        return self._started(self._inner.stream_unary(*args, **kwargs))
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._started(method, self._inner.stream_unary(method, *args, **kwargs))
 
-    def stream_stream(self, *args: Any, **kwargs: Any) -> Any:
-        return self._started(self._inner.stream_stream(*args, **kwargs))
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._started(method, self._inner.stream_stream(method, *args, **kwargs))
 
     def _started(
-        self, start: Callable[..., Any], default_timeout: float | None = None
+        self, method: str, start: Callable[..., Any], default_timeout: float | None = None
     ) -> Callable[..., Any]:
         def call(
             request: Any = None, *, timeout: float | None = None, metadata: Any = (), **rest: Any
         ) -> Any:
+            if self._check is not None:
+                self._check(method)
             limit = default_timeout if timeout is None else timeout
             return start(
                 request,
