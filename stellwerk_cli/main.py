@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from stellwerk_cli import exits
-from stellwerk_cli.commands import configs, jobs, keys, records, safety, workers, workflows
-from stellwerk_cli.commands.again import regenerate, resume
-from stellwerk_cli.commands.audit import audit
-from stellwerk_cli.commands.demo import demo
-from stellwerk_cli.commands.doctor import doctor
-from stellwerk_cli.commands.edit import edit
-from stellwerk_cli.commands.run import run
-from stellwerk_cli.commands.up import up
-from stellwerk_cli.commands.verify import verify
-from stellwerk_cli.commands.watch import cancel, watch
 from stellwerk_cli.console import say
+from stellwerk_cli.late import LateGroup
 from stellwerk_cli.tls import TlsCaOption, speak_tls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Commands(LateGroup):
+    """All commands, in the order of `--help`."""
+
+    places: ClassVar[Mapping[str, str]] = {
+        name: f"stellwerk_cli.commands.{place}"
+        for name, place in {
+            "demo": "demo:demo",
+            "up": "up:up",
+            "run": "run:run",
+            "edit": "edit:edit",
+            "regenerate": "again:regenerate",
+            "watch": "watch:watch",
+            "cancel": "watch:cancel",
+            "resume": "again:resume",
+            "verify": "verify:verify",
+            "audit": "audit:audit",
+            "doctor": "doctor:doctor",
+            "configs": "configs:app",
+            "workflows": "workflows:app",
+            "workers": "workers:app",
+            "jobs": "jobs:app",
+            "records": "records:app",
+            "safety": "safety:app",
+            "keys": "keys:app",
+        }.items()
+    }
+
 
 app = typer.Typer(
     name="stellwerk",
+    cls=Commands,
     epilog=exits.HELP,
     no_args_is_help=True,
     add_completion=False,
@@ -30,15 +54,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold a learner's text
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, up, run, edit, regenerate, watch, cancel, resume, verify, audit, doctor):
-    app.command()(command)
-app.add_typer(configs.app, name="configs")
-app.add_typer(workflows.app, name="workflows")
-app.add_typer(workers.app, name="workers")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(records.app, name="records")
-app.add_typer(safety.app, name="safety")
-app.add_typer(keys.app, name="keys")
 
 
 def _print_version(wanted: bool) -> None:
