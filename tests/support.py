@@ -24,15 +24,15 @@ T = TypeVar("T")
 
 @overload
 async def eventually(
-    condition: Callable[[], Coroutine[Any, Any, T]], *, within_seconds: float = 10.0
+    condition: Callable[[], Coroutine[Any, Any, T]], *, within_seconds: float = 30.0
 ) -> T: ...
 
 
 @overload
-async def eventually(condition: Callable[[], T], *, within_seconds: float = 10.0) -> T: ...
+async def eventually(condition: Callable[[], T], *, within_seconds: float = 30.0) -> T: ...
 
 
-async def eventually(condition: Callable[[], Any], *, within_seconds: float = 10.0) -> Any:
+async def eventually(condition: Callable[[], Any], *, within_seconds: float = 30.0) -> Any:
     """Wait until `condition` returns something true, and return that.
 
     Args:

@@ -72,7 +72,7 @@ async def test_a_killed_run_is_resumed(served: Deployment, ollama: FakeOllama) -
     game = ("--config", "stillepost", "--level", "adult", "--json")
     with served.started("run", IDEA, *game) as run:
         execution_id = read_execution_id(run)
-        await eventually(lambda: len(ollama.requests) == 3, within_seconds=20)
+        await eventually(lambda: len(ollama.requests) == 3)
         served.signal("orchestrator", signal.SIGKILL)
         await healed(served, "orchestrator", old_pid)
 

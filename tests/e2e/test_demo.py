@@ -21,7 +21,7 @@ def test_demo_shows_three_runs_and_where_everything_is(tmp_path: Path) -> None:
         env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=200,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     pictures = re.findall(r"picture +(/\S+)", result.stdout)

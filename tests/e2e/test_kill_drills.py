@@ -55,7 +55,7 @@ async def test_safety_killed_during_a_run_lets_nothing_through(
     with mortal.started(
         "run", "A red kite", "--config", "dada", "--level", "kids", "--json"
     ) as run:
-        await eventually(lambda: ollama.requests, within_seconds=20)
+        await eventually(lambda: ollama.requests)
         mortal.kill("safety")
         out, _ = run.communicate(timeout=60)
     assert run.returncode == 4
@@ -83,7 +83,7 @@ async def test_tracker_killed_during_a_run_loses_no_item(
     """A run finishes without the tracker; once it is back no item is missing."""
     ollama.answer, ollama.token_delay_seconds = LONG_ANSWER, 0.02
     with mortal.started("run", *IDEA, "--json") as run:
-        await eventually(lambda: len(ollama.requests) >= 2, within_seconds=20)
+        await eventually(lambda: len(ollama.requests) >= 2)
         mortal.kill("tracker")
         out, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
@@ -100,7 +100,7 @@ async def test_orchestrator_killed_during_a_run_keeps_what_was_recorded(
     """The next orchestrator delivers the items of a run that died, without a gap."""
     ollama.answer, ollama.fault = LONG_ANSWER, Fault.HANG_BETWEEN
     with served.started("run", *IDEA, "--json") as run:
-        await eventually(lambda: ollama.requests, within_seconds=20)
+        await eventually(lambda: ollama.requests)
         execution_id = read_execution_id(run)
         old_pid = served.pid("orchestrator")
         served.signal("orchestrator", signal.SIGKILL)
@@ -139,7 +139,7 @@ async def test_drained_service_loses_nothing_of_a_run(
     ollama.answer, ollama.token_delay_seconds = LONG_ANSWER, 0.02
     old_pid = served.pid(service)
     with served.started("run", *IDEA, "--json") as run:
-        await eventually(lambda: ollama.requests, within_seconds=20)
+        await eventually(lambda: ollama.requests)
         served.signal(service, signal.SIGTERM)
         out, _ = run.communicate(timeout=60)
     assert run.returncode in (0, 4)
@@ -158,7 +158,7 @@ async def test_drained_orchestrator_lets_a_short_run_finish(
     old_pid = served.pid("orchestrator")
     arguments = ("run", "A red kite", "--config", "dada", "--text-only", "--json")
     with served.started(*arguments) as run:
-        await eventually(lambda: ollama.requests, within_seconds=20)
+        await eventually(lambda: ollama.requests)
         served.signal("orchestrator", signal.SIGTERM)
         out, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
@@ -173,7 +173,7 @@ async def test_drained_orchestrator_interrupts_a_long_run(
     ollama.answer, ollama.fault = LONG_ANSWER, Fault.HANG_BETWEEN
     old_pid = served.pid("orchestrator")
     with served.started("run", *IDEA, "--json") as run:
-        await eventually(lambda: ollama.requests, within_seconds=20)
+        await eventually(lambda: ollama.requests)
         served.signal("orchestrator", signal.SIGTERM)
         out, _ = run.communicate(timeout=60)
     assert run.returncode == 7

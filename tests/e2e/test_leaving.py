@@ -24,7 +24,7 @@ async def test_caller_that_leaves_with_cancel_cancels_the_work(
     ollama.fault = Fault.HANG_BETWEEN
     with served.started(*RUN, "--on-disconnect", "cancel") as run:
         execution_id = read_execution_id(run)
-        await eventually(lambda: ollama.requests, within_seconds=20)
+        await eventually(lambda: ollama.requests)
     record = served.complete_record(execution_id)
     assert_well_formed(record)
     assert record["status"] == "cancelled"
@@ -38,7 +38,7 @@ async def test_caller_that_leaves_with_keep_finds_its_run_finished(
     ollama.answer, ollama.first_token_delay_seconds = "Kept.", 1.0
     with served.started(*RUN, "--on-disconnect", "keep") as run:
         execution_id = read_execution_id(run)
-        await eventually(lambda: ollama.requests, within_seconds=20)
+        await eventually(lambda: ollama.requests)
     watched = served.command("watch", execution_id, "--json")
     assert watched.code == 0
     record = served.complete_record(execution_id)
@@ -50,7 +50,7 @@ async def test_ctrl_c_cancels_the_run(served: Deployment, ollama: FakeOllama) ->
     """Ctrl-C cancels the run, shows its end and exits with code 5."""
     ollama.fault = Fault.HANG_BETWEEN
     with served.started(*RUN) as run:
-        await eventually(lambda: ollama.requests, within_seconds=20)
+        await eventually(lambda: ollama.requests)
         run.send_signal(signal.SIGINT)
         out, err = run.communicate(timeout=30)
     assert run.returncode == 5, err
@@ -66,7 +66,7 @@ async def test_cancel_by_id_ends_a_run_for_its_caller_too(
     ollama.fault = Fault.HANG_BEFORE
     with served.started(*RUN) as run:
         execution_id = read_execution_id(run)
-        await eventually(lambda: ollama.requests, within_seconds=20)
+        await eventually(lambda: ollama.requests)
         assert served.command("cancel", execution_id).code == 0
         run.communicate(timeout=30)
     assert run.returncode == 5

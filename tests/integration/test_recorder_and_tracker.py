@@ -147,7 +147,7 @@ async def test_a_tracker_that_is_stopped_gently_is_found_again(tmp_path: Path) -
     with Recorder(tmp_path / "spool", f"127.0.0.1:{port}", limits=QUICK) as recorder:
         with tracker_process(tmp_path / "data", port) as process:
             begin(recorder, "e")
-            await eventually(lambda: recorder.stats().acked == 1, within_seconds=20)
+            await eventually(lambda: recorder.stats().acked == 1)
             go_on(recorder, "e")
             process.terminate()
             await asyncio.to_thread(process.wait)
@@ -165,7 +165,7 @@ async def test_a_tracker_outlives_a_full_disk(tmp_path: Path) -> None:
         Recorder(tmp_path / "spool", f"127.0.0.1:{port}", limits=QUICK) as recorder,
     ):
         begin(recorder, "e")
-        await eventually(lambda: recorder.stats().acked == 1, within_seconds=20)
+        await eventually(lambda: recorder.stats().acked == 1)
         room = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (32 * 1024, room[1]))
         async with open_channel(f"127.0.0.1:{port}") as channel:

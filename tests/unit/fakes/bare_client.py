@@ -96,7 +96,7 @@ class BareClient:
             found: Json = history.get(prompt_id, {})
             return found
 
-        return await eventually(entry, within_seconds=5)
+        return await eventually(entry)
 
     async def run(self, graph: Json, **more: Any) -> Json:
         """Post a prompt, wait for its end, and return the history entry."""

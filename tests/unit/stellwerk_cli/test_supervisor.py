@@ -154,7 +154,7 @@ async def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> 
         parent.kill()
         await parent.wait()
     pids = [entry["pid"] for entry in content.values()]
-    await eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), within_seconds=20)
+    await eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids))
 
 
 def test_pauses_double_up_to_a_limit_and_start_anew_after_a_healthy_run() -> None:
