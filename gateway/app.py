@@ -22,7 +22,7 @@ from gateway.pages.wiring import add_pages
 from gateway.pages.works import Works
 from gateway.problems import Problem, Unforeseen, add_handlers
 from gateway.pseudonyms import Pseudonyms
-from gateway.routes import choices, executions, health, media, research, workshop
+from gateway.routes import choices, executions, exports, health, media, research, workshop
 from gateway.security import SameOriginOnly, SecurityHeaders
 from servicekit.version import software_version
 from stellwerk.common.v1.types_pb2 import MediaRef
@@ -30,6 +30,7 @@ from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.orchestrator.v1 import event_pb2
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
+from stellwerk.tracker.v1 import export_workflow_service_pb2 as workflow_pb2
 from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from servicekit.spans import Tracer
 
 COOKIE = "stellwerk"
-_ROUTERS = (executions, choices, media, research, workshop, health)
+_ROUTERS = (executions, choices, media, research, exports, workshop, health)
 _ANSWERS = (
     event_pb2.Execution,
     event_pb2.ExecutionEvent,
@@ -54,6 +55,12 @@ _ANSWERS = (
     tracker_pb2.VerifyChainResponse,
     tracker_pb2.ErasureReceipt,
     export_pb2.ImportExecutionsResponse,
+    workflow_pb2.StartExportWorkflowResponse,
+    workflow_pb2.RecordUserModificationsResponse,
+    workflow_pb2.ListExportHistoryResponse,
+    workflow_pb2.CompareVersionsResponse,
+    workflow_pb2.RateDeliverableResponse,
+    workflow_pb2.GetExportInsightsResponse,
     generation_pb2.QueueStatus,
     generation_pb2.ListJobsResponse,
     generation_pb2.ListWorkersResponse,

@@ -16,10 +16,10 @@ import uvicorn
 
 from gateway.app import create_app
 from servicekit.exposition import exposing
-from servicekit.metrics import BUILD_INFO, Meter
+from servicekit.metrics import Meter
 from servicekit.settings import ConfigurationError, exit_with_fault, split_address
 from servicekit.spans import Tracer, open_tracer
-from servicekit.version import software_version
+from servicekit.vitals import tell_vitals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -52,7 +52,7 @@ async def running(settings: GatewaySettings) -> AsyncIterator[str]:
         ConfigurationError: The port is taken, or a file of the settings is faulty.
     """
     meter = Meter()
-    meter.read(BUILD_INFO, lambda: {(software_version(),): 1})
+    tell_vitals(meter, settings)
     async with (
         open_tracer(settings.otlp_endpoint, settings.short_name) as tracer,
         exposing(meter.text, settings.metrics_address),

@@ -181,7 +181,7 @@ async def search(wanted: Search, staff: Staff, services: Services) -> JSONRespon
     level = f"SAFETY_LEVEL_{(wanted.safety_level or 'unspecified').upper()}"
     order = pb.ExecutionOrder.Value(f"EXECUTION_ORDER_{wanted.order.upper()}_FIRST")
     request = pb.ListExecutionsRequest(
-        **_filter(wanted),
+        **selection_of(wanted),
         safety_level=SafetyLevel.Value(level),
         model_used=wanted.model_used,
         item_type=wanted.item_type,
@@ -244,7 +244,7 @@ async def export(wanted: Export, staff: Staff, services: Services) -> StreamingR
     return await _file(
         services,
         export_pb.ExportExecutionsRequest(
-            **_filter(wanted),
+            **selection_of(wanted),
             format=export_format(wanted.format),
             execution_ids=wanted.execution_ids,
             pseudonymise=wanted.pseudonymise,
@@ -316,7 +316,8 @@ async def erasure(receipt_id: Id, staff: Staff, services: Services) -> JSONRespo
     return plain((await services.tracker.GetErasure(request)).receipt)
 
 
-def _filter(wanted: Filter) -> dict[str, Any]:
+def selection_of(wanted: Filter) -> dict[str, Any]:
+    """Return a filter as the fields of the contract, which are the same in all its requests."""
     return {
         "config_name": wanted.config_name,
         "user_id": wanted.user_id,
