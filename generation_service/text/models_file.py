@@ -165,6 +165,7 @@ class ModelsFile(_Strict):
         for profile, roles in self.profiles.items():
             for role, models in roles.items():
                 yield from _guard_faults(f"profiles.{profile}.{role}", role, models)
+                yield from _summary_faults(f"profiles.{profile}.{role}", role, models)
                 for model in (models.model, *models.fallbacks):
                     if model.partition("/")[0] not in self.providers:
                         yield f"profiles.{profile}.{role}: {model!r} names no provider of the file."
@@ -182,6 +183,17 @@ def _guard_faults(where: str, role: str, models: RoleModels) -> Iterator[str]:
         yield f"{where}.fallbacks: a guard has none, since another model answers otherwise."
     if models.model.startswith("embedded/"):
         yield f"{where}.model: the embedded model is no guard."
+
+
+def _summary_faults(where: str, role: str, models: RoleModels) -> Iterator[str]:
+    """The embedded model goes on with a pattern, and tells of data that there are not.
+
+    Measured by bench/summaries.py; the tracker extracts a summary where no model is meant for it.
+    """
+    if role == "summary":
+        for model in (models.model, *models.fallbacks):
+            if model.startswith("embedded/"):
+                yield f"{where}: the embedded model writes no summaries; leave the role out."
 
 
 def read_models_file(path: Path) -> ModelsFile:

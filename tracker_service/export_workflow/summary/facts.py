@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from tracker_service.export_workflow.documents import JsonValue
 
-_NUMBER: Final = re.compile(r"\d+(?:[.,:'’\u00a0\u202f]\d+)*")
-_THOUSANDS: Final = re.compile(r"\d{1,3}(?:([.,'’\u00a0\u202f])\d{3})(?:\1\d{3})*")
+# Spaces of any width are plain ones by then; they belong to a number only before three digits.
+_NUMBER: Final = re.compile(r"\d+(?:[.,:'’]\d+| \d{3}(?!\d))*")
+_THOUSANDS: Final = re.compile(r"\d{1,3}(?:([.,'’ ])\d{3})(?:\1\d{3})*")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _QUOTED: Final = re.compile(r"„([^“”]+)[“”]|“([^”]+)”|\"([^\"\n]+)\"|«([^»]+)»|»([^«]+)«")
 _ELLIPSIS: Final = re.compile(r"\[?(?:…|\.\.\.)\]?")

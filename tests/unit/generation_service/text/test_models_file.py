@@ -31,6 +31,14 @@ def test_the_shipped_profiles_serve_the_roles() -> None:
         assert all(profiles[name][r].fallbacks[-1].startswith("embedded/") for r in everyday)  # type: ignore[index]
 
 
+def test_the_embedded_model_writes_no_summaries(tmp_path: Path) -> None:
+    """It makes things up, so it may not stand in for a model that summarises data either."""
+    content = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    content["profiles"]["local"]["summary"]["fallbacks"] = ["embedded/gemma-3-270m"]
+    (told,) = faults_of(tmp_path / "m.json", json.dumps(content))
+    assert told.startswith("profiles.local.summary: the embedded model writes no summaries")
+
+
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     """A file with many faults names each with its field."""
     content = json.loads(SHIPPED.read_text(encoding="utf-8"))
