@@ -302,6 +302,7 @@ class Delivery:
                 version=workflow.modification_version,
                 created_us=basis.current.create_time_us,
                 software_version=self._software_version,
+                told=source.provenance,
             ),
             changes=basis.changes,
             # Names of files in data that somebody handed in or edited open nothing.
