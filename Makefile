@@ -80,7 +80,8 @@ policies: $(DEV) ## Hold the manifests against checkov's policies
 		$(CHECKOV)/bin/checkov --config-file deploy/checkov.yaml --file $(CHECKOV)/rendered.yaml; \
 	done
 
-docs: $(RUN) ## Make docs/configuration.md again from the settings
+docs: $(RUN) ## Make docs/configuration.md and docs/metrics.md again from the code
+	@$(BIN)/python docs/metrics.py
 	@$(BIN)/python docs/configuration.py
 
 lock: $(DEV) ## Resolve the dependencies again into requirements/

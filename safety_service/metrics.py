@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
-from safety_service.model import Outcome
+from safety_service.model import Decision, Level, Outcome
 from servicekit.metrics import counter, histogram
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class VerdictMetrics:
         self._reasons = meter.count(REASONS)
         self._checks = meter.distribution(CHECK_SECONDS)
         self._unchecked = meter.count(UNCHECKED)
+        for kind, level in product(("text", "image"), Level):
+            for decision in Decision:  # an alert sees the first one only if there was a 0 before
+                self._verdicts.add(kind, level.value, decision.value, amount=0)
 
     def reached(self, kind: str, verdict: Verdict) -> None:
         """Count a verdict.
@@ -59,7 +63,7 @@ class VerdictMetrics:
             kind: `text` or `image`.
             verdict: The verdict.
         """
-        self._verdicts.add(kind, verdict.level.name.lower(), verdict.decision.value)
+        self._verdicts.add(kind, verdict.level.value, verdict.decision.value)
         for layer, category in {(str(one.layer), one.category.value) for one in verdict.reasons}:
             self._reasons.add(kind, layer, category)
         for run in verdict.checks:

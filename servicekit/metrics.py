@@ -96,10 +96,16 @@ IN_ORDER = gauge(
     "1: what this names (policy, configs) is in order; 0: a change of its files was refused.",
     "what",
 )
-BUILD_INFO = gauge("stellwerk_build_info", "Always 1; the label is the version.", "version")
+BUILD_INFO = gauge(
+    "stellwerk_build_info", "Always 1; the labels say who this is.", "service", "version"
+)
+CERTIFICATE_EXPIRY = gauge(
+    "stellwerk_certificate_expiry_timestamp_seconds",
+    "Until when the certificate of this service lasts, in seconds since 1970; only with TLS.",
+)
 
-DEFINITIONS = (RPC_SECONDS, IN_ORDER, BUILD_INFO)
-"""What every service that speaks gRPC counts."""
+DEFINITIONS = (RPC_SECONDS, IN_ORDER, BUILD_INFO, CERTIFICATE_EXPIRY)
+"""What every service counts; the gateway has no RPCs."""
 
 
 class Count:

@@ -31,12 +31,12 @@ from servicekit.interceptors import (
     ContextInterceptor,
     ErrorInterceptor,
 )
-from servicekit.metrics import BUILD_INFO, IN_ORDER, Meter
+from servicekit.metrics import IN_ORDER, Meter
 from servicekit.ports import open_ports
 from servicekit.rate_interceptor import RateInterceptor
 from servicekit.settings import ConfigurationError, exit_with_fault
 from servicekit.spans import NoTracer, Tracer, open_tracer
-from servicekit.version import software_version
+from servicekit.vitals import tell_vitals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,7 +72,6 @@ class Owned(AsyncExitStack):
         self.meter = Meter()
         self._in_order: dict[tuple[str, ...], float] = {}
         self.meter.read(IN_ORDER, self._in_order.copy)
-        self.meter.read(BUILD_INFO, lambda: {(software_version(),): 1})
         self.readiness: Readiness | None = None
         self._before_stop: list[Callable[[], Awaitable[None]]] = []
         self.audit = AuditLog("", None)
@@ -148,6 +147,7 @@ async def start_server(
         Owned(tracer) as owned,
     ):
         owned.audit = AuditLog(settings.short_name, settings.audit_file)
+        tell_vitals(owned.meter, settings)
         server = _build(settings, owned)
         owned.readiness = readiness = Readiness(server)
         try:
