@@ -149,7 +149,7 @@ CHANGES: Final = (
 
 
 def make_source(data: Any, template: Template, **fields: Any) -> DocumentSource:
-    """Make what a document says; `fields` as in `DocumentSource`."""
+    """Make what a document says; `fields` as in `DocumentSource`, else all files are shown."""
     values: dict[str, Any] = {
         "language": Language.GERMAN,
         "summary": Summary(
@@ -168,6 +168,7 @@ def make_source(data: Any, template: Template, **fields: Any) -> DocumentSource:
         ),
         "changes": CHANGES,
         "title": "Unsere Bilder",
-        "media": media_of(data),
     }
+    if "media" not in fields:
+        values["media"] = media_of(data)
     return DocumentSource(template=template, data=data, **(values | fields))
