@@ -88,7 +88,7 @@ class FactBook:
         )
 
     def _add_number(self, value: float) -> None:
-        exact = abs(Decimal(repr(value)))
+        exact = Decimal(repr(value)).copy_abs()  # abs() would round to 28 digits
         self._numbers |= _rounded(exact)
         if 0 < exact < 1:
             self._numbers |= _rounded(exact * 100)
