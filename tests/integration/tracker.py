@@ -22,6 +22,7 @@ from servicekit.server import start_server
 from stellwerk.tracker.v1 import (
     execution_pb2,
     export_service_pb2_grpc,
+    export_workflow_service_pb2_grpc,
     tracker_service_pb2,
     tracker_service_pb2_grpc,
 )
@@ -65,11 +66,13 @@ class Tracker:
     Attributes:
         stub: TrackerService.
         exports: ExportService.
+        workflows: ExportWorkflowService.
         files: The folder of its JSON files.
     """
 
     stub: tracker_service_pb2_grpc.TrackerServiceAsyncStub
     exports: export_service_pb2_grpc.ExportServiceAsyncStub
+    workflows: export_workflow_service_pb2_grpc.ExportWorkflowServiceAsyncStub
     files: Path
 
     async def record(self, *items: Item, **fields: Any) -> Response:
@@ -114,6 +117,7 @@ def tracker_on(channel: grpc.aio.Channel, data: Path) -> Tracker:
     return Tracker(
         tracker_service_pb2_grpc.TrackerServiceStub(channel),
         export_service_pb2_grpc.ExportServiceStub(channel),
+        export_workflow_service_pb2_grpc.ExportWorkflowServiceStub(channel),
         data / "research_data",
     )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tracker_service.access import Audience, Writer
     from tracker_service.chain import ChainReport
     from tracker_service.erasure import Erasures
+    from tracker_service.export_workflow.store import WorkflowStore
     from tracker_service.insights import Insights
     from tracker_service.items import ExecutionItem, RefusedItem, StoredItem
     from tracker_service.lifecycle import Heartbeat
@@ -269,6 +270,10 @@ class Store(Protocol):
     @property
     def erasures(self) -> Erasures:
         """How content is erased."""
+
+    @property
+    def workflows(self) -> WorkflowStore:
+        """Export workflows."""
 
     def record(self, batch: Batch) -> Awaitable[BatchOutcome]:
         """Take a batch; the result comes after its commit.

@@ -17,6 +17,7 @@ from tests.postgres import PostgresServer, fresh_database
 from tests.support import eventually, free_port
 from tests.unit.tracker_service.builders import make_batch, make_item, make_run, make_start
 from tests.unit.tracker_service.care_contract import CareContract
+from tests.unit.tracker_service.export_workflow.workflow_contract import WorkflowContract
 from tests.unit.tracker_service.insight_contract import InsightContract
 from tests.unit.tracker_service.reading_contract import ReadingContract
 from tests.unit.tracker_service.store_contract import StoreContract
@@ -52,7 +53,9 @@ async def opened(
         await store.close()
 
 
-class TestPostgresStore(StoreContract, ReadingContract, CareContract, InsightContract):
+class TestPostgresStore(
+    StoreContract, ReadingContract, CareContract, InsightContract, WorkflowContract
+):
     """PostgreSQL keeps the contract."""
 
     def open(

@@ -11,6 +11,7 @@ import pytest
 from servicekit.errors import ResourceExhaustedError
 from tests.unit.tracker_service.builders import SERVICE, make_item, make_run
 from tests.unit.tracker_service.care_contract import CareContract
+from tests.unit.tracker_service.export_workflow.workflow_contract import WorkflowContract
 from tests.unit.tracker_service.insight_contract import InsightContract
 from tests.unit.tracker_service.reading_contract import ReadingContract
 from tests.unit.tracker_service.store_contract import StoreContract
@@ -41,7 +42,9 @@ async def opened(folder: Path, clock: Clock) -> AsyncIterator[DatabaseStore]:
         await store.close()
 
 
-class TestSqliteStore(StoreContract, ReadingContract, CareContract, InsightContract):
+class TestSqliteStore(
+    StoreContract, ReadingContract, CareContract, InsightContract, WorkflowContract
+):
     """SQLite keeps the contract."""
 
     def open(
