@@ -320,7 +320,7 @@ class Execution:
         self.beat(released=True)
         self.events.add(StateChanged(self.state, "DRAINING", self.message))
         total = time.monotonic() - self._started
-        self.run.services.metrics.execution_ended(self.state.value, total)
+        self.run.services.metrics.execution_ended(self.state.name, total)
         log.info("execution_interrupted")
 
     def _end(self, ending: Ending) -> None:
@@ -356,7 +356,7 @@ class Execution:
 
     def _count(self, ending: Ending, total_seconds: float) -> None:
         metrics = self.run.services.metrics
-        metrics.execution_ended(ending.state.value, total_seconds)
+        metrics.execution_ended(ending.state.name, total_seconds)
         if ending.state is ExecutionState.FAILED:
             metrics.execution_failed(self.run.stage, ending.reason)
 

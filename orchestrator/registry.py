@@ -59,7 +59,7 @@ class Executions:
     def counts(self) -> Mapping[str, int]:
         """Return how many there are in each state that is no end; from any thread."""
         states = (each.state for each in list(self._executions.values()))
-        return Counter(state.value for state in states if not state.ended)
+        return Counter(state.name for state in states if not state.ended)
 
     @property
     def draining(self) -> bool:

@@ -9,10 +9,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import grpc
 import promql_parser
 import pytest
 import yaml
 
+from generation_service.queue.jobs import JobState
+from generation_service.queue.workforce import WorkerState
+from orchestrator.model import ExecutionState
+from safety_service.model import Decision, Outcome
 from servicekit.metrics import Kind, Metric
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,6 +79,20 @@ def test_every_metric_asked_for_is_defined() -> None:
             assert selector.name in known, query
             labels = {matcher.name for matcher in selector.matchers.matchers}
             assert labels <= known[selector.name] | OF_PROMETHEUS, query
+
+
+def test_label_values_asked_for_are_words_of_the_code() -> None:
+    """An alert on a state that nothing has would never fire."""
+    words = {one.name for one in (*ExecutionState, *JobState, *WorkerState)}
+    words |= {one.value for one in (*Decision, *Outcome)} | {"waiting", "running"}
+    words |= {one.name for one in grpc.StatusCode} | {"orchestrator", "generation", "tracker"}
+    words |= {"safety", "gateway", "SAFETY_UNAVAILABLE", "answered", "left", "finished"}
+    for query in queries():
+        for selector in selectors(query):
+            for matcher in selector.matchers.matchers:
+                asked = set(matcher.value.split("|"))
+                patterned = {one for one in asked if not one.isidentifier()}
+                assert asked - patterned <= words, query
 
 
 def test_every_metric_is_shown() -> None:

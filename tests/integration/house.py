@@ -52,12 +52,14 @@ class House:
     Attributes:
         settings: Of its orchestrator, for another one beside it.
         address: The orchestrator's.
+        metrics: Where the services show their numbers, as far as they were told to.
     """
 
     orchestrator: OrchestratorServiceAsyncStub
     tracker: TrackerServiceAsyncStub
     settings: OrchestratorSettings
     address: str
+    metrics: tuple[str, ...] = ()
 
     async def run(
         self, *, user: str = "", session: str = "", **fields: Any
@@ -162,6 +164,11 @@ async def open_house(
             TrackerServiceStub(to_tracker),
             settings,
             running_one.address,
+            tuple(
+                each.metrics_address
+                for each in (running_one, checking, generating, tracking)
+                if each.metrics_address
+            ),
         )
 
 
