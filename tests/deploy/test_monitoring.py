@@ -90,9 +90,8 @@ def test_label_values_asked_for_are_words_of_the_code() -> None:
     for query in queries():
         for selector in selectors(query):
             for matcher in selector.matchers.matchers:
-                asked = set(matcher.value.split("|"))
-                patterned = {one for one in asked if not one.isidentifier()}
-                assert asked - patterned <= words, query
+                asked = {one for one in matcher.value.split("|") if one.isidentifier()}
+                assert matcher.name == "rpc" or asked <= words, query
 
 
 def test_every_metric_is_shown() -> None:
