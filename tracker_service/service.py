@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from servicekit.audit import AuditLog
     from servicekit.server import Owned, Register, ServiceNames
     from tracker_service.settings import TrackerSettings
     from tracker_service.store.database import DatabaseStore, OnWork
@@ -88,7 +89,7 @@ def registration(settings: TrackerSettings) -> Register:
         erased_media = MediaEraser(generation, timeout_seconds=ERASE_SECONDS)
         eraser = Eraser(store.erasures, files, erased_media, also=built.forget)
         run_in_background(owned, eraser.run(), "eraser")
-        run_in_background(owned, retention_of(settings, store, eraser), "retention")
+        run_in_background(owned, retention_of(settings, store, eraser, owned.audit), "retention")
         streams = RecordStreams(store, Taxonomy(), metrics, owned.tracer)
         key = await asyncio.to_thread(pseudonym_key_of, settings)
         views = Views(store, key)
@@ -123,7 +124,9 @@ def registration(settings: TrackerSettings) -> Register:
     return register
 
 
-async def retention_of(settings: TrackerSettings, store: DatabaseStore, eraser: Eraser) -> None:
+async def retention_of(
+    settings: TrackerSettings, store: DatabaseStore, eraser: Eraser, audit: AuditLog
+) -> None:
     """Erase what was kept long enough, if anything is to be."""
     days, dry_run = settings.export_workflow_ttl_days, settings.retention_dry_run
     if settings.retention or days:
@@ -134,7 +137,9 @@ async def retention_of(settings: TrackerSettings, store: DatabaseStore, eraser: 
             dry_run=dry_run,
             clock=wall_clock_us,
             workflows=(
-                WorkflowRetention(store.workflows, days, dry_run, wall_clock_us) if days else None
+                WorkflowRetention(store.workflows, audit, days, dry_run, wall_clock_us)
+                if days
+                else None
             ),
         )
 

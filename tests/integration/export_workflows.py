@@ -11,7 +11,7 @@ from stellwerk.tracker.v1 import export_workflow_pb2 as model
 from stellwerk.tracker.v1 import export_workflow_service_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterable, Sequence
 
     from tests.integration.tracker import Tracker
 
@@ -88,7 +88,7 @@ async def regenerate(
 
 
 async def file_of(
-    parts: AsyncIterator[pb.FinishExportWorkflowResponse | pb.RegenerateDeliverableResponse],
+    parts: AsyncIterable[pb.FinishExportWorkflowResponse | pb.RegenerateDeliverableResponse],
 ) -> File:
     """Return what a stream brought."""
     received = [part async for part in parts]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
+from servicekit.audit import read_audit
 from servicekit.channel import ending
 from servicekit.errors import Code, remote_error
 from stellwerk.tracker.v1 import export_workflow_pb2 as model
@@ -52,7 +53,7 @@ from tracker_service.export_workflow import rules
 from tracker_service.store.sqlite import open_sqlite_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
     from pathlib import Path
 
 DATA = {
@@ -288,8 +289,8 @@ async def test_nobody_reaches_anothers_workflow(tracker: Tracker) -> None:
     name = await started(tracker)
     await finish(tracker, name, "csv", "data_table")
     stub = tracker.workflows
-    named = {"export_workflow_id": name}
-    calls = [
+    named: dict[str, Any] = {"export_workflow_id": name}
+    calls: list[Awaitable[Any]] = [
         edit(tracker, name, DATA, BEN),
         finish(tracker, name, "csv", "data_table", BEN),
         regenerate(tracker, name, "csv", "data_table", BEN),
@@ -488,7 +489,13 @@ async def test_workflows_go_after_their_time(tmp_path: Path) -> None:
     changed = rules.after(workflow, delivery, long_ago_us)
     await store.workflows.append(workflow, changed, delivery, b"file")
     await store.close()
-    options: dict[str, Any] = {"generation_address": NOWHERE, "export_workflow_ttl_days": 30}
+    log = tmp_path / "audit.jsonl"
+    options: dict[str, Any] = {
+        "generation_address": NOWHERE,
+        "export_workflow_ttl_days": 30,
+        "audit_file": log,
+    }
+    file_hash = f"sha256:{hashlib.sha256(b'file').hexdigest()}"
     async with running_tracker(tmp_path, retention_dry_run=True, **options) as tracker:
         young = await started(tracker)
         assert len(await history(tracker)) == 2
@@ -500,8 +507,11 @@ async def test_workflows_go_after_their_time(tmp_path: Path) -> None:
         await eventually(gone)
         error = await failure(read(tracker, workflow.export_workflow_id))
         assert (error.code, error.reason) == (Code.NOT_FOUND, "EXPORT_WORKFLOW_NOT_FOUND")
-        told = await audit(tracker, content_hash=f"sha256:{hashlib.sha256(b'file').hexdigest()}")
+        told = await audit(tracker, content_hash=file_hash)
         assert [one.event for one in told] == ["expired", "delivered"]
+    acts = [line.content for line in read_audit(log)]
+    (removal,) = (one for one in acts if one["act"] == "RemoveExportWorkflows")
+    assert removal["details"] == {"workflow_count": 1, "content_hashes": [file_hash]}
 
 
 async def test_erasing_a_person_erases_what_was_made_of_them(tmp_path: Path) -> None:

@@ -96,6 +96,19 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """What was removed in one go.
+
+    Attributes:
+        workflow_count: Workflows; 0: nothing is due any more.
+        content_hashes: Those of their deliverables.
+    """
+
+    workflow_count: int
+    content_hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AuditFilter:
     """Which audit entries are wanted; empty: any.
 
@@ -184,8 +197,8 @@ class WorkflowStore(Protocol):
     async def due_count(self, before_us: int) -> int:
         """Return how many workflows had their last record before a time."""
 
-    async def remove_due(self, before_us: int) -> int:
-        """Remove some workflows whose last record is older than a time; return how many."""
+    async def remove_due(self, before_us: int) -> Removal:
+        """Remove some workflows whose last record is older than a time."""
 
     async def audit(self, wanted: AuditFilter, size: int, before_key: int) -> list[AuditEntry]:
         """Return the latest entries with keys below `before_key`."""

@@ -21,6 +21,7 @@ from servicekit.settings import ServiceSettings
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.generation.v1 import generation_service_pb2_grpc as generation_grpc
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
+from stellwerk.tracker.v1 import export_workflow_service_pb2 as export_workflow_pb2
 from stellwerk.tracker.v1 import export_service_pb2_grpc as export_grpc
 from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
 from stellwerk.tracker.v1 import tracker_service_pb2_grpc as tracker_grpc
@@ -144,13 +145,17 @@ async def test_administrative_acts_are_written_down(tmp_path: Path) -> None:
 
 def test_acts_are_rpcs_and_their_fields_exist() -> None:
     """The table of acts names RPCs that exist, and fields that one of their messages has."""
-    modules = {"stellwerk.generation.v1": generation_pb2, "stellwerk.tracker.v1": tracker_pb2}
+    modules = {
+        "stellwerk.generation.v1.GenerationService": generation_pb2,
+        "stellwerk.tracker.v1.TrackerService": tracker_pb2,
+        "stellwerk.tracker.v1.ExportService": export_pb2,
+        "stellwerk.tracker.v1.ExportWorkflowService": export_workflow_pb2,
+    }
     assert set(audited_fields()) <= set(load_access_table().rights)
     for method, paths in audited_fields().items():
         service, _, rpc = method[1:].partition("/")
-        package, _, name = service.rpartition(".")
-        module = export_pb2 if name == "ExportService" else modules[package]
-        call = module.DESCRIPTOR.services_by_name[name].methods_by_name[rpc]
+        name = service.rpartition(".")[2]
+        call = modules[service].DESCRIPTOR.services_by_name[name].methods_by_name[rpc]
         for path in paths:
             assert any(_has(side, path) for side in (call.input_type, call.output_type)), path
 

@@ -12,6 +12,7 @@ from tracker_service.export_workflow.insights import tallies_of
 from tracker_service.export_workflow.model import FinalDeliverable
 from tracker_service.export_workflow.storage import rows
 from tracker_service.export_workflow.storage.tallies import add_tallies
+from tracker_service.export_workflow.store import Removal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +42,14 @@ def add_audit(
     )
 
 
-def remove_due(connection: SqlConnection, before_us: int, now_us: int) -> int:
-    """Remove some workflows whose last record is older than a time; return how many."""
+def remove_due(connection: SqlConnection, before_us: int, now_us: int) -> Removal:
+    """Remove some workflows whose last record is older than a time."""
     return _remove(connection, "update_time_us < ?", (before_us,), "expired", now_us)
 
 
 def remove_of_person(connection: SqlConnection, user_id: str, now_us: int) -> int:
     """Remove some workflows of a person; return how many."""
-    return _remove(connection, "owner = ?", (user_id,), "erased", now_us)
+    return _remove(connection, "owner = ?", (user_id,), "erased", now_us).workflow_count
 
 
 def remove_of_execution(connection: SqlConnection, execution_id: str, now_us: int) -> None:
@@ -56,35 +57,41 @@ def remove_of_execution(connection: SqlConnection, execution_id: str, now_us: in
     condition = (
         "key IN (SELECT workflow_key FROM export_sources WHERE export_sources.execution_id = ?)"
     )
-    while _remove(connection, condition, (execution_id,), "erased", now_us):
+    while _remove(connection, condition, (execution_id,), "erased", now_us).workflow_count:
         pass
 
 
 def _remove(
     connection: SqlConnection, condition: str, values: Sequence[Any], event: str, now_us: int
-) -> int:
+) -> Removal:
     found = connection.execute(
         f"SELECT {rows.WORKFLOW_LIST} FROM export_workflows WHERE {condition} "
         f"ORDER BY key LIMIT {AT_ONCE}",
         values,
     ).fetchall()
-    removed = 0
+    hashes: list[str] = []
     for row in found:
         workflow = rows.read_workflow(row)
         gone = connection.execute(
             "DELETE FROM export_workflows WHERE key = ? RETURNING key", (workflow.key,)
         ).fetchall()
         if gone:  # another replica may have been faster
-            _remove_parts(connection, workflow, event, now_us)
-        removed += 1
-    return removed
+            for deliverable in _remove_parts(connection, workflow):
+                add_audit(connection, workflow, deliverable, event, now_us)
+                hashes.append(deliverable.content_hash)
+    return Removal(len(found), tuple(hashes))
 
 
-def _remove_parts(connection: SqlConnection, workflow: Workflow, event: str, now_us: int) -> None:
+def _remove_parts(connection: SqlConnection, workflow: Workflow) -> list[Deliverable]:
+    """Remove what belongs to a workflow whose row is gone; return its deliverables."""
     reviewed = workflow.modification_version > 0
-    for record in rows.all_records(connection, workflow.key):
+    records = list(rows.all_records(connection, workflow.key))
+    for record in records:
         add_tallies(connection, workflow, tallies_of(record, reviewed=reviewed), sign=-1)
-        if isinstance(record.content, FinalDeliverable):
-            add_audit(connection, workflow, record.content.deliverable, event, now_us)
     for table in ("export_stages", "export_pieces", "export_sources"):
         connection.execute(f"DELETE FROM {table} WHERE workflow_key = ?", (workflow.key,))
+    return [
+        record.content.deliverable
+        for record in records
+        if isinstance(record.content, FinalDeliverable)
+    ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tracker_service.export_workflow.insights import ExportInsights
     from tracker_service.export_workflow.model import Quality, StageRecord, Workflow
-    from tracker_service.export_workflow.store import AuditFilter, Scope, WorkflowFilter
+    from tracker_service.export_workflow.store import AuditFilter, Removal, Scope, WorkflowFilter
     from tracker_service.store.sql import SqlConnection, TransactionalBook
     from tracker_service.store.sql_erasures import Read, Write
 
@@ -162,7 +162,7 @@ class SqlWorkflows:
         )
         return int(row[0])
 
-    async def remove_due(self, before_us: int) -> int:
+    async def remove_due(self, before_us: int) -> Removal:
         """See `WorkflowStore.remove_due`."""
         now_us = self._clock()
         return await self._write(

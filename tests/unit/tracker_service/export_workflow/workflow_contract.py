@@ -25,6 +25,7 @@ from tracker_service.export_workflow.store import (
     EVERYBODY,
     PIECE_BYTES,
     AuditFilter,
+    Removal,
     Scope,
     WorkflowFilter,
 )
@@ -195,8 +196,10 @@ class WorkflowContract(StoreTests):
         young = await complete(store, clock, owner="ben")
         before_us = clock.now_us - 29 * DAY_US
         assert await store.workflows.due_count(before_us) == 1
-        assert await store.workflows.remove_due(before_us) == 1
-        assert await store.workflows.remove_due(before_us) == 0
+        assert old.deliverable is not None
+        removed = await store.workflows.remove_due(before_us)
+        assert removed == Removal(1, (old.deliverable.content_hash,))
+        assert await store.workflows.remove_due(before_us) == Removal(0, ())
         with pytest.raises(NotFoundError):
             await store.workflows.workflow(old.export_workflow_id, EVERYBODY)
         assert await store.workflows.record(old, Stage.INITIAL_AI_SUMMARY, 1) is None
@@ -207,7 +210,6 @@ class WorkflowContract(StoreTests):
         assert (await store.workflows.insights(WorkflowFilter(), Scope("rita"), 9)).fields == ()
         entries = await store.workflows.audit(AuditFilter(old.export_workflow_id), 9, LAST)
         assert [one.event for one in entries] == ["expired", "delivered"]
-        assert old.deliverable is not None
         assert {one.content_hash for one in entries} == {old.deliverable.content_hash}
         by_hash = AuditFilter(content_hash=old.deliverable.content_hash)
         found = await store.workflows.audit(by_hash, 9, LAST)
