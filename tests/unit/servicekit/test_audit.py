@@ -21,8 +21,8 @@ from servicekit.settings import ServiceSettings
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.generation.v1 import generation_service_pb2_grpc as generation_grpc
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
-from stellwerk.tracker.v1 import export_workflow_service_pb2 as export_workflow_pb2
 from stellwerk.tracker.v1 import export_service_pb2_grpc as export_grpc
+from stellwerk.tracker.v1 import export_workflow_service_pb2 as export_workflow_pb2
 from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
 from stellwerk.tracker.v1 import tracker_service_pb2_grpc as tracker_grpc
 from tests.support import eventually
