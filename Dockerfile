@@ -1,15 +1,14 @@
 # One recipe for all images: `make images`, or `podman build --build-arg SERVICE=tracker .`
-# SERVICE is orchestrator, safety, generation, tracker, gateway, or cli for the command.
-# LOCK=generation-embedded adds the embedded language model to generation. To build the same bytes
-# next year, too, name PYTHON by its digest; all else is pinned by the locks.
+# SERVICE is orchestrator, safety, generation, tracker, gateway, generation-embedded with the small
+# language model, or cli for the command. To build the same bytes next year, too, name PYTHON by its
+# digest; all else is pinned by the locks.
 ARG PYTHON=docker.io/library/python:3.11-slim
 ARG SERVICE
 ARG VERSION=0.1.0
 
 FROM ${PYTHON} AS dependencies
 ARG SERVICE
-ARG LOCK=${SERVICE}
-COPY requirements/${LOCK}.lock /tmp/requirements.lock
+COPY requirements/${SERVICE}.lock /tmp/requirements.lock
 COPY deploy/image/slim.py /tmp/slim.py
 # Wheels only: nothing is compiled, so no compiler must be there. Bytecode is made now, because the
 # root file system is read-only later, and without time stamps, so that two builds are the same.
@@ -29,6 +28,8 @@ RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/bin/pip* && \
     install -d "stellwerk-${VERSION}.dist-info" && \
     printf 'Metadata-Version: 2.1\nName: stellwerk\nVersion: %s\n' "${VERSION}" \
       > "stellwerk-${VERSION}.dist-info/METADATA"
+# What changes seldom comes first: a new version of the code is a layer of a few megabytes.
+COPY --from=dependencies /opt/stellwerk /opt/stellwerk
 COPY LICENSE NOTICE ./
 COPY servicekit servicekit
 COPY protos/gen/stellwerk stellwerk
@@ -41,14 +42,16 @@ ENV ORCHESTRATOR_LISTEN_ADDRESS=0.0.0.0:50051 \
     ORCHESTRATOR_SPOOL_DIR=/data/spool \
     ORCHESTRATOR_IMPORTED_CONFIGS_DIR=/data/imported-configs
 EXPOSE 50051
-HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50051"]
+HEALTHCHECK --interval=30s --timeout=6s --start-period=60s \
+    CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50051"]
 ENTRYPOINT ["python", "-m", "orchestrator"]
 
 FROM runtime AS safety
 COPY safety_service safety_service
 ENV SAFETY_LISTEN_ADDRESS=0.0.0.0:50052
 EXPOSE 50052
-HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50052"]
+HEALTHCHECK --interval=30s --timeout=6s --start-period=60s \
+    CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50052"]
 ENTRYPOINT ["python", "-m", "safety_service"]
 
 FROM runtime AS generation
@@ -57,15 +60,23 @@ COPY configs/models.json configs/node_classes.json configs/
 ENV GENERATION_LISTEN_ADDRESS=0.0.0.0:50053 \
     GENERATION_DATA_DIR=/data
 EXPOSE 50053
-HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50053"]
+HEALTHCHECK --interval=30s --timeout=6s --start-period=60s \
+    CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50053"]
 ENTRYPOINT ["python", "-m", "generation_service"]
+
+# llama.cpp computes with OpenMP, which no wheel brings along.
+FROM generation AS generation-embedded
+# hadolint ignore=DL3008 # the Debian below has one version of it
+RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && \
+    rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
 
 FROM runtime AS tracker
 COPY tracker_service tracker_service
 ENV TRACKER_LISTEN_ADDRESS=0.0.0.0:50054 \
     TRACKER_DATA_DIR=/data
 EXPOSE 50054
-HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50054"]
+HEALTHCHECK --interval=30s --timeout=6s --start-period=60s \
+    CMD ["python", "-m", "servicekit.probe", "127.0.0.1:50054"]
 ENTRYPOINT ["python", "-m", "tracker_service"]
 
 FROM runtime AS gateway
@@ -74,7 +85,8 @@ COPY gateway gateway
 ENV GATEWAY_LISTEN_ADDRESS=0.0.0.0:8080 \
     GATEWAY_COOKIE_SECRET_FILE=/data/gateway.secret
 EXPOSE 8080
-HEALTHCHECK CMD ["python", "-m", "servicekit.probe", "http://127.0.0.1:8080/readyz"]
+HEALTHCHECK --interval=30s --timeout=6s --start-period=60s \
+    CMD ["python", "-m", "servicekit.probe", "http://127.0.0.1:8080/readyz"]
 ENTRYPOINT ["python", "-m", "gateway"]
 
 # For admins and tools inside a cluster; of the services it uses only what works offline.
@@ -97,6 +109,5 @@ LABEL org.opencontainers.image.title="stellwerk-${SERVICE}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=dependencies /opt/stellwerk /opt/stellwerk
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app
 USER 10001:10001

@@ -57,14 +57,13 @@ ENGINE ?= podman
 REGISTRY ?= localhost
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BUILD_FLAGS ?= $(if $(filter podman,$(ENGINE)),--format docker --timestamp 0)
-LOCKS_OF_IMAGES ?= orchestrator safety generation generation-embedded tracker gateway cli
+IMAGES ?= orchestrator safety generation generation-embedded tracker gateway cli
 images: ## Build the images, with ENGINE=docker if there is no podman
-	@set -e; for lock in $(LOCKS_OF_IMAGES); do \
-		echo "$(REGISTRY)/stellwerk-$$lock:$(VERSION)"; \
-		$(ENGINE) build $(BUILD_FLAGS) --build-arg SERVICE=$${lock%-embedded} \
-			--build-arg LOCK=$$lock --build-arg VERSION=$(VERSION) \
+	@set -e; for service in $(IMAGES); do \
+		echo "$(REGISTRY)/stellwerk-$$service:$(VERSION)"; \
+		$(ENGINE) build $(BUILD_FLAGS) --build-arg SERVICE=$$service --build-arg VERSION=$(VERSION) \
 			--build-arg REVISION=$$(git rev-parse HEAD) \
-			--tag $(REGISTRY)/stellwerk-$$lock:$(VERSION) --quiet .; \
+			--tag $(REGISTRY)/stellwerk-$$service:$(VERSION) --quiet .; \
 	done
 
 e2e-containers: $(DEV) policies ## Build the images, run the classroom overlay with podman, kill containers
@@ -81,8 +80,8 @@ policies: $(DEV) ## Hold the manifests against checkov's policies
 	done
 
 docs: $(RUN) ## Make docs/configuration.md and docs/metrics.md again from the code
-	@$(BIN)/python docs/metrics.py
 	@$(BIN)/python docs/configuration.py
+	@$(BIN)/python docs/metrics.py
 
 lock: $(DEV) ## Resolve the dependencies again into requirements/
 	@$(BIN)/python requirements/lock.py

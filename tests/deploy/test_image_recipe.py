@@ -49,7 +49,7 @@ def test_images_are_of_the_projects_version() -> None:
 
 def test_every_lock_of_an_image_is_there() -> None:
     """`make images` builds from locks that exist."""
-    (line,) = re.findall(r"^LOCKS_OF_IMAGES \?= (.*)$", (ROOT / "Makefile").read_text(), re.M)
-    for lock in line.split():
-        assert (ROOT / "requirements" / f"{lock}.lock").is_file()
-        assert lock.removesuffix("-embedded") in STAGES
+    (line,) = re.findall(r"^IMAGES \?= (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    for service in line.split():
+        assert (ROOT / "requirements" / f"{service}.lock").is_file()
+        assert re.search(rf"^FROM \w+ AS {service}$", RECIPE, re.M)

@@ -1,0 +1,167 @@
+"""An overlay as real containers on this machine, with a network and a DNS of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import tempfile
+from typing import TYPE_CHECKING
+
+import yaml
+
+from servicekit.api_keys import create_key
+from servicekit.principals import Role
+from tests.containers.engine import attempt, podman
+from tests.containers.images import image
+from tests.containers.playing import plays
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from tests.containers.playing import Manifest, Play
+
+PREFIX = "stellwerk-e2e-"
+NETWORK = f"{PREFIX}network"
+SERVER = "orchestrator:50051"
+RUN_SECONDS = 300.0
+
+
+class Cluster:
+    """Pods that run, and what can be done to them."""
+
+    def __init__(self, manifests: Iterable[Manifest], folder: Path) -> None:
+        """Make the secrets, as an operator does before the first start.
+
+        Args:
+            manifests: The rendered overlay.
+            folder: An empty folder for files.
+        """
+        keys = folder / "stellwerk-api-keys" / "api-keys.json"
+        keys.parent.mkdir()
+        self.admin_key = create_key(keys, role=Role.ADMIN, user="operator")
+        self.learner_key = create_key(keys, role=Role.LEARNER, user="kim", session="lesson-1")
+        keys.chmod(0o644)  # mounted as it is, where Kubernetes would give it to the pod's group
+        values = {
+            "stellwerk-service-key": {"service-key": secrets.token_hex(32)},
+            "stellwerk-cookies": {"cookie-secret": secrets.token_hex(32)},
+            "stellwerk-pseudonyms": {"pseudonym-key": secrets.token_hex(32)},
+        }
+        self.plays = plays(manifests, values, folder, PREFIX)
+
+    def names(self, workload: str) -> list[str]:
+        """Return the pods of a workload."""
+        return [play.name for play in self.plays if play.workload == workload]
+
+    def start(self) -> None:
+        """Start what does not run; volumes that are there are used again."""
+        for play in self.plays:
+            self._start(play)
+
+    def stop(self) -> None:
+        """End all pods as Kubernetes does: SIGTERM, patience, and their volumes stay."""
+        for play in self.plays:
+            podman("pod", "stop", "--time", "45", play.name)
+            podman("pod", "rm", play.name)
+
+    def remove(self) -> None:
+        """Leave nothing behind, whatever state it is in."""
+        for play in self.plays:
+            attempt("pod", "rm", "--force", "--time", "0", play.name)
+        volumes = attempt("volume", "ls", "--quiet", "--filter", f"name={PREFIX}").stdout.split()
+        for volume in volumes:
+            attempt("volume", "rm", "--force", volume)
+        attempt("network", "rm", "--force", "--time", "0", NETWORK)
+
+    def _start(self, play: Play) -> None:
+        there = attempt("volume", "ls", "--quiet").stdout.split()
+        manifests = [
+            one
+            for one in play.manifests
+            if one["kind"] != "PersistentVolumeClaim" or one["metadata"]["name"] not in there
+        ]
+        network = ",".join([NETWORK, *(f"alias={alias}" for alias in play.aliases)])
+        # The first alias is told from the network's name by a colon.
+        network = network.replace(",", ":", 1)
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump_all(manifests, file)
+            file.flush()
+            podman("play", "kube", "--network", network, file.name)
+
+    def container(self, pod: str) -> str:
+        """Return the name of the one container of a pod."""
+        return f"{pod}-service"
+
+    def in_pod(self, pod: str, *command: str) -> str:
+        """Run a command in a pod and return what it prints."""
+        return podman("exec", self.container(pod), *command)
+
+    def is_ready(self, pod: str) -> bool:
+        """Ask a pod as its image's health check does."""
+        built_from = podman("inspect", "--format", "{{.ImageName}}", self.container(pod)).strip()
+        check = podman("image", "inspect", "--format", "{{json .HealthCheck.Test}}", built_from)
+        return attempt("exec", self.container(pod), *json.loads(check)[1:]).returncode == 0
+
+    def address(self, pod: str) -> str:
+        """Return the address of a pod in the network, which this machine reaches, too."""
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        infra = podman("pod", "inspect", "--format", "{{.InfraContainerID}}", pod).strip()
+        return podman("inspect", "--format", form, infra).strip()
+
+    def process(self, pod: str) -> int:
+        """Return the process id of a service; 0: it does not run."""
+        return int(podman("inspect", "--format", "{{.State.Pid}}", self.container(pod)))
+
+    def kill(self, pod: str) -> int:
+        """Kill a service outright, as a machine without memory does; returns the id it had."""
+        pid = self.process(pod)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def logs(self, pod: str) -> str:
+        """Return what a service has printed."""
+        result = attempt("logs", self.container(pod))
+        return result.stdout + result.stderr
+
+    def command(self, *arguments: str, key: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `stellwerk` in a container of its own, as a person's tool in the cluster."""
+        return attempt(*self._tool(key), *arguments, seconds=RUN_SECONDS)
+
+    @contextlib.contextmanager
+    def tool(self, name: str, script: str, *, key: str) -> Iterator[str]:
+        """Run a shell script in a container with the command; yields the container's name."""
+        container = PREFIX + name
+        podman(
+            *self._tool(key, "--detach", "--name", container, "--entrypoint", "sh"), "-c", script
+        )
+        try:
+            yield container
+        finally:
+            attempt("rm", "--force", "--time", "0", container)
+
+    def _tool(self, key: str, *options: str) -> list[str]:
+        return [
+            *("run", "--network", NETWORK, "--read-only", "--cap-drop", "all"),
+            *("--tmpfs", "/data:rw,mode=1777", "--tmpfs", "/tmp:rw,mode=1777"),
+            *("--env", f"STELLWERK_SERVER={SERVER}"),
+            *("--env", f"STELLWERK_API_KEY={key or self.admin_key}"),
+            *(options or ("--rm",)),
+            image("cli"),
+        ]
+
+
+@contextlib.contextmanager
+def running(manifests: Iterable[Manifest], folder: Path) -> Iterator[Cluster]:
+    """Run an overlay until the context ends; what an earlier test left is removed first."""
+    cluster = Cluster(manifests, folder)
+    cluster.remove()
+    try:
+        podman("network", "create", NETWORK)
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()

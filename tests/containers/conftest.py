@@ -1,0 +1,46 @@
+"""The classroom, running: made once, since building and starting it takes minutes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.containers import images
+from tests.containers.cluster import running
+from tests.containers.engine import is_there
+from tests.deploy.rendering import rendered
+from tests.support import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.containers.cluster import Cluster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder, and give it the time that builds take."""
+    for item in items:
+        if "tests/containers/" in item.path.as_posix():
+            item.add_marker(pytest.mark.containers)
+            item.add_marker(pytest.mark.timeout(3600))
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The rendered classroom overlay as containers of images built now."""
+    if not is_there():
+        pytest.skip("podman is not installed")
+    manifests = rendered("classroom")
+    images.build()
+    with running(manifests, tmp_path_factory.mktemp("classroom")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def classroom(played: Cluster) -> Cluster:
+    """The classroom with all pods ready, whatever a test before did to them."""
+    await eventually(
+        lambda: all(played.is_ready(play.name) for play in played.plays), within_seconds=180
+    )
+    return played

@@ -1,0 +1,159 @@
+"""The classroom overlay, as it runs."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stellwerk_cli.commands.demo import ACTS, ATTEMPTS, Act
+from stellwerk_cli.exits import Exit
+from tests.containers.cluster import RUN_SECONDS
+from tests.containers.engine import attempt
+from tests.e2e.deployment import assert_well_formed, items_of
+from tests.support import eventually
+
+if TYPE_CHECKING:
+    from tests.containers.cluster import Cluster
+
+STARTED_AT_ONCE = 12
+# One shell runs all ideas side by side and says of each how it ended: `<exit code> <execution id>`.
+MANY_RUNS = """
+one() {
+  python -m stellwerk_cli run "Eine Blume auf der Wiese" --config stillepost --level youth \
+    --lang de --json > /tmp/$1.jsonl 2> /tmp/$1.err
+  echo "$? $(head -n 1 /tmp/$1.jsonl | sed 's/.*"execution_id": "\\([^"]*\\)".*/\\1/')"
+}
+for number in $(seq %d); do one $number & done
+wait
+echo finished
+"""
+
+Json = dict[str, Any]
+
+
+def test_services_run_without_any_right(classroom: Cluster) -> None:
+    """Each is nobody, has no capability and can get none, and its disk cannot be written."""
+    for play in classroom.plays:
+        status = dict(
+            line.split(":\t", 1)
+            for line in classroom.in_pod(play.name, "cat", "/proc/1/status").splitlines()
+            if ":\t" in line
+        )
+        assert status["Uid"].split() == ["10001"] * 4, play.name
+        assert {status[name] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+        assert status["NoNewPrivs"] == "1"
+        written = attempt("exec", classroom.container(play.name), "touch", "/app/written")
+        assert written.returncode != 0, play.name
+        assert "Read-only file system" in written.stderr
+        for tool in (["cc", "--version"], ["make", "--version"], ["python", "-m", "pip"]):
+            assert attempt("exec", classroom.container(play.name), *tool).returncode != 0
+
+
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.item_type)
+async def test_the_demo_runs_through_the_containers(classroom: Cluster, act: Act) -> None:
+    """Each idea of the demo ends as it must, and its record is whole."""
+    arguments = (
+        "run",
+        act.text,
+        "--config",
+        act.config,
+        "--level",
+        "kids",
+        "--lang",
+        "de",
+        "--json",
+    )
+    for _ in range(ATTEMPTS):  # the model draws its words by lot
+        result = classroom.command(*arguments, key=classroom.learner_key)
+        if result.returncode != Exit.BLOCKED:
+            break
+    assert result.returncode == act.expected, result.stderr
+    record = await complete_record(
+        classroom, json.loads(result.stdout.splitlines()[0])["execution_id"]
+    )
+    assert len(items_of(record, act.item_type)) == act.item_count
+
+
+async def test_a_killed_container_comes_back_and_nothing_is_lost(classroom: Cluster) -> None:
+    """While runs go on, one container of each service is killed; no run is without its end."""
+    script = MANY_RUNS % STARTED_AT_ONCE
+    with classroom.tool("runs", script, key=classroom.learner_key) as tool:
+        for workload in ("safety", "tracker", "orchestrator", "generation", "gateway"):
+            await killed_and_back(classroom, classroom.names(workload)[0])
+        await eventually(
+            lambda: "finished" in attempt("logs", tool).stdout, within_seconds=RUN_SECONDS
+        )
+        lines = attempt("logs", tool).stdout.splitlines()[:-1]
+    ends = {execution_id: Exit(int(code)) for code, execution_id in map(str.split, lines)}
+    assert len(ends) == STARTED_AT_ONCE, lines
+    for execution_id, end in ends.items():
+        if end is Exit.INTERRUPTED:
+            resumed = classroom.command("resume", execution_id, "--json")
+            assert resumed.returncode in (Exit.OK, Exit.BLOCKED), resumed.stderr
+        await complete_record(classroom, execution_id)
+    print(f"ends: {sorted(end.name for end in ends.values())}")
+
+
+async def test_everything_is_there_after_all_pods_were_replaced(classroom: Cluster) -> None:
+    """All pods are stopped and made anew, as by an upgrade: records and pictures stay."""
+    act = ACTS[0]
+    made = classroom.command(
+        *("run", act.text, "--config", act.config, "--level", "youth", "--lang", "de", "--json"),
+        key=classroom.learner_key,
+    )
+    execution_id = json.loads(made.stdout.splitlines()[0])["execution_id"]
+    before = await complete_record(classroom, execution_id)
+    classroom.stop()
+    classroom.start()
+    await eventually(
+        lambda: all(classroom.is_ready(play.name) for play in classroom.plays), within_seconds=180
+    )
+    assert await complete_record(classroom, execution_id) == before
+    assert classroom.command("records", "verify", execution_id).returncode == Exit.OK
+    watched = classroom.command("watch", execution_id, "--json", key=classroom.learner_key)
+    assert watched.returncode == made.returncode, watched.stderr
+    assert watched.stdout.count('"output_saved"') == made.stdout.count('"output_saved"')
+
+
+def test_the_page_is_served_by_each_replica(classroom: Cluster) -> None:
+    """Browsers get the page from any gateway, and it says that it is ready."""
+    for pod in classroom.names("gateway"):
+        for path in ("/readyz", "/"):
+            url = f"http://{classroom.address(pod)}:8080{path}"
+            with urllib.request.urlopen(url, timeout=30) as response:
+                assert response.status == 200
+
+
+def test_nothing_that_a_person_wrote_is_in_a_log(classroom: Cluster) -> None:
+    """After all these runs no log of any pod holds a word of an idea."""
+    for play in classroom.plays:
+        logs = classroom.logs(play.name)
+        assert logs, play.name
+        for word in ("Blume", "Wiese", "Nachbarn"):
+            assert word not in logs, play.name
+
+
+async def killed_and_back(cluster: Cluster, pod: str) -> None:
+    """Kill a service and wait until another process of it is ready."""
+    killed = cluster.kill(pod)
+    await eventually(lambda: cluster.process(pod) not in (0, killed), within_seconds=60)
+    await eventually(lambda: cluster.is_ready(pod), within_seconds=180)
+
+
+async def complete_record(cluster: Cluster, execution_id: str) -> Json:
+    """Return a record once it is whole, and check what holds for every record."""
+
+    def record() -> Json | None:
+        shown = cluster.command("records", "show", execution_id, "--json")
+        if shown.returncode != Exit.OK:
+            return None
+        found: Json = json.loads(shown.stdout)
+        return found if found["complete"] else None
+
+    found = await eventually(record, within_seconds=120)
+    assert found is not None
+    assert_well_formed(found)
+    return found
