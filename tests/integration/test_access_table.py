@@ -7,13 +7,16 @@ held against a whole house with keys: each person calls each RPC with everything
 from __future__ import annotations
 
 import pkgutil
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
+import gateway.routes
 import stellwerk
+from gateway.pages.wiring import ROUTERS as PAGES
 from servicekit.access import load_access_table
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb2
@@ -32,6 +35,8 @@ from tests.integration.guarded_house import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    import httpx
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,6 +87,14 @@ def of_release(made: Made) -> dict[str, Any]:
     return {"execution_id": made.execution_id, "item_id": "taken", "sha256": made.sha256}
 
 
+def of_export(made: Made) -> dict[str, Any]:
+    """Ask for a file of her execution."""
+    return {
+        "format": export_pb2.EXPORT_FORMAT_JSON_LINES,
+        "execution_ids": [made.execution_id],
+    }
+
+
 OWNED: dict[str, Callable[[Made], dict[str, Any]]] = {
     f"/{ORCHESTRATOR}/CancelExecution": of_execution,
     f"/{ORCHESTRATOR}/GetExecution": of_execution,
@@ -91,6 +104,7 @@ OWNED: dict[str, Callable[[Made], dict[str, Any]]] = {
     f"/{ORCHESTRATOR}/Render": of_step,
     f"/{ORCHESTRATOR}/ResumeExecution": of_execution,
     f"/{ORCHESTRATOR}/WatchExecution": of_execution,
+    f"/{EXPORT}/ExportExecutions": of_export,
     f"/{GENERATION}/CancelJob": of_job,
     f"/{GENERATION}/GetJob": of_job,
     f"/{GENERATION}/GetMediaInfo": of_picture,
@@ -100,7 +114,7 @@ OWNED: dict[str, Callable[[Made], dict[str, Any]]] = {
     f"/{TRACKER}/GetExecution": of_execution,
     f"/{TRACKER}/GetOwner": of_execution,
     f"/{TRACKER}/GetPlan": of_execution,
-    f"/{TRACKER}/GetSession": lambda _: {"session_id": PEOPLE["lea"][1]},
+    f"/{TRACKER}/GetSession": lambda made: {"session_id": made.session_id},
     f"/{TRACKER}/VerifyChain": of_execution,
     f"/{TRACKER}/WatchItems": of_execution,
 }
@@ -110,10 +124,6 @@ LISTS: dict[str, Callable[[Made], dict[str, Any]]] = {
     f"/{GENERATION}/ListJobs": of_execution,
     f"/{TRACKER}/ListExecutions": lambda _: {},
     f"/{TRACKER}/ListSessions": lambda _: {},
-    f"/{EXPORT}/ExportExecutions": lambda made: {
-        "format": export_pb2.EXPORT_FORMAT_JSON_LINES,
-        "execution_ids": [made.execution_id],
-    },
 }
 """RPCs that tell what the caller may see: nothing else is among it."""
 
@@ -136,6 +146,28 @@ UNOWNED = {
 
 BY_PSEUDONYM = {f"/{TRACKER}/GetSession", f"/{TRACKER}/ListSessions"}
 """Researchers know sessions by other names."""
+
+OPEN_PATHS = {
+    "/healthz",
+    "/readyz",
+    "/login",
+    "/logout",
+    "/language",
+    "/static/{path:path}",
+}
+"""Routes that show everybody the same."""
+
+FOR_PEOPLE = (
+    "/api/configs",
+    "/api/executions",
+    "/api/media",
+    "/api/models",
+    "/api/outputs",
+    "/api/server",
+    "/look",
+    "/make",
+)
+"""Where learners have business; all other routes are for staff."""
 
 NAMES = {"execution_id", "job_id", "key", "session_id"}
 
@@ -183,7 +215,7 @@ def _module_of(descriptor: Any) -> str:
 
 def shows(data: bytes, made: Made) -> bool:
     """Tell whether bytes hold anything of Lea's."""
-    marks = [*MARKS, made.execution_id, made.item_id, made.sha256, made.job_id, PEOPLE["lea"][1]]
+    marks = [*MARKS, made.execution_id, made.item_id, made.sha256, made.job_id, made.session_id]
     return any(mark.encode() in data for mark in marks)
 
 
@@ -235,9 +267,98 @@ async def test_figures_tell_nothing_of_what_is_not_seen(house: GuardedHouse, rpc
         assert answer.code == "OK"
         return answer.data
 
-    lea = PEOPLE["lea"][1]
+    lea = house.made.session_id
     assert await figures("tess", lea) == await figures("tess", "nobody's")
     assert await figures("tom", lea) != await figures("tom", "nobody's")
+
+
+def routes() -> list[tuple[str, str]]:
+    """Return method and path of all routes of the gateway but what is the same for everybody."""
+    modules = [
+        import_module(f"gateway.routes.{module.name}")
+        for module in pkgutil.iter_modules(gateway.routes.__path__)
+    ]
+    routers = [*PAGES, *(module.router for module in modules if hasattr(module, "router"))]
+    found = [
+        (method, route.path)
+        for router in routers
+        for route in router.routes
+        for method in sorted(route.methods - {"HEAD"})
+    ]
+    return [(method, path) for method, path in found if path not in OPEN_PATHS]
+
+
+def path_to(path: str, made: Made) -> str:
+    """Return a path that names Lea's things."""
+    names = {
+        "execution_id": made.execution_id,
+        "item_id": made.item_id,
+        "sha256": made.upload_sha256,
+        "job_id": made.job_id,
+        "session_id": made.session_id,
+        "version": "1",
+    }
+    return re.sub(r"\{(\w+)[^}]*\}", lambda found: names.get(found[1], "dada"), path)
+
+
+async def asked(browser: httpx.AsyncClient, method: str, path: str) -> tuple[int, bytes]:
+    """Return status and the beginning of what a route answers."""
+    body: Any = {} if method == "POST" and path.startswith("/api") else None
+    data = b""
+    async with browser.stream(method, path, json=body) as response:
+        async for part in response.aiter_bytes():
+            data += part
+            if len(data) > ENOUGH_BYTES or b"event:" in data:
+                break
+    return response.status_code, data
+
+
+ENOUGH_BYTES = 100_000
+
+
+@pytest.mark.parametrize("name", ["", "leo", "tess"])
+async def test_every_route_for_those_who_may_not_see(house: GuardedHouse, name: str) -> None:
+    """Neither a new browser, a classmate nor another class's teacher gets anything of Lea's."""
+    faults = []
+    async with house.browser(name) as browser:
+        for method, path in routes():
+            status, data = await asked(browser, method, path_to(path, house.made))
+            if path.startswith(FOR_PEOPLE) or path == "/":
+                right = status in (404, 422) or "{" not in path
+            elif name == "tess":
+                right = status not in (401, 500)
+            else:
+                right = status == 403 if name else status in (303, 401)
+            if not right or any(mark.encode() in data for mark in MARKS) or status >= 500:
+                faults.append(f"{method} {path}: {status}")
+    assert not faults, "\n".join(faults)
+
+
+async def test_routes_for_her_who_made_it(house: GuardedHouse) -> None:
+    """Lea gets what is hers by every route that is there for people."""
+    async with house.browser("lea") as browser:
+        for method, path in routes():
+            if method == "GET" and path.startswith(FOR_PEOPLE) and "programs" not in path:
+                status, _ = await asked(browser, method, path_to(path, house.made))
+                assert status == 200, path
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path", "body"),
+    [
+        ("tom", "POST", "/api/research/import", None),
+        ("tom", "POST", "/api/research/erase", {"user_id": "nobody-of-this-name"}),
+        ("rosa", "POST", "/api/research/erase", {"user_id": "nobody-of-this-name"}),
+        ("tom", "GET", "/api/research/erasures/none", None),
+    ],
+)
+async def test_staff_at_the_page_have_the_rights_of_the_table(
+    house: GuardedHouse, name: str, method: str, path: str, body: Any
+) -> None:
+    """What a role may not call it may not do by HTTP either, though the gateway itself may."""
+    async with house.browser(name) as browser:
+        answer = await browser.request(method, path, json=body)
+    assert (answer.status_code, answer.json()["reason"]) == (403, "RPC_NOT_ALLOWED")
 
 
 async def test_the_tables_of_this_test_name_rpcs() -> None:
