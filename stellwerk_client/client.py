@@ -20,6 +20,7 @@ from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
 from stellwerk_client import transfers
 from stellwerk_client.connections import Connections, trusted_authorities
 from stellwerk_client.errors import DownloadBrokenError, StellwerkError, translated
+from stellwerk_client.exports import ExportWorkflows
 from stellwerk_client.files import PartFile, ResumableFile
 from stellwerk_client.jobs import MediaQueue
 from stellwerk_client.records import Records, timestamp_of
@@ -49,6 +50,7 @@ class StellwerkClient:
     `ServerNotReachableError` when none answers.
 
     Attributes:
+        exports: From data to documents in recorded stages.
         queue: The jobs and workers behind the outputs.
         steps: Working step by step, with edits in between.
     """
@@ -79,6 +81,7 @@ class StellwerkClient:
         self._connections = Connections(server, api_key, identity, trusted_authorities(tls_ca))
         self._run_seconds = run_seconds
         self.records = Records(self._connections)
+        self.exports = ExportWorkflows(self._connections)
         self.queue = MediaQueue(self._connections, run_seconds)
         self.steps = Steps(self._connections, run_seconds)
 
@@ -223,7 +226,7 @@ class StellwerkClient:
                     if first is None and piece.HasField("media"):
                         first = piece
                     await asyncio.to_thread(file.write, piece.data)
-            if first is None or not _is_whole(file, first):
+            if first is None or not transfers.is_whole(file, first):
                 raise DownloadBrokenError(f"{to.name} arrived damaged; try again")
             await asyncio.to_thread(file.commit)
         return first.media
@@ -391,10 +394,3 @@ class StellwerkClient:
         requests = transfers.import_requests(path, header, on_sent)
         with translated():
             return await stub.ImportExecutions(requests, timeout=transfers.IMPORT_SECONDS)
-
-
-def _is_whole(file: PartFile, first: ReadMediaResponse) -> bool:
-    """Tell whether a file arrived as announced; the hash is that of the file without its mark."""
-    if first.delivery.marked:
-        return file.size_bytes == first.delivery.size_bytes
-    return file.sha256 == first.media.sha256

@@ -14,6 +14,7 @@ from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServic
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
 from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceStub
+from stellwerk.tracker.v1.export_workflow_service_pb2_grpc import ExportWorkflowServiceStub
 from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
 from stellwerk_client.errors import ServerNotReachableError, StellwerkError, translated
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
         OrchestratorServiceAsyncStub,
     )
     from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceAsyncStub
+    from stellwerk.tracker.v1.export_workflow_service_pb2_grpc import (
+        ExportWorkflowServiceAsyncStub,
+    )
     from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceAsyncStub
 
 TLS_CA_VARIABLE = "STELLWERK_TLS_CA"
@@ -147,6 +151,11 @@ class Connections:
         """The tracker's exports."""
         _, address = await self._neighbours()
         return ExportServiceStub(self._channel(address))
+
+    async def export_workflows(self) -> ExportWorkflowServiceAsyncStub:
+        """The tracker's export workflows."""
+        _, address = await self._neighbours()
+        return ExportWorkflowServiceStub(self._channel(address))
 
     async def close(self) -> None:
         """Close all channels."""

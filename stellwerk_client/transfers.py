@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
     from stellwerk.orchestrator.v1.event_pb2 import ExecutionEvent
     from stellwerk.tracker.v1.export_service_pb2_grpc import ExportServiceAsyncStub
-    from stellwerk_client.files import ResumableFile
+    from stellwerk_client.files import PartFile, ResumableFile
 
 T = TypeVar("T")
 Asking = TypeVar("Asking", RunExecutionRequest, WatchExecutionRequest)
@@ -182,3 +182,10 @@ def digest_of(request: export_pb2.ExportExecutionsRequest) -> str:
     plain.CopyFrom(request)
     plain.ClearField("cursor")
     return hashlib.sha256(plain.SerializeToString(deterministic=True)).hexdigest()
+
+
+def is_whole(file: PartFile, first: generation_pb2.ReadMediaResponse) -> bool:
+    """Tell whether a file arrived as announced; the hash is that of the file without its mark."""
+    if first.delivery.marked:
+        return file.size_bytes == first.delivery.size_bytes
+    return file.sha256 == first.media.sha256
