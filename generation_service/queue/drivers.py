@@ -92,10 +92,10 @@ class WorkerDriver(Protocol):
             WorkerDownError: It cannot take jobs now.
         """
 
-    def lacks(self, plan: MediaPlan) -> tuple[str, ...]:
+    def lacks(self, plan: MediaPlan) -> tuple[str, ...] | None:
         """What it would need for a plan and does not have, one sentence each; empty: it can.
 
-        Cheap; answered from what the last `check` and `learn` found out.
+        None: that is not known yet. Cheap: answered from what `check` and `learn` found out last.
         """
 
     async def learn(self, plan: MediaPlan) -> None:

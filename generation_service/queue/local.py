@@ -167,6 +167,12 @@ class LocalJobQueue:
             entry.caller_left |= observer is None
             self._look_whether_left(entry)
 
+    def leave(self, job_id: str) -> None:
+        """Its caller has gone, without having watched it here."""
+        entry = self._book.find(job_id)
+        entry.caller_left = True
+        self._look_whether_left(entry)
+
     async def cancel(self, job_id: str, caller: Principal) -> JobState:
         """See `JobQueue.cancel`."""
         entry = self._book.find_for(job_id, caller)

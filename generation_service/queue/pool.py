@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -56,6 +57,7 @@ class WorkerPool:
         self._journal = journal
         self._health = health
         self._seats: dict[str, Seat] = {}
+        self._notes: dict[str, WorkerNote] = {}
         self._configured = list(drivers)
         self._built_in = list(built_in)
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -74,21 +76,17 @@ class WorkerPool:
             abandon: Called for a job whose worker has died.
         """
         self._changed, self._abandon = changed, abandon
-        notes = {note.address: note for note in await self._journal.worker_notes()}
+        self._notes = {note.address: note for note in await self._journal.worker_notes()}
         drivers = list(self._configured)
         known = {driver.address for driver in drivers}
-        for note in notes.values():
+        for note in self._notes.values():
             if note.presence == "added" and note.address not in known:
                 drivers.append(self._connect(note.address))
         for driver in self._built_in:
-            drained = notes.get(driver.name, WorkerNote(driver.name)).draining
-            self._admit(driver, fixed=True).draining = drained
+            self.arrive(driver, fixed=True)
         for driver in drivers:
-            found = notes.get(driver.address)
-            if found is not None and found.presence == "removed":
+            if not self.arrive(driver):
                 await driver.close()
-                continue
-            self._admit(driver).draining = found is not None and found.draining
 
     async def close(self) -> None:
         """Let go of all workers."""
@@ -106,6 +104,38 @@ class WorkerPool:
     def free(self) -> list[Seat]:
         """Those that may get a job now, the one that is idle for longest first."""
         return sorted((s for s in self._seats.values() if s.is_free), key=lambda s: s.idle_since)
+
+    @property
+    def wanted(self) -> list[str]:
+        """Addresses of the workers that people added."""
+        return [note.address for note in self._notes.values() if note.presence == "added"]
+
+    def arrive(self, driver: WorkerDriver, *, fixed: bool = False) -> bool:
+        """Take up a worker that is here by itself, unless people have removed it.
+
+        Args:
+            driver: The worker.
+            fixed: It is part of a service and cannot be removed.
+        """
+        note = self._notes.get(driver.name if fixed else driver.address)
+        if driver.name in self._seats or (note is not None and note.presence == "removed"):
+            return False
+        self._admit(driver, fixed=fixed).draining = note is not None and note.draining
+        self._changed()
+        return True
+
+    def recheck(self, name: str = "") -> None:
+        """Something has been heard: of a worker, or of what some of them can do."""
+        seat = self._seats.get(name)
+        if seat is not None:
+            seat.poke.set()
+        self._changed()
+
+    async def depart(self, name: str) -> None:
+        """Let a worker go that has gone by itself, unless it still has a job."""
+        seat = self._seats.get(name)
+        if seat is not None and seat.running is None:
+            await self._dismiss(seat)
 
     def find(self, name: str) -> Seat:
         """The worker of this name.
@@ -132,7 +162,8 @@ class WorkerPool:
         if not seats:
             return None
         return min(
-            (seat.driver.lacks(plan) if seat.facts is not None else () for seat in seats), key=len
+            ((seat.driver.lacks(plan) or ()) if seat.facts is not None else () for seat in seats),
+            key=len,
         )
 
     async def workers(self) -> Sequence[WorkerView]:
@@ -148,7 +179,7 @@ class WorkerPool:
             seat.leaving = False
         else:
             seat = self._admit(driver)
-        await self._journal.note_worker(WorkerNote(seat.note_key, "added", seat.draining))
+        await self._note(WorkerNote(seat.note_key, "added", seat.draining))
         self._changed()
         return seat.view()
 
@@ -158,7 +189,7 @@ class WorkerPool:
         if seat.fixed:
             raise WorkerFixedError(name)
         seat.leaving = True
-        await self._journal.note_worker(WorkerNote(seat.note_key, "removed"))
+        await self._note(WorkerNote(seat.note_key, "removed"))
         if seat.running is not None and at_once:
             gone = AttemptFailedError(
                 WORKER_REMOVED, "The worker was removed.", worth_retrying=True
@@ -172,21 +203,27 @@ class WorkerPool:
         """See `Workforce.drain`."""
         seat = self.find(name)
         seat.draining = draining
-        notes = {note.address: note for note in await self._journal.worker_notes()}
-        presence = notes[seat.note_key].presence if seat.note_key in notes else ""
-        await self._journal.note_worker(WorkerNote(seat.note_key, presence, draining))
+        known = self._notes.get(seat.note_key, WorkerNote(seat.note_key))
+        await self._note(replace(known, draining=draining))
         self._changed()
         return seat.view()
 
     async def released(self, seat: Seat) -> None:
         """A worker has nothing to do any more: it goes if it is to go."""
         if seat.leaving and seat.running is None and self._seats.get(seat.name) is seat:
-            del self._seats[seat.name]
-            watch = self._watches.pop(seat.name)
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
-            await seat.driver.close()
-            log.info("worker_removed", worker=seat.name)
+            await self._dismiss(seat)
+
+    async def _dismiss(self, seat: Seat) -> None:
+        del self._seats[seat.name]
+        watch = self._watches.pop(seat.name)
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        await seat.driver.close()
+        log.info("worker_removed", worker=seat.name)
+
+    async def _note(self, note: WorkerNote) -> None:
+        self._notes[note.address] = note
+        await self._journal.note_worker(note)
 
     def _admit(self, driver: WorkerDriver, *, fixed: bool = False) -> Seat:
         seat = Seat(driver, self._health, fixed=fixed)

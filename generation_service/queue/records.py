@@ -59,15 +59,20 @@ def story_from_text(text: str, job: Job) -> list[JobEvent]:
     try:
         story: dict[str, Any] = json.loads(text)
         events = [_output(each, job) for each in story["outputs"]]
-        end: dict[str, Any] = story["end"]
-        facts: dict[str, Any] = end.pop("facts")
-        for name in ("warnings", "texts"):
-            facts[name] = tuple(facts[name])
-        end["state"] = JobState(end["state"])
-        finished = Finished(**end, facts=RunFacts(**facts))
-        return [*events, JobEvent(story["number"], job, finished)]
+        return [*events, JobEvent(story["number"], job, finished_from_fields(story["end"]))]
     except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError("this is no story of a job") from exc
+
+
+def finished_from_fields(fields: dict[str, Any]) -> Finished:
+    """The end of a job, of `asdict`."""
+    changed = {"state": JobState(fields["state"]), "facts": facts_from_fields(fields["facts"])}
+    return Finished(**{**fields, **changed})
+
+
+def facts_from_fields(fields: dict[str, Any]) -> RunFacts:
+    """How a job was done, of `asdict`."""
+    return RunFacts(**{**fields, **{name: tuple(fields[name]) for name in ("warnings", "texts")}})
 
 
 def _output(fields: dict[str, Any], job: Job) -> JobEvent:

@@ -131,7 +131,7 @@ class Seat:
     def can(self, entry: Entry) -> bool:
         """Whether it has what a job needs."""
         plan = entry.job.plan
-        return plan.backend == self.driver.backend and not self.driver.lacks(plan)
+        return plan.backend == self.driver.backend and self.driver.lacks(plan) == ()
 
     def is_warm_for(self, entry: Entry) -> bool:
         """Whether it has just used the models of a job."""

@@ -114,6 +114,7 @@ async def test_a_loading_job_can_be_cancelled(queueing: Queueing) -> None:
         await eventually(lambda: bench.begun)
         await queue.cancel(loading, person())
         assert (await outcome(queue, loading)).state is JobState.CANCELLED
+        await eventually(lambda: not bench.present)
         bench.load_permits.release()
         assert (await outcome(queue, await queue.submit(job()))).state is JobState.DONE
         assert not bench.present

@@ -1,0 +1,293 @@
+"""The connection to NATS: questions with answers, and news that nobody has to hear.
+
+Everything here is core NATS, at most once and kept nowhere. Whoever asks asks again until there
+is an answer, and whoever answers does the same thing twice gladly; what has to outlive a process
+is a document (`documents.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+
+from generation_service.queue.jetstream.wire import (
+    Fields,
+    error_fields,
+    error_from_fields,
+    pack,
+    unpack,
+)
+from servicekit.errors import (
+    InternalError,
+    InvalidArgumentError,
+    ServiceError,
+    UnavailableError,
+)
+from servicekit.settings import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from pathlib import Path
+
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
+    from nats.js import JetStreamContext
+    from pydantic import SecretStr
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+Answerer: TypeAlias = "Callable[[Fields], Awaitable[Fields]]"
+Listener: TypeAlias = "Callable[[Fields], None]"
+
+LOST = (nats.errors.Error, TimeoutError, OSError)
+"""What NATS or its network may fail with; trying again helps unless the settings are wrong."""
+_CONNECT_SECONDS = 5
+_RECONNECT_SECONDS = 0.25
+_ANSWERS_AT_ONCE = 2000
+_HEADROOM_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True)
+class NatsOptions:
+    """Where NATS is and how to get in.
+
+    Attributes:
+        url: Of the server, or of several with commas between.
+        prefix: Before all subjects and streams; deployments that share a server differ in it.
+        credentials: A credentials file of the account; None: what the URL says.
+        authority: Certificate of the authority (PEM) that signed the server's; None: the system's.
+        replicas: On how many servers of a NATS cluster each document is kept.
+        in_memory: Keep documents in the server's memory only; for tests.
+    """
+
+    url: SecretStr
+    prefix: str = "stellwerk"
+    credentials: Path | None = None
+    authority: Path | None = None
+    replicas: int = 1
+    in_memory: bool = False
+
+
+class NobodyAnswersError(Exception):
+    """There was no answer in time, or nobody to ask."""
+
+
+class SilenceError(Exception):
+    """A question is not for this process: another one will answer."""
+
+
+class MessageTooLargeError(InvalidArgumentError):
+    """What is to be sent is larger than the server lets through."""
+
+
+class Link:
+    """A connection that comes back by itself. Made by `open_link`."""
+
+    def __init__(self, client: Client, options: NatsOptions, *, answer_seconds: float) -> None:
+        """Use a connected client; its owner closes it."""
+        self._client = client
+        self._answer_seconds = answer_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.options = options
+        self.jetstream: JetStreamContext = client.jetstream(timeout=answer_seconds)
+
+    def subject(self, *parts: str) -> str:
+        """A subject of this deployment."""
+        return ".".join((self.options.prefix, *parts))
+
+    def inbox(self) -> str:
+        """A subject that only one knows."""
+        return str(self._client.new_inbox())
+
+    async def ask(self, subject: str, question: Fields) -> Fields:
+        """Ask once.
+
+        Raises:
+            NobodyAnswersError: Nobody answered in time.
+            ServiceError: That is the answer.
+        """
+        try:
+            answer = await heeding(
+                self._client.request(subject, self._packed(question), timeout=self._answer_seconds)
+            )
+        except LOST as exc:
+            raise NobodyAnswersError(subject) from exc
+        fields = unpack(answer.data)
+        if (error := fields.get("error")) is not None:
+            raise error_from_fields(error)
+        return fields
+
+    async def tell(self, subject: str, news: Fields) -> None:
+        """Tell whoever listens; while there is no connection, nobody does."""
+        if self._client.is_connected:
+            with contextlib.suppress(*LOST):
+                await self._client.publish(subject, self._packed(news))
+
+    async def answer(self, subject: str, answerer: Answerer) -> Subscription:
+        """Answer questions, many at once, until the subscription is ended."""
+
+        async def take(message: Msg) -> None:
+            if len(self._tasks) >= _ANSWERS_AT_ONCE:
+                return  # who asks will ask again
+            task = asyncio.create_task(self._respond(message, answerer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        return await self._client.subscribe(subject, cb=take)
+
+    async def listen(self, subject: str, listener: Listener) -> Subscription:
+        """Hear news until the subscription is ended; the listener returns at once."""
+
+        async def take(message: Msg) -> None:
+            listener(unpack(message.data))
+
+        return await self._client.subscribe(subject, cb=take)
+
+    async def settle(self) -> None:
+        """Return when the server knows of all that was subscribed to."""
+        with contextlib.suppress(*LOST):
+            await heeding(self._client.flush(timeout=max(1, round(self._answer_seconds))))
+
+    async def close(self) -> None:
+        """End what is being answered."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _respond(self, message: Msg, answerer: Answerer) -> None:
+        try:
+            try:
+                answer = await answerer(unpack(message.data))
+            except SilenceError:
+                return
+            except ServiceError as exc:
+                answer = {"error": error_fields(exc)}
+            except Exception:
+                # The edge of a question: our bug must not leave the one who asks without an answer.
+                log.exception("question_crashed", subject=message.subject)
+                answer = {"error": error_fields(InternalError("INTERNAL", "Internal error."))}
+            await self._client.publish(message.reply, self._packed(answer))
+        except LOST:
+            log.info("answer_lost", subject=message.subject)
+
+    def _packed(self, fields: Fields) -> bytes:
+        data = pack(fields)
+        if len(data) > self._client.max_payload - _HEADROOM_BYTES:
+            raise MessageTooLargeError(
+                "JOB_TOO_LARGE", "The workflow or what was asked for is too large for the queue."
+            )
+        return data
+
+
+async def heeding(call: Coroutine[Any, Any, T]) -> T:
+    """Await a call of the client so that being cancelled ends it.
+
+    It waits with `asyncio.wait_for`, which before Python 3.12 forgets a cancellation that comes
+    together with the answer; a task that nobody can end would be left.
+    """
+    task = asyncio.ensure_future(call)
+    task.add_done_callback(_look_at_error)
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+    return task.result()
+
+
+def _look_at_error(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+async def end(subscription: Subscription) -> None:
+    """End a subscription, whether or not the server is there."""
+    with contextlib.suppress(*LOST):
+        await subscription.unsubscribe()
+
+
+@contextlib.asynccontextmanager
+async def open_link(
+    options: NatsOptions, *, answer_seconds: float = 2.0, connect_seconds: float = 60.0
+) -> AsyncIterator[Link]:
+    """Connect, and stay connected: a server that restarts is found again.
+
+    Args:
+        options: Where and how.
+        answer_seconds: How long one question waits for its answer.
+        connect_seconds: How long the server may take to be there at the start.
+
+    Raises:
+        ConfigurationError: It was not there by then, or does not let us in.
+    """
+    client = Client()
+    try:
+        async with asyncio.timeout(connect_seconds):
+            await _connect(client, options)
+    except TimeoutError as exc:
+        raise ConfigurationError(
+            f"No NATS server answered within {connect_seconds:.0f} s. Is GENERATION_NATS_URL right?"
+        ) from exc
+    link = Link(client, options, answer_seconds=answer_seconds)
+    try:
+        yield link
+    finally:
+        await link.close()
+        with contextlib.suppress(*LOST):
+            await client.close()
+
+
+async def _connect(client: Client, options: NatsOptions) -> None:
+    tls = ssl.create_default_context(cafile=options.authority) if options.authority else None
+    while True:
+        try:
+            await client.connect(
+                servers=[part.strip() for part in options.url.get_secret_value().split(",")],
+                name="stellwerk-generation",
+                error_cb=_note_error,
+                disconnected_cb=_note_disconnected,
+                reconnected_cb=_note_reconnected,
+                connect_timeout=_CONNECT_SECONDS,
+                reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]  # sleeps so long
+                max_reconnect_attempts=-1,
+                tls=tls,
+                user_credentials=str(options.credentials) if options.credentials else None,
+            )
+        except nats.errors.AuthorizationError as exc:
+            raise ConfigurationError("The NATS server does not let this service in.") from exc
+        except LOST:
+            await asyncio.sleep(_RECONNECT_SECONDS)
+        else:
+            return
+
+
+async def _note_error(error: Exception) -> None:
+    log.debug("nats_error", error=str(error))
+
+
+async def _note_disconnected() -> None:
+    log.warning("nats_disconnected")
+
+
+async def _note_reconnected() -> None:
+    log.info("nats_reconnected")
+
+
+class QueueUnavailableError(UnavailableError):
+    """No process leads the queue for now, or NATS is away."""
+
+    def __init__(self) -> None:
+        """Say when to come again."""
+        super().__init__(
+            "QUEUE_UNAVAILABLE",
+            "The queue cannot be reached. Try again in a moment.",
+            retry_seconds=5.0,
+        )
