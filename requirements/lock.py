@@ -12,9 +12,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Images can do whatever a deployment chooses: send traces, keep media in a bucket and mark them.
+# Images can do whatever a deployment chooses: send traces, share a queue, keep media in a bucket, mark them.
 TRACES = ["--extra", "otel"]
-GENERATION = ["--extra", "generation", "--extra", "s3", "--extra", "c2pa", *TRACES]
+GENERATION = [
+    "--extra",
+    "generation",
+    "--extra",
+    "s3",
+    "--extra",
+    "nats",
+    "--extra",
+    "c2pa",
+    *TRACES,
+]
 LOCKS = {
     "dev": ["--extra", "all", "--extra", "dev", "--group", "build"],
     "run": ["--extra", "all", "--group", "build"],
