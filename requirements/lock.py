@@ -12,19 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Images can do whatever a deployment chooses: send traces, share a queue, keep media in a bucket, mark them.
+# Images can do whatever a deployment chooses: traces, a shared queue, media in a bucket, marks.
 TRACES = ["--extra", "otel"]
-GENERATION = [
-    "--extra",
-    "generation",
-    "--extra",
-    "s3",
-    "--extra",
-    "nats",
-    "--extra",
-    "c2pa",
-    *TRACES,
-]
+MEDIA = ["--extra", "s3", "--extra", "c2pa"]
+GENERATION = ["--extra", "generation", "--extra", "nats", *MEDIA, *TRACES]
 LOCKS = {
     "dev": ["--extra", "all", "--extra", "dev", "--group", "build"],
     "run": ["--extra", "all", "--group", "build"],
