@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from generation_service.backends.interface import BackendNotFoundError
+from generation_service.order_limits import oversized
 from generation_service.queue.jobs import Job
 from servicekit.context import current_call, is_valid_id, new_id, remaining_seconds
 from servicekit.errors import InvalidArgumentError
@@ -172,7 +173,7 @@ def _check(order: Order) -> None:
         raise InvalidArgumentError(
             "EXECUTION_MISSING", "Name the execution by its id.", field="execution_id"
         )
-    violations = []
+    violations = list(oversized(order.request.parameters))
     if not 0 <= order.priority <= MAX_PRIORITY:
         violations.append(("priority", f"Must be 0 to {MAX_PRIORITY}."))
     if len(order.idempotency_key) > MAX_KEY_CHARACTERS:

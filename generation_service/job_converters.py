@@ -21,6 +21,7 @@ from generation_service.queue.jobs import (
 )
 from generation_service.queue.workforce import WorkerState
 from servicekit.errors import InvalidArgumentError
+from servicekit.nesting import MAX_DEPTH, is_deeper_than
 from stellwerk.generation.v1 import generation_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ def workflow_order(message: pb.Workflow) -> WorkflowOrder:
             if len(text) > MAX_GRAPH_BYTES:
                 raise ValueError("It is larger than 4 MiB.")
             parts[name] = json.loads(text) if text else None
+            if is_deeper_than(parts[name]):
+                raise ValueError(f"It is nested more than {MAX_DEPTH} deep.")
         except (ValueError, RecursionError) as exc:
             violations.append((f"workflow.{name}", str(exc)))
     if violations:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tracker_service.store.interface import PageKey, Store
 
 MAX_IDS: Final = 10_000
+MAX_NAME: Final = 256
 PAGE_SIZE: Final = 500
 NOTICE: Final = (
     "Copies that somebody downloaded or backed up are out of reach and must be erased there."
@@ -34,8 +35,10 @@ async def erase_user(
         InvalidArgumentError: INVALID_ID.
         PermissionDeniedError: ERASURE_NOT_ALLOWED.
     """
-    if not request.user_id:
-        raise InvalidArgumentError("INVALID_ID", "Name a pseudonym.", field="user_id")
+    if not 0 < len(request.user_id) <= MAX_NAME:
+        raise InvalidArgumentError(
+            "INVALID_ID", f"Name a pseudonym of 1 to {MAX_NAME} characters.", field="user_id"
+        )
     if request.user_id != principal.id:
         _check_admin(principal)
     erasure = await eraser.erase(Wanted(user_id=request.user_id))

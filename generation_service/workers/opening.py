@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from generation_service.backends.comfyui.addresses import may_be_worker
 from generation_service.backends.comfyui.client import ComfyUIWorker
 from generation_service.queue.interface import AddressInvalidError
 from generation_service.queue.pool import WorkerPool
@@ -87,6 +88,8 @@ def worker_url(address: str) -> str:
     plain = is_one and not parts.query and not parts.fragment and "@" not in parts.netloc
     if not plain or not text.isprintable() or len(text) > _MAX_ADDRESS_CHARACTERS:
         raise AddressInvalidError("A worker's address looks like http://gpu1:8188.")
+    if not may_be_worker(parts.hostname or ""):
+        raise AddressInvalidError("No worker may be at a link-local or multicast address.")
     return text
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from generation_service.backends.comfyui.addresses import WorkerResolver
 from generation_service.backends.comfyui.errors import (
     PromptTooLargeError,
     WorkerAnswerInvalidError,
@@ -89,6 +90,7 @@ class HttpDoor:
                 headers={"User-Agent": "stellwerk", "Accept-Encoding": "identity"},
                 connector=aiohttp.TCPConnector(
                     limit=self._limits.connections,
+                    resolver=WorkerResolver(),
                     keepalive_timeout=30.0,  # the server's side stays open for longer
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
