@@ -8,13 +8,13 @@ from __future__ import annotations
 import secrets
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.configs.folders import schema_dir, shipped_configs_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 HOST = "127.0.0.1"
 DEFAULT_BASE_PORT = 50051
@@ -130,12 +130,18 @@ def _folder_settings(data: Path) -> dict[str, str]:
     }
 
 
+def models_file(environment: Mapping[str, str]) -> Path:
+    """Return the file of models: the one that is set, else the one beside the configs in use."""
+    if told := environment.get("GENERATION_MODELS_FILE"):
+        return Path(told)
+    beside = shipped_configs_dir() / "models.json"
+    # A folder of one's own configs need not repeat the models.
+    return beside if beside.is_file() else schema_dir().parent / "models.json"
+
+
 def _defaults() -> dict[str, str]:
     """What the user may override."""
-    models_file = shipped_configs_dir() / "models.json"
-    if not models_file.is_file():  # a folder of one's own configs need not repeat the models
-        models_file = schema_dir().parent / "models.json"
-    return {"GENERATION_MODELS_FILE": str(models_file), "PYTHONUNBUFFERED": "1"}
+    return {"GENERATION_MODELS_FILE": str(models_file({})), "PYTHONUNBUFFERED": "1"}
 
 
 def _stop_seconds(name: str, environment: Mapping[str, str]) -> float:

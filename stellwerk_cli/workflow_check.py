@@ -62,11 +62,12 @@ class Report:
         return self.output or self.workflow
 
 
-def read_catalogue(worker_url: str) -> NodeCatalogue:
+def read_catalogue(worker_url: str, limit_seconds: float = _TIMEOUT_SECONDS) -> NodeCatalogue:
     """Ask a worker for its node classes. Blocks: a request over the network.
 
     Args:
         worker_url: Such as `http://127.0.0.1:8188`.
+        limit_seconds: How long it may be silent.
 
     Raises:
         WorkerUnreadableError: There is no proper answer.
@@ -75,7 +76,7 @@ def read_catalogue(worker_url: str) -> NodeCatalogue:
         raise WorkerUnreadableError("The address must begin with http:// or https://.")
     url = worker_url.rstrip("/") + "/object_info"
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
+        with urllib.request.urlopen(url, timeout=limit_seconds) as response:
             content = response.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "reason", None) or exc

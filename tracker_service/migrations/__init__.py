@@ -28,7 +28,7 @@ def migrate_sqlite(path: Path) -> None:
     """
     # Looked up by hand, since nearly every start finds nothing to do, and Alembic with SQLAlchemy
     # costs half a second and 30 MB.
-    if _sqlite_revision(path) != _latest_revision():
+    if _sqlite_revision(path) != latest_revision():
         import sqlalchemy
 
         _upgrade(sqlalchemy.URL.create("sqlite", database=str(path)))
@@ -49,23 +49,51 @@ def migrate_postgres(url: str) -> None:
 
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))  # ends with the connection
-        if _postgres_revision(connection) != _latest_revision():
+        if _postgres_revision(connection) != latest_revision():
             import sqlalchemy
 
             _upgrade(sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"))
 
 
-def _latest_revision() -> str:
+def latest_revision() -> str:
+    """Return the present schema."""
     return max(one.name.partition("_")[0] for one in (_FOLDER / "versions").glob("[0-9]*.py"))
+
+
+def revision_of_sqlite(path: Path) -> str | None:
+    """Return the schema of a file without changing anything; None: it has none yet.
+
+    Raises:
+        sqlite3.Error: It cannot be read, or is no database.
+    """
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+        return _revision_in(connection)
+
+
+def revision_of_postgres(url: str, timeout_seconds: float) -> str | None:
+    """Return the schema of a database without changing anything; None: it has none yet.
+
+    Raises:
+        psycopg.Error: It cannot be reached.
+    """
+    import psycopg
+
+    with psycopg.connect(url, connect_timeout=round(timeout_seconds)) as connection:
+        return _postgres_revision(connection)
 
 
 def _sqlite_revision(path: Path) -> str | None:
     """Return the revision of a file; None: it has none yet."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        try:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except sqlite3.OperationalError:
-            return None
+        return _revision_in(connection)
+
+
+def _revision_in(connection: sqlite3.Connection) -> str | None:
+    known = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+    if connection.execute(known).fetchone() is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return row[0] if row else None
 
 

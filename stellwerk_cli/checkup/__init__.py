@@ -1,0 +1,1 @@
+"""What `stellwerk doctor` looks at: this machine, what lies outside, the deployment."""
