@@ -37,3 +37,8 @@ class DeliverableFormat(StrEnum):
         found, _ = _TYPES.guess_type(f"file{self.suffix}")
         assert found is not None  # a test asks for each
         return found
+
+    @property
+    def holds_pictures(self) -> bool:
+        """Whether pictures are inside the file; in the others they stand by their names."""
+        return self not in (DeliverableFormat.JSON, DeliverableFormat.CSV)

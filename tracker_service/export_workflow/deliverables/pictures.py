@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from tracker_service.export_workflow.deliverables.model import Document
 
 FOLDER: Final = "pictures"
+MANY: Final = 40
+"""Pictures from which on each is smaller, so that a class's work still fits into a mail."""
 LONGER_SIDE: Final = 900
-"""Pixels of a picture in a document: 230 dpi over its 100 mm."""
+"""Pixels of a picture in a document: 270 dpi over its 84 mm."""
+SMALLER_SIDE: Final = 600
 
 
 async def fetch_pictures(document: Document, media: MediaReader, folder: Path) -> None:
@@ -35,8 +38,10 @@ async def fetch_pictures(document: Document, media: MediaReader, folder: Path) -
 def drawn_pictures(folder: Path) -> dict[str, Path]:
     """Make fetched pictures into JPEG files and return these by the SHA-256 of the kept ones."""
     drawn = {}
-    for raw in sorted((folder / FOLDER).glob("*.raw")):
-        if draw(raw, LONGER_SIDE):
+    kept = sorted((folder / FOLDER).glob("*.raw"))
+    longer_side = LONGER_SIDE if len(kept) <= MANY else SMALLER_SIDE
+    for raw in kept:
+        if draw(raw, longer_side):
             drawn[raw.name.partition(".")[0]] = raw.with_suffix("")
         raw.unlink()
     return drawn

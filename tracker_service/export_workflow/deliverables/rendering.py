@@ -78,7 +78,8 @@ class Renderer:
             try:
                 async with asyncio.timeout(self._seconds):
                     await asyncio.to_thread(_prepare, document, folder)
-                    await fetch_pictures(document, self._media, folder)
+                    if form.holds_pictures:
+                        await fetch_pictures(document, self._media, folder)
                     await _make(folder, form, target)
             except TimeoutError as exc:
                 raise DeadlineExceededError(

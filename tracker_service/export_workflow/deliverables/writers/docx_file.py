@@ -23,6 +23,7 @@ from tracker_service.export_workflow.deliverables.model import (
     Table,
     cell_text,
 )
+from tracker_service.export_workflow.deliverables.writers.docx_pictures import add_picture
 from tracker_service.export_workflow.deliverables.writers.docx_tables import add_table
 from tracker_service.export_workflow.deliverables.writers.paging import cards_of, is_wide
 
@@ -56,7 +57,8 @@ def _write_dated(made: io.BytesIO, target: Path, created_us: int) -> None:
     with zipfile.ZipFile(made) as source, zipfile.ZipFile(target, "w") as copy:
         for name in source.namelist():
             entry = zipfile.ZipInfo(name, max((1980, 1, 1, 0, 0, 0), moment.timetuple()[:6]))
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            is_picture = name.startswith("word/media/")  # compressed already
+            entry.compress_type = zipfile.ZIP_STORED if is_picture else zipfile.ZIP_DEFLATED
             copy.writestr(entry, source.read(name))
 
 
@@ -65,6 +67,7 @@ class _Paper:
 
     def __init__(self, document: Document, pictures: Mapping[str, Path]) -> None:
         self._pictures = pictures
+        self._picture_count = 0
         self.docx = open_document()
         self._set_up(document)
         self._paragraph(document.title, "Title")
@@ -138,10 +141,13 @@ class _Paper:
         if (path := self._pictures.get(block.sha256)) is not None:
             with Image.open(path) as image:
                 share = image.width / image.height
-            width = min(_PICTURE_WIDTH, int(_PICTURE_HEIGHT * share))
-            shape = self.docx.add_picture(str(path), width=width)
-            shape._inline.docPr.set("descr", block.caption)
-            self.docx.paragraphs[-1].paragraph_format.keep_with_next = True
+            width = min(_PICTURE_WIDTH, round(_PICTURE_HEIGHT * share))
+            paragraph = self._paragraph("")
+            paragraph.paragraph_format.keep_with_next = True
+            self._picture_count += 1
+            add_picture(
+                paragraph, path, self._picture_count, (width, round(width / share)), block.caption
+            )
         self._faint(self._paragraph(block.caption))
 
     def _paragraph(
