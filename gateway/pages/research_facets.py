@@ -15,6 +15,7 @@ from gateway.exports import export_format
 from servicekit.errors import FailedPreconditionError, InvalidArgumentError
 from stellwerk.common.v1.types_pb2 import SafetyLevel
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb
+from stellwerk.tracker.v1 import export_workflow_service_pb2 as workflow_pb
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
 from stellwerk.tracker.v1.execution_pb2 import ExecutionState
 
@@ -140,6 +141,17 @@ class Facets(BaseModel):
         if self.is_narrow:
             request.execution_ids.extend(await self._ids(services))
         return request
+
+    async def selection(self, services: Neighbours) -> workflow_pb.ExecutionSelection:
+        """Return these executions as an export workflow takes them.
+
+        Raises:
+            FailedPreconditionError: NOTHING_FOUND or TOO_MANY_FOUND.
+        """
+        selection = workflow_pb.ExecutionSelection(**self._shared())
+        if self.is_narrow:
+            selection.execution_ids.extend(await self._ids(services))
+        return selection
 
     async def _ids(self, services: Neighbours) -> list[str]:
         ids: list[str] = []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.pages import (
     assets,
     doors,
+    exports,
     look,
     make,
     programs,
@@ -34,6 +35,7 @@ ROUTERS = (
     research_care.router,
     research_charts.router,
     research_exports.router,
+    exports.router,
     workshop.router,
 )
 

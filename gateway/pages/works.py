@@ -43,6 +43,7 @@ class Work:
         outcome: What came out; None: not done.
         reason: Why it failed; empty: it did not.
         message: The same for people.
+        back: Where to go from a failure.
     """
 
     work_id: str
@@ -52,6 +53,7 @@ class Work:
     outcome: object | None = None
     reason: str = ""
     message: str = ""
+    back: str = ""
     touched: float = field(default_factory=time.monotonic)
 
     @property
@@ -76,7 +78,9 @@ class Works:
         for work_id in list(self._works):
             await self._end(work_id)
 
-    async def begin(self, owner: Principal, task: Callable[[Work], Awaitable[object]]) -> Work:
+    async def begin(
+        self, owner: Principal, task: Callable[[Work], Awaitable[object]], *, back: str = ""
+    ) -> Work:
         """Begin a work in the name of whoever asks.
 
         Raises:
@@ -87,7 +91,7 @@ class Works:
             raise ResourceExhaustedError(
                 "WORKS_BUSY", "Too much is being prepared; try again.", retry_seconds=BUSY_SECONDS
             )
-        work = Work(secrets.token_urlsafe(16), owner.id)
+        work = Work(secrets.token_urlsafe(16), owner.id, back=back)
         with detached():
             running = asyncio.create_task(_run(work, task))
         self._works[work.work_id] = (work, running)

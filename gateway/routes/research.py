@@ -16,6 +16,7 @@ from gateway.imports import import_parts
 from gateway.neighbours import Neighbours
 from gateway.problems import Answers, documented
 from gateway.routes.answers import Id, Services, answers_with, plain
+from servicekit.errors import InvalidArgumentError
 from stellwerk.common.v1.types_pb2 import SafetyLevel
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
@@ -332,7 +333,10 @@ def _timestamp(time: datetime | None) -> Timestamp | None:
     if time is None:
         return None
     timestamp = Timestamp()
-    timestamp.FromDatetime(time)
+    try:
+        timestamp.FromDatetime(time)
+    except (OverflowError, ValueError):  # the first and last days, in some time zones
+        raise InvalidArgumentError("TIME_INVALID", "There is no such time in UTC.") from None
     return timestamp
 
 

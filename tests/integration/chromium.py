@@ -56,7 +56,8 @@ class Visitor:
 
     def _heard(self, kind: str, text: str) -> None:
         # Refused requests are noted, too; these belong to what is tested.
-        is_expected = self.is_offline or self.is_provoked or "Failed to load resource" in text
+        is_refusal = text.startswith(("Failed to load resource", "Response Status Error Code"))
+        is_expected = self.is_offline or self.is_provoked or is_refusal
         if kind == "error" and not is_expected:
             self.faults.append(text)
 

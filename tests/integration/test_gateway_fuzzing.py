@@ -47,6 +47,8 @@ NONSENSE = (
 )
 FIELDS = [
     *Facets.model_fields,
+    *("document", "document_type", "language", "template", "instructions", "way", "json", "remove"),
+    *("base_version", "editing_seconds", "score", "field:/a", "add:/a", "name:", "value:"),
     *("next", "trail", "back", "format", "execution_id", "pseudonymise", "again", "name"),
 ]
 FORMS = (
@@ -57,6 +59,10 @@ FORMS = (
     "/research/executions/x/verify",
     "/workshop/drain",
     "/workshop/jobs/x/cancel",
+    "/exports",
+    "/exports/x/data",
+    "/exports/x/regenerate",
+    "/exports/x/rating",
 )
 
 
@@ -109,11 +115,14 @@ async def test_answers_are_as_described(tmp_path: Path, examples: int) -> None:
     ):
         begun = (await browser.post("/api/executions", json=WISH)).json()
         record = await edge.house.record(begun["execution_id"])
+        source = {"execution_id": begun["execution_id"]}
+        workflow = (await browser.post("/api/exports", json=source)).json()["workflow"]
         known = {
             "execution_id": begun["execution_id"],
             "item_id": record.items[-2].item_id,
             "session_id": record.summary.session_id,
             "name": "dada",
+            "workflow_id": workflow["export_workflow_id"],
         }
         faults = await asyncio.to_thread(fuzz, edge.url, known, examples)
     assert not faults, "\n\n".join(faults)
