@@ -16,14 +16,12 @@ from generation_service.job_observing import ObservedJobs, QueueGauges
 from generation_service.media.opening import open_library
 from generation_service.media.settings import media_options
 from generation_service.offsite import read_offsite_levels
-from generation_service.queue.journal import JobJournal
-from generation_service.queue.local import LocalJobQueue
+from generation_service.queue_opening import open_host, open_queue
 from generation_service.servicer import GenerationServicer
 from generation_service.text_opening import TextOptions, open_text_generator
 from generation_service.work import LibraryKeeper
 from generation_service.workers.comfyui_backend import ComfyUIBackend
-from generation_service.workers.opening import allowed_classes, make_pool
-from generation_service.workers.settings import queue_limits
+from generation_service.workers.opening import NO_CREW, allowed_classes, make_crew
 from servicekit.principals import Role
 from stellwerk.generation.v1 import generation_service_pb2, generation_service_pb2_grpc
 
@@ -33,9 +31,11 @@ if TYPE_CHECKING:
     import grpc
 
     from generation_service.intake import Planner
+    from generation_service.media.library import MediaLibrary
     from generation_service.queue.drivers import WorkerDriver
     from generation_service.servicer import TextAnswers
     from generation_service.settings import GenerationSettings
+    from generation_service.workers.opening import Crew
     from servicekit.server import Owned, Register, ServiceNames
 
 SERVICE_NAME = generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"].full_name
@@ -45,6 +45,9 @@ def registration(settings: GenerationSettings) -> Register:
     """Give what `servicekit.server` needs to serve the generation service."""
 
     async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
+        if settings.role == "worker":
+            await add_workers(settings, owned)
+            return []
         text = await open_text_generator(_text_options(settings))
         owned.push_async_callback(text.close)
         return await add_generation(server, owned, settings, text)
@@ -63,38 +66,63 @@ async def add_generation(
         settings: Folder, limits, slots.
         text: Answers the text RPCs; closed by its owner.
     """
+    library = await _open_library(settings, owned)
+    inputs = InputFiles(library)
+    backends, crew = await _open_backends(settings, inputs, owned)
+    observer = ObservedJobs(owned.meter, owned.tracer)
+    queue = await open_queue(settings, crew, LibraryKeeper(library), observer, owned)
+    looking = asyncio.create_task(
+        QueueGauges(owned.meter).look(queue.jobs, queue.workforce), name="queue-gauges"
+    )
+    owned.callback(looking.cancel)
+    intake = Intake(backends, queue.jobs, inputs, read_offsite_levels(settings.offsite_levels))
+    counted = CountedText(text, owned.meter)
+    servicer = GenerationServicer(counted, intake, queue.jobs, queue.workforce, library)
+    generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
+    return [SERVICE_NAME]
+
+
+async def add_workers(settings: GenerationSettings, owned: Owned) -> None:
+    """Look after workers for the queue of other processes; there is nothing to be called here.
+
+    Args:
+        settings: Folder, limits, slots.
+        owned: Gets what must be closed.
+    """
+    library = await _open_library(settings, owned)
+    _, crew = await _open_backends(settings, InputFiles(library), owned)
+    await open_host(settings, crew, LibraryKeeper(library), owned)
+
+
+async def _open_library(settings: GenerationSettings, owned: Owned) -> MediaLibrary:
     media = media_options(settings, settings.data_dir, _machines(settings))
-    library = await open_library(media, owned)
+    return await open_library(media, owned)
+
+
+async def _open_backends(
+    settings: GenerationSettings, inputs: InputFiles, owned: Owned
+) -> tuple[dict[str, Planner], Crew]:
+    """What plans requests, and the workers of this process."""
+    has_workers = settings.role != "api"
     renderers = RenderPool(settings.worker_slots, limit_seconds=settings.render_seconds)
     embedded = EmbeddedBackend(renderers, make_seed=_seed)
     owned.push_async_callback(embedded.close)
-    await embedded.start()
+    if has_workers:
+        await embedded.start()
     comfyui = ComfyUIBackend(
         make_seed=_seed,
         allowed_classes=allowed_classes(settings.node_classes_file, settings.models_file),
     )
     backends: dict[str, Planner] = {embedded.name: embedded, comfyui.name: comfyui}
     places: Sequence[WorkerDriver] = ()
-    if opened := open_image_service(settings):
+    host = settings.host_name
+    if opened := open_image_service(settings, host):
         images, places = opened
         owned.push_async_callback(images.close)
         backends[images.name] = images
-    limits = queue_limits(settings)
-    journal = JobJournal(settings.data_dir / "jobs.sqlite3", remembered=limits.remembered)
-    owned.push_async_callback(journal.close)
-    inputs = InputFiles(library)
-    pool = make_pool(settings, embedded, inputs.read, journal, others=places)
-    jobs = ObservedJobs(owned.meter, owned.tracer)
-    queue = LocalJobQueue(pool, LibraryKeeper(library), journal, limits, jobs)
-    await owned.enter_async_context(queue)
-    owned.before_stop(queue.stop_watching)
-    looking = asyncio.create_task(QueueGauges(owned.meter).look(queue, pool), name="queue-gauges")
-    owned.callback(looking.cancel)
-    intake = Intake(backends, queue, inputs, read_offsite_levels(settings.offsite_levels))
-    counted = CountedText(text, owned.meter)
-    servicer = GenerationServicer(counted, intake, queue, pool, library)
-    generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
-    return [SERVICE_NAME]
+    if not has_workers:
+        return backends, NO_CREW
+    return backends, make_crew(settings, embedded, inputs.read, host=host, others=places)
 
 
 def _machines(settings: GenerationSettings) -> frozenset[Role]:

@@ -9,11 +9,12 @@ from pydantic_settings import SettingsConfigDict
 
 from generation_service.backends.openai_images.settings import ImageServiceSettings
 from generation_service.media.settings import MediaSettings
+from generation_service.queue.settings import QueueSettings
 from generation_service.workers.settings import WorkerSettings
 from servicekit.settings import Address
 
 
-class GenerationSettings(WorkerSettings, ImageServiceSettings, MediaSettings):
+class GenerationSettings(QueueSettings, WorkerSettings, ImageServiceSettings, MediaSettings):
     """What the generation service can be told; variables begin with `GENERATION_`."""
 
     model_config = SettingsConfigDict(env_prefix="GENERATION_", frozen=True)

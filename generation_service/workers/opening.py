@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from generation_service.backends.comfyui.addresses import may_be_worker
 from generation_service.backends.comfyui.client import ComfyUIWorker
 from generation_service.queue.interface import AddressInvalidError
-from generation_service.queue.pool import WorkerPool
 from generation_service.workers.comfyui import ComfyUIDriver
 from generation_service.workers.in_process import InProcessDriver
 from generation_service.workers.settings import (
     comfyui_addresses,
     comfyui_deadlines,
-    health_limits,
 )
 from servicekit.settings import ConfigurationError
 
@@ -25,27 +24,49 @@ if TYPE_CHECKING:
 
     from generation_service.backends.interface import MediaBackend
     from generation_service.queue.drivers import WorkerDriver
-    from generation_service.queue.notes import Journal
     from generation_service.workers.settings import WorkerSettings
 
 _MAX_ADDRESS_CHARACTERS = 300
 
 
-def make_pool(
+@dataclass(frozen=True)
+class Crew:
+    """The workers of a process, before anybody looks after them.
+
+    Attributes:
+        drivers: Those that the settings name by their addresses.
+        built_in: Those that are part of the process.
+        connect: Makes a worker from an address. Raises AddressInvalidError.
+    """
+
+    drivers: Sequence[WorkerDriver]
+    built_in: Sequence[WorkerDriver]
+    connect: Callable[[str], WorkerDriver]
+
+
+def _nowhere(address: str) -> WorkerDriver:
+    raise AddressInvalidError("This process has no workers.")
+
+
+NO_CREW = Crew((), (), _nowhere)
+"""Of a process without workers."""
+
+
+def make_crew(
     settings: WorkerSettings,
     embedded: MediaBackend,
     read_input: Callable[[str], Awaitable[bytes]],
-    journal: Journal,
     *,
+    host: str = "",
     others: Sequence[WorkerDriver] = (),
-) -> WorkerPool:
-    """Make the pool of all workers that the settings name.
+) -> Crew:
+    """Make all workers that the settings name.
 
     Args:
         settings: Addresses, slots, limits.
         embedded: Makes things within this service.
         read_input: Reads a file of the media store by its hash.
-        journal: Keeps what was said about workers by RPC.
+        host: Name of this process, where there are others with workers.
         others: Workers of other backends.
 
     Raises:
@@ -55,19 +76,34 @@ def make_pool(
 
     def connect(address: str) -> WorkerDriver:
         url = worker_url(address)
-        return ComfyUIDriver(ComfyUIWorker(url), url, read_input, deadlines)
+        worker = ComfyUIWorker(url, name=worker_name(url))
+        return ComfyUIDriver(worker, url, read_input, deadlines)
 
     slots = range(1, settings.worker_slots + 1)
+    after = f"@{host}" if host else ""
     built_in: list[WorkerDriver] = [
-        InProcessDriver(f"{embedded.name}-{number}", embedded) for number in slots
+        InProcessDriver(f"{embedded.name}-{number}{after}", embedded) for number in slots
     ]
     try:
         drivers = [connect(address) for address in comfyui_addresses(settings)]
     except AddressInvalidError as exc:
         raise ConfigurationError(f"COMFYUI_WORKERS: {exc.message}") from exc
-    return WorkerPool(
-        drivers, connect, journal, health_limits(settings), built_in=[*built_in, *others]
-    )
+    return Crew(drivers, [*built_in, *others], connect)
+
+
+def identify(address: str) -> tuple[str, str]:
+    """The backend and the name of the worker at an address that people add.
+
+    Raises:
+        AddressInvalidError: The address is none.
+    """
+    return ComfyUIDriver.backend, worker_name(worker_url(address))
+
+
+def worker_name(url: str) -> str:
+    """What the worker at an address is called: host and port."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else parts.netloc
 
 
 def worker_url(address: str) -> str:

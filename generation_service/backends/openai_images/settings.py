@@ -33,9 +33,13 @@ class ImageServiceSettings(ServiceSettings):
 
 
 def open_image_service(
-    settings: ImageServiceSettings,
+    settings: ImageServiceSettings, host: str = ""
 ) -> tuple[OpenAIImagesBackend, tuple[OpenAIImagesDriver, ...]] | None:
     """Make the backend, which the caller closes, and its places as workers; None: it is off.
+
+    Args:
+        settings: The service and how many may ask it at once.
+        host: Name of this process, where there are others with workers.
 
     Raises:
         ConfigurationError: The base URL is none.
@@ -55,7 +59,8 @@ def open_image_service(
     )
     backend = OpenAIImagesBackend(options)
     places = range(1, settings.openai_images_slots + 1)
+    after = f"@{host}" if host else ""
     return backend, tuple(
-        OpenAIImagesDriver(f"{backend.name}-{number}", backend, address=base_url)
+        OpenAIImagesDriver(f"{backend.name}-{number}{after}", backend, address=base_url)
         for number in places
     )

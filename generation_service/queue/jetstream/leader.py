@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from generation_service.queue.jetstream.documents import Documents
     from generation_service.queue.jetstream.link import Link
     from generation_service.queue.jetstream.pace import Pace
+    from generation_service.queue.observer import JobObserver
     from generation_service.queue.seats import HealthLimits
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ class Rules:
         limits: What is bounded.
         health: When a worker counts as ill.
         pace: How fast the processes look after one another.
+        observer: Counts and traces jobs.
         identify: Backend and name of the worker at an address that people add. Raises
             AddressInvalidError.
     """
@@ -57,6 +59,7 @@ class Rules:
     health: HealthLimits
     pace: Pace
     identify: Callable[[str], tuple[str, str]]
+    observer: JobObserver | None = None
 
 
 class Leadership:
@@ -110,7 +113,7 @@ class Leadership:
                 rules.health,
                 built_in=[each for each in known if roster.is_fixed(each)],
             )
-            queue = LocalJobQueue(pool, roster, notebook, rules.limits)
+            queue = LocalJobQueue(pool, roster, notebook, rules.limits, rules.observer)
             await stack.enter_async_context(queue)
             watches = Watches(self._link, queue, notebook, rules.pace)
             stack.push_async_callback(watches.close)
