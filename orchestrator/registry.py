@@ -39,11 +39,13 @@ class Executions:
         *,
         max_running: int,
         max_running_per_learner: int,
+        max_running_per_caller: int,
         keep_finished_seconds: float,
         heartbeat_seconds: float,
     ) -> None:
         self._max_running = max_running
         self._max_running_per_learner = max_running_per_learner
+        self._max_running_per_caller = max_running_per_caller
         self._keep_finished_seconds = keep_finished_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._executions: dict[str, Execution] = {}
@@ -77,17 +79,20 @@ class Executions:
             raise UnavailableError(
                 "DRAINING", "The service is stopping; try again.", retry_seconds=RETRY_SECONDS
             )
+        is_full = self._running_by_session.total() >= self._max_running
         mine = self._running_by_session[principal.session]
-        limited = principal.role is Role.LEARNER
-        running_count = self._running_by_session.total()
-        if running_count >= self._max_running or (
-            limited and mine >= self._max_running_per_learner
-        ):
+        if is_full or mine >= self._limit_of(principal):
             raise ResourceExhaustedError(
                 "TOO_MANY_EXECUTIONS",
                 "Too many runs at once; wait until one has ended.",
                 retry_seconds=RETRY_SECONDS,
             )
+
+    def _limit_of(self, principal: Principal) -> int:
+        if principal.role is Role.LEARNER:
+            return self._max_running_per_learner
+        is_limited = principal.role in (Role.TEACHER, Role.RESEARCHER)
+        return self._max_running_per_caller if is_limited else self._max_running
 
     def start(self, execution: Execution, idempotency_key: str = "") -> None:
         """Take an execution and begin it."""

@@ -159,6 +159,7 @@ def _launcher(
     executions = Executions(
         max_running=settings.max_executions,
         max_running_per_learner=settings.max_executions_per_learner,
+        max_running_per_caller=settings.max_executions_per_caller,
         keep_finished_seconds=settings.keep_finished_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
     )
@@ -255,8 +256,8 @@ def _server_info(
         return pb2.GetServerInfoResponse(
             software_version=software_version(),
             safety_address=settings.safety_address,
-            generation_address=settings.generation_address,
-            tracker_address=settings.tracker_address,
+            generation_address=settings.generation_callers_address or settings.generation_address,
+            tracker_address=settings.tracker_callers_address or settings.tracker_address,
             default_safety_level=LEVELS[min(default, laxest)],
             max_safety_level=LEVELS[laxest],
             configs_digest=configs.value.digest,

@@ -29,6 +29,14 @@ class OrchestratorSettings(ServiceSettings):
     safety_address: str = Field("127.0.0.1:50052", description="The safety service.")
     generation_address: str = Field("127.0.0.1:50053", description="The generation service.")
     tracker_address: str = Field("127.0.0.1:50054", description="The tracker.")
+    generation_callers_address: str = Field(
+        "",
+        description="Where people's tools reach the generation service, if elsewhere: with TLS its "
+        "`CALLERS_ADDRESS`.",
+    )
+    tracker_callers_address: str = Field(
+        "", description="Where people's tools reach the tracker, if elsewhere."
+    )
     configs_dir: Path | None = Field(
         None, description="Folder of configs. Unset: the shipped ones."
     )
@@ -56,6 +64,9 @@ class OrchestratorSettings(ServiceSettings):
     max_executions: int = Field(1_000, ge=1, description="Most executions that run at once.")
     max_executions_per_learner: int = Field(
         20, ge=1, description="Most executions of one learner's session that run at once."
+    )
+    max_executions_per_caller: int = Field(
+        200, ge=1, description="The same for a teacher or researcher."
     )
     max_outputs: int = Field(8, ge=1, le=64, description="Most outputs of one execution.")
     outputs_at_once: int = Field(

@@ -23,6 +23,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from servicekit.context import is_valid_id
+from servicekit.errors import ResourceExhaustedError
 from servicekit.principals import Principal, Role
 from servicekit.settings import ConfigurationError
 
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 KEY_PREFIX = "sw_"
 _KEY = re.compile(KEY_PREFIX + r"([0-9a-f]{12})_[A-Za-z0-9_-]{32,64}")
 _CONCURRENT_HASHES = 2  # Argon2 takes 64 MiB each
+_WAITING_HASHES = 64
 
 
 def _checked_id(text: str) -> str:
@@ -178,6 +180,7 @@ class ApiKeys:
         self._path = path
         self._hasher = PasswordHasher()
         self._hashing = asyncio.Semaphore(_CONCURRENT_HASHES)
+        self._waiting = 0
         self._stamp = self._current_stamp()
         self._entries = {entry.id: entry for entry in list_keys(path)}
         self._verified: dict[bytes, ApiKey] = {}
@@ -190,6 +193,9 @@ class ApiKeys:
 
         Returns:
             The principal; None if the key is unknown, wrong or revoked.
+
+        Raises:
+            ResourceExhaustedError: TOO_MANY_KEYS: too many keys wait to be checked.
         """
         self._refresh()
         match = _KEY.fullmatch(key)
@@ -197,14 +203,27 @@ class ApiKeys:
         if entry is None:
             return None
         digest = hashlib.sha256(key.encode()).digest()
-        if self._verified.get(digest) != entry:
+        if self._verified.get(digest) == entry or await self._verify(key, digest, entry):
+            return entry.principal()
+        return None
+
+    async def _verify(self, key: str, digest: bytes, entry: ApiKey) -> bool:
+        if self._waiting >= _WAITING_HASHES:  # whoever knows an id could have us hash for ever
+            raise ResourceExhaustedError(
+                "TOO_MANY_KEYS", "Too many keys are being checked; try again.", retry_seconds=1.0
+            )
+        self._waiting += 1
+        try:
             async with self._hashing:
                 # Somebody with the same key may have been first while we waited.
-                if self._verified.get(digest) != entry:
-                    if not await asyncio.to_thread(self._matches, entry.hash, key):
-                        return None
-                    self._remember(digest, entry)
-        return entry.principal()
+                if self._verified.get(digest) == entry:
+                    return True
+                if not await asyncio.to_thread(self._matches, entry.hash, key):
+                    return False
+                self._remember(digest, entry)
+                return True
+        finally:
+            self._waiting -= 1
 
     def _matches(self, stored: str, key: str) -> bool:
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
+from servicekit.audit import Act
 from servicekit.errors import ServiceError
 from tracker_service.access import EVERYTHING
 from tracker_service.erasure import Wanted
@@ -21,6 +22,7 @@ from tracker_service.store.interface import ExecutionFilter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from servicekit.audit import AuditLog
     from tracker_service.eraser import Eraser
     from tracker_service.export_workflow.retention import WorkflowRetention
     from tracker_service.records import ExecutionSummary
@@ -94,6 +96,7 @@ async def keep_retention(
     *,
     dry_run: bool,
     clock: Callable[[], int],
+    audit: AuditLog,
     workflows: WorkflowRetention | None = None,
 ) -> NoReturn:
     """Erase what is due, now and every day.
@@ -104,6 +107,7 @@ async def keep_retention(
         rules: The first that fits decides.
         dry_run: Only log what would be erased.
         clock: The time, microseconds since 1970 UTC.
+        audit: Is told what was erased.
         workflows: How long export workflows are kept; None: for ever.
     """
     while True:
@@ -114,6 +118,8 @@ async def keep_retention(
             if names and not dry_run:
                 erasure = await eraser.erase(Wanted(execution_ids=tuple(names)))
                 log.info("retention_kept", receipt_id=erasure.receipt_id, due_count=len(names))
+                done = {"receipt_id": erasure.receipt_id, "execution_count": len(names)}
+                await audit.note(Act("KeepRetention", "system", details=done))
             else:
                 log.info("retention_checked", due_count=len(names), dry_run=dry_run)
         except ServiceError as exc:

@@ -136,6 +136,7 @@ async def retention_of(
             settings.retention,
             dry_run=dry_run,
             clock=wall_clock_us,
+            audit=audit,
             workflows=(
                 WorkflowRetention(store.workflows, audit, days, dry_run, wall_clock_us)
                 if days
