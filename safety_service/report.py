@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, 
 from safety_service.model import Decision, Direction, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from safety_service.model import Verdict
@@ -128,22 +128,17 @@ def files_in(path: Path) -> list[Path]:
     return sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
 
 
-def judge_file(
-    path: Path,
-    checker: TextChecker,
-    level: Level,
-    left_out: Callable[[LabelledFileError], None] | None = None,
-) -> Iterator[Judged]:
-    """Judge every text of a file as a person's input.
+def read_rows(
+    path: Path, left_out: Callable[[LabelledFileError], None] | None = None
+) -> Iterator[tuple[int, LabelledText]]:
+    """Read the texts of a file.
 
     Args:
         path: A file of JSON Lines `{text, lang, label}`; empty lines are skipped.
-        checker: Judges.
-        level: For whom the texts must be fit.
         left_out: Is told of every line that is no such object; None: the first one is an error.
 
     Yields:
-        The texts in order.
+        The line from 1, and what it holds, in order.
 
     Raises:
         LabelledFileError: The file cannot be read, or a line is no such object.
@@ -155,7 +150,15 @@ def judge_file(
             if left_out is None:
                 raise
             left_out(exc)
-            continue
+        else:
+            yield number, row
+
+
+def judge_rows(
+    rows: Iterable[tuple[int, LabelledText]], checker: TextChecker, level: Level
+) -> Iterator[Judged]:
+    """Judge texts as a person's input, in order."""
+    for number, row in rows:
         started = time.perf_counter()
         verdict = checker.check(row.text, level, Direction.INPUT)
         yield Judged(number, row, verdict, time.perf_counter() - started)

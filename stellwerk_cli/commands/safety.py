@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from safety_service.explain import explain as explain_text
+from safety_service.jury import Jury
 from safety_service.model import Decision, Direction
 from safety_service.model import Level as JudgedLevel
-from safety_service.policy import SHIPPED_POLICIES, PolicyError, load_policy
-from safety_service.report import LabelledFileError, files_in, judge_file, summarise
-from safety_service.text_check import TextChecker
+from safety_service.policy import SHIPPED_POLICIES, PolicyError
+from safety_service.report import LabelledFileError, files_in, summarise
 from stellwerk_cli.console import complain, say
 from stellwerk_cli.exits import Exit
 from stellwerk_cli.options import JsonOption, Level
@@ -85,10 +85,10 @@ def report(
     Lines that are no such object are left out and named on the error output.
     """
     files = _files(path)
-    checker = _checker(policy)
+    jury = _jury(policy, level)
     for file in files:
         faults: list[LabelledFileError] = []
-        judged = _judged(file, checker, level, faults.append)
+        judged = _judged(file, jury, faults.append)
         _tell_left_out(faults, rows=len(judged))
         summary = summarise(str(file), judged)
         if as_json:
@@ -108,10 +108,10 @@ def test(
 ) -> None:
     """Name each text that is not judged as its label (harmful, benign) says."""
     files = _files(file)
-    checker = _checker(policy)
+    jury = _jury(policy, level)
     wrong = total = 0
     for path in files:
-        for judged in _judged(path, checker, level):
+        for judged in _judged(path, jury):
             total += 1
             if not judged.as_labelled:
                 wrong += 1
@@ -122,9 +122,9 @@ def test(
         raise typer.Exit(Exit.FAULTS)
 
 
-def _checker(policy: Path) -> TextChecker:
+def _jury(policy: Path, level: Level) -> Jury:
     try:
-        return TextChecker(load_policy(policy))
+        return Jury(policy, JudgedLevel(level.value))
     except PolicyError as exc:
         complain(str(exc))
         raise typer.Exit(Exit.FAULTS) from exc
@@ -140,12 +140,11 @@ def _files(path: Path) -> list[Path]:
 
 def _judged(
     path: Path,
-    checker: TextChecker,
-    level: Level,
+    jury: Jury,
     left_out: Callable[[LabelledFileError], None] | None = None,
 ) -> list[Judged]:
     try:
-        return list(judge_file(path, checker, JudgedLevel(level.value), left_out))
+        return jury.judge(path, left_out)
     except LabelledFileError as exc:
         complain(str(exc))
         raise typer.Exit(Exit.USAGE) from exc

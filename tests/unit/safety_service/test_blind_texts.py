@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from safety_service.model import Level
-from safety_service.report import BENIGN, HARMFUL, FileReport, judge_file, summarise
+from safety_service.report import BENIGN, HARMFUL, FileReport, judge_rows, read_rows, summarise
 
 if TYPE_CHECKING:
     from safety_service.text_check import TextChecker
@@ -25,7 +25,7 @@ _MOST_STOPPED = 0.08  # many of the harmless ones were written to look bad: near
 @pytest.fixture(scope="module", params=[Level.KIDS, Level.YOUTH])
 def report(request: pytest.FixtureRequest, checker: TextChecker) -> FileReport:
     """What became of the texts at a level of minors, without any guard."""
-    return summarise(_TEXTS.name, list(judge_file(_TEXTS, checker, request.param)))
+    return summarise(_TEXTS.name, list(judge_rows(read_rows(_TEXTS), checker, request.param)))
 
 
 def test_most_harmful_texts_are_blocked(report: FileReport) -> None:

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from safety_service.jury import Jury
 from safety_service.model import Level
-from safety_service.report import LabelledFileError, Share, files_in, judge_file, summarise
+from safety_service.policy import SHIPPED_POLICIES
+from safety_service.report import (
+    LabelledFileError,
+    Share,
+    files_in,
+    judge_rows,
+    read_rows,
+    summarise,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +39,7 @@ def test_shares_are_counted_by_label_and_layer(tmp_path: Path, checker: TextChec
         {"text": "Eine Blume", "lang": "de", "label": "benign", "source": "me"},
         {"text": "Ein Hund", "lang": "de", "label": "benign"},
     )
-    judged = list(judge_file(path, checker, Level.OFF))
+    judged = list(judge_rows(read_rows(path), checker, Level.OFF))
     summary = summarise("texts", judged)
     assert (summary.blocked, summary.unavailable) == (Share(1, 3), Share(0, 3))
     assert summary.by_label == {"harmful": Share(1, 1), "benign": Share(0, 2)}
@@ -52,7 +61,7 @@ def test_a_file_without_texts_has_a_report(tmp_path: Path, checker: TextChecker)
     """Nothing is blocked of nothing."""
     path = tmp_path / "empty.jsonl"
     path.write_text("")
-    summary = summarise("empty", list(judge_file(path, checker, Level.KIDS)))
+    summary = summarise("empty", list(judge_rows(read_rows(path), checker, Level.KIDS)))
     assert summary.blocked == Share(0, 0) and summary.latency_us == (0.0, 0.0)
 
 
@@ -84,11 +93,27 @@ def test_a_broken_line_is_named(
     path = tmp_path / "broken.jsonl"
     path.write_bytes(content)
     with pytest.raises(LabelledFileError, match="broken") as caught:
-        list(judge_file(path, checker, Level.KIDS))
+        list(judge_rows(read_rows(path), checker, Level.KIDS))
     assert fault in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path, checker: TextChecker) -> None:
     """A wrong path is told as such."""
     with pytest.raises(LabelledFileError, match="cannot be read"):
-        list(judge_file(tmp_path / "none.jsonl", checker, Level.KIDS))
+        list(judge_rows(read_rows(tmp_path / "none.jsonl"), checker, Level.KIDS))
+
+
+def test_more_processes_judge_as_one(tmp_path: Path) -> None:
+    """In the order of the file, with the same verdicts; a broken line is left out and named."""
+    path = _file(tmp_path, *({"text": f"{n} Hakenkreuze" if n % 2 else "Hund"} for n in range(20)))
+    with path.open("a") as file:
+        file.write("nothing\n")
+    faults: list[LabelledFileError] = []
+    alone = Jury(SHIPPED_POLICIES, Level.KIDS, cores=1).judge(path, faults.append)
+    shared = Jury(SHIPPED_POLICIES, Level.KIDS, cores=2, rows_worth_a_process=5)
+    together = shared.judge(path, faults.append)
+    seen = [[(one.line, one.verdict.decision) for one in judged] for judged in (alone, together)]
+    assert seen[0] == seen[1] and len(seen[0]) == 20
+    assert [str(fault).partition(": ")[2] for fault in faults] == [
+        "is no JSON (Expecting value)"
+    ] * 2
