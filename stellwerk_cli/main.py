@@ -38,6 +38,7 @@ class Commands(LateGroup):
             "workers": "workers:app",
             "jobs": "jobs:app",
             "records": "records:app",
+            "exports": "exports:app",
             "safety": "safety:app",
             "keys": "keys:app",
         }.items()

@@ -139,6 +139,23 @@ class ExportWorkflows:
         with translated():
             return await stub.GetExportInsights(request)
 
+    async def audit(
+        self, *, export_workflow_id: str = "", content_hash: str = ""
+    ) -> AsyncGenerator[pb.ExportAuditEntry]:
+        """Yield what is known of deliverables for good, the latest first; empty: any."""
+        request = pb.ListExportAuditRequest(
+            export_workflow_id=export_workflow_id, content_hash=content_hash, page_size=_PAGE_SIZE
+        )
+        stub = await self._connections.export_workflows()
+        while True:
+            with translated():
+                page = await stub.ListExportAudit(request)
+            for entry in page.entries:
+                yield entry
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+
     async def rate(
         self, export_workflow_id: str, score: float, *, version: int = 0, check_name: str = ""
     ) -> ExportStageRecord:

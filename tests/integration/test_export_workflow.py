@@ -175,7 +175,9 @@ async def test_versions_repeat_until_there_is_a_deliverable(tracker: Tracker) ->
     assert three.workflow.status == AWAITING_FINAL
     error = await failure(edit(tracker, name, DATA, base_version=2))
     assert (error.code, error.reason) == (Code.FAILED_PRECONDITION, "VERSION_OUTDATED")
-    made = await finish(tracker, name, "json", "data_table")
+    assert three.record.user_modifications.user_preferences.export_format == "csv"  # as before
+    made = await finish(tracker, name, "json")
+    assert made.final.document_template == "data_table"
     assert made.final.modification_version == 3
     assert made.final.workflow_summary.ai_processing_accuracy == 1.0
     error = await failure(edit(tracker, name, DATA))

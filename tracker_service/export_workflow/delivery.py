@@ -25,15 +25,19 @@ from tracker_service.export_workflow.model import (
     Deliverable,
     FinalDeliverable,
     InitialSummary,
-    Preferences,
     Stage,
     StageRecord,
     Status,
-    UserModifications,
     WorkflowSummary,
 )
 from tracker_service.export_workflow.summary.model import SummaryTask
-from tracker_service.export_workflow.workflows import Recorded, data_of, data_record, required
+from tracker_service.export_workflow.workflows import (
+    Recorded,
+    data_of,
+    data_record,
+    preferences_of,
+    required,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
     from tracker_service.export_workflow.deliverables.formats import DeliverableFormat
     from tracker_service.export_workflow.deliverables.model import Document, Template
     from tracker_service.export_workflow.deliverables.rendering import RenderedFile
-    from tracker_service.export_workflow.model import FieldChange, Workflow
+    from tracker_service.export_workflow.model import FieldChange, Preferences, Workflow
     from tracker_service.export_workflow.store import Scope, WorkflowStore
     from tracker_service.export_workflow.summary.model import Summarizer, Summary
     from tracker_service.export_workflow.watching import WorkflowHub
@@ -393,12 +397,9 @@ def _final(record: StageRecord) -> FinalDeliverable:
 
 def _chosen(preferences: Preferences, current: StageRecord) -> _Choice:
     """Return what is wanted; what a request leaves open, the version of the data says."""
-    content = current.content
-    earlier = content.preferences if isinstance(content, UserModifications) else Preferences()
+    wanted = preferences_of(current).completed_by(preferences)
     return _Choice(
-        template=read_template(preferences.document_template or earlier.document_template),
-        form=read_format(preferences.export_format or earlier.export_format),
-        instructions=(
-            preferences.transformation_instructions or earlier.transformation_instructions
-        ),
+        template=read_template(wanted.document_template),
+        form=read_format(wanted.export_format),
+        instructions=wanted.transformation_instructions,
     )

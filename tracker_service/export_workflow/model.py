@@ -127,6 +127,14 @@ class Preferences:
     export_format: str = ""
     document_template: str = ""
 
+    def completed_by(self, later: Preferences) -> Preferences:
+        """Return what is wanted after somebody has wanted something else, or left it open."""
+        return Preferences(
+            later.transformation_instructions or self.transformation_instructions,
+            later.export_format or self.export_format,
+            later.document_template or self.document_template,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class UserActions:

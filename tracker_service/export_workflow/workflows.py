@@ -19,6 +19,7 @@ from tracker_service.export_workflow.editing import changes_bytes, modifications
 from tracker_service.export_workflow.limits import MAX_CHANGES_BYTES
 from tracker_service.export_workflow.model import (
     InitialSummary,
+    Preferences,
     Stage,
     StageRecord,
     Status,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from servicekit.principals import Principal
     from tracker_service.export_workflow.documents import JsonValue
-    from tracker_service.export_workflow.model import FieldChange, Preferences, Quality
+    from tracker_service.export_workflow.model import FieldChange, Quality
     from tracker_service.export_workflow.sources import GivenDocument, Selection, Sources
     from tracker_service.export_workflow.store import Scope, WorkflowStore
     from tracker_service.export_workflow.summary.model import Language, Summarizer
@@ -247,7 +248,7 @@ class Workflows:
             modifications,
             data_of(before),
             edit.data,
-            edit.preferences,
+            preferences_of(before).completed_by(edit.preferences),
             edit.editing_seconds,
             (now_us - before.create_time_us) / MICROSECONDS,
         )
@@ -353,6 +354,12 @@ def data_of(record: StageRecord) -> JsonValue:
     content = record.content
     assert isinstance(content, (InitialSummary, UserModifications))
     return content.data
+
+
+def preferences_of(record: StageRecord) -> Preferences:
+    """Return what a person wanted of the document when a version of the data was recorded."""
+    content = record.content
+    return content.preferences if isinstance(content, UserModifications) else Preferences()
 
 
 def check_same(record: StageRecord, digest: str) -> None:

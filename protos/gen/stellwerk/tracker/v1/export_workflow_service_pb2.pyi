@@ -226,7 +226,9 @@ class RecordUserModificationsRequest(_message.Message):
     """
     @_builtins.property
     def user_preferences(self) -> _export_workflow_pb2.ExportPreferences:
-        """What the person wants of the document. Unset: nothing yet."""
+        """What the person wants of the document. What is unset or empty stays as the
+        version before says.
+        """
 
     def __init__(
         self,
