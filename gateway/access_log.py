@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.metrics import HttpMetrics
-from servicekit.context import CallContext, current_call, new_id, within_call
+from servicekit.context import (
+    CallContext,
+    bind_execution_id,
+    current_call,
+    is_execution_id,
+    new_id,
+    within_call,
+)
 from servicekit.spans import TRACEPARENT_KEY, Role, Span, Tracer
 
 if TYPE_CHECKING:
@@ -83,6 +90,9 @@ class AccessLog:
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
         method, route = scope["method"], route_of(scope)
+        about = str(scope.get("path_params", {}).get("execution_id", ""))
+        if is_execution_id(about):
+            bind_execution_id(about)
         self._metrics.ended(method, route, status, seconds)
         span = current_call().span
         span.note(

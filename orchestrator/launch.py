@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from orchestrator.execution import Execution
+from servicekit.context import bind_execution_id
 
 if TYPE_CHECKING:
     from orchestrator.commission import Commission
@@ -51,9 +52,9 @@ class Launcher:
             edit_seconds=self.edit_seconds,
         )
         self.executions.start(execution, idempotency_key)
+        bind_execution_id(execution.id)
         log.info(
             "execution_started",
-            started_execution_id=execution.id,
             config=commission.plan.config_id,
             level=commission.level.word,
             mode=commission.mode.value,

@@ -26,6 +26,7 @@ REQUEST_ID_KEY = "stellwerk-request-id"
 EXECUTION_ID_KEY = "stellwerk-execution-id"
 
 _ID = re.compile(r"[!-~]{1,64}")
+_EXECUTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -118,3 +119,11 @@ def new_id() -> str:
 def is_valid_id(text: str) -> bool:
     """Tell whether `text` may be an id: printable ASCII without spaces, 1 to 64 characters."""
     return _ID.fullmatch(text) is not None
+
+
+def is_execution_id(text: str) -> bool:
+    """Tell whether `text` has the form of our ids, so that a log line may name it.
+
+    A request may hold anything in that field; only this form can be nobody's words.
+    """
+    return _EXECUTION_ID.fullmatch(text) is not None

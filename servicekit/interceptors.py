@@ -27,7 +27,9 @@ from servicekit.context import (
     EXECUTION_ID_KEY,
     REQUEST_ID_KEY,
     CallContext,
+    bind_execution_id,
     current_call,
+    is_execution_id,
     is_valid_id,
     new_id,
     remaining_seconds,
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
     Handler = grpc.RpcMethodHandler[Any, Any]
-    Around = Callable[[Context], AbstractAsyncContextManager[None]]
+    Around = Callable[[Any, Context], AbstractAsyncContextManager[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +81,12 @@ class AroundInterceptor(grpc.aio.ServerInterceptor):
             context: The call.
         """
 
+    def around_request(
+        self, method: str, request: Any, context: Context
+    ) -> AbstractAsyncContextManager[None]:
+        """Return the same, for whoever has to know the request (or the stream of them)."""
+        return self.around(method, context)
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
@@ -89,7 +97,9 @@ class AroundInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return None
         method = handler_call_details.method
-        return _wrap(handler, lambda context: self.around(method, context))
+        return _wrap(
+            handler, lambda request, context: self.around_request(method, request, context)
+        )
 
 
 def _wrap(handler: Handler, around: Around) -> Handler:
@@ -111,7 +121,7 @@ def _wrap(handler: Handler, around: Around) -> Handler:
 
 def _single(behaviour: Callable[..., Awaitable[Any]], around: Around) -> Callable[..., Any]:
     async def handle(request: Any, context: Context) -> Any:
-        async with around(context):
+        async with around(request, context):
             return await behaviour(request, context)
 
     return handle
@@ -125,7 +135,7 @@ def _streaming(behaviour: Callable[..., Any], around: Around) -> Callable[..., A
     """
 
     async def handle(request: Any, context: Context) -> None:
-        async with around(context):
+        async with around(request, context):
             if not inspect.isasyncgenfunction(behaviour):
                 await behaviour(request, context)
                 return
@@ -143,8 +153,14 @@ class ContextInterceptor(AroundInterceptor):
         """Begin spans with `tracer`."""
         self._tracer = tracer
 
+    def around(self, method: str, context: Context) -> AbstractAsyncContextManager[None]:
+        """Set the context of a call of which only the metadata are known."""
+        return self.around_request(method, None, context)
+
     @contextlib.asynccontextmanager
-    async def around(self, method: str, context: Context) -> AsyncIterator[None]:
+    async def around_request(
+        self, method: str, request: Any, context: Context
+    ) -> AsyncIterator[None]:
         """Set the context of the call; each call is a task of its own, so nothing is reset."""
         ids: dict[str, str] = {}
         for key, value in context.invocation_metadata() or ():
@@ -160,6 +176,9 @@ class ContextInterceptor(AroundInterceptor):
                     span=span,
                 )
             )
+            about = str(getattr(request, "execution_id", ""))
+            if is_execution_id(about):
+                bind_execution_id(about)
             yield
 
     def _span(self, method: str, parent: str) -> AbstractContextManager[Span]:

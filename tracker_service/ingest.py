@@ -62,8 +62,9 @@ class _Pending:
     ) -> pb.RecordItemsResponse:
         """Wait for the commit."""
         if self._links:  # a trace of its own, since a batch holds items of many executions
-            with tracer.begin("store items", Role.CONSUMER, links=self._links):
+            with tracer.begin("store items", Role.CONSUMER, links=self._links) as span:
                 outcome = await self._stored
+                span.note({"stellwerk.items": outcome.accepted_count})
         else:
             outcome = await self._stored
         metrics.batch_stored(outcome.accepted_count, time.perf_counter() - self._arrived)
