@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 from google.protobuf.duration_pb2 import Duration
 from pydantic import BaseModel, ConfigDict, Field
-from sse_starlette import EventSourceResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from gateway.identity import Person
 from gateway.problems import Answers, documented
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _EVENTS: Answers = {
     200: {
-        "description": "Events until the end, the last one named `done`.",
+        "description": "Events until the end, the last one named `done`; `heartbeat` between them "
+        "only says that the stream is alive.",
         "content": {
             "text/event-stream": {
                 "example": "id: 1-3\nevent: stage_started\n"
@@ -219,7 +220,11 @@ async def events(
         async for event in stream:
             yield event
 
-    return EventSourceResponse(all_of_them(), ping=int(settings.heartbeat_seconds) or 1)
+    return EventSourceResponse(
+        all_of_them(),
+        ping=int(settings.heartbeat_seconds) or 1,
+        ping_message_factory=lambda: ServerSentEvent(event="heartbeat", data="{}"),
+    )
 
 
 _STEP_ERRORS = documented(400, 401, 404, 409, 413, 422, 429, 503)

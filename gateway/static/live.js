@@ -5,6 +5,7 @@
 (() => {
   const PAUSE_MS = 500;
   const RETRY_MS = [1000, 2000, 4000, 8000];
+  const STALE_MS = 75_000; // longer than any heartbeat: the stream is dead, and nobody said so
   const DRAFTS = "stellwerk-draft-";
   const progress = new Map(); // by output: what was last told of it
   let source = null;
@@ -13,6 +14,7 @@
   let asking = false;
   let wanted = false;
   let editingSince = 0;
+  let heard = 0;
 
   const panel = () => document.getElementById("run");
   const isOver = () => panel().dataset.over === "yes";
@@ -43,6 +45,7 @@
   function connect() {
     if (source || isOver()) return;
     source = new EventSource(`/api/executions/${encodeURIComponent(panel().dataset.id)}/events`);
+    heard = Date.now();
     source.onopen = () => {
       failures = 0;
       tell("back");
@@ -52,13 +55,18 @@
       tell("lost");
       if (source && source.readyState === EventSource.CLOSED) reconnect();
     };
+    const listen = (name, act) => source.addEventListener(name, (event) => {
+      heard = Date.now();
+      act(event);
+    });
+    listen("heartbeat", () => {});
     for (const name of ["state_changed", "stage_started", "stage_finished", "text_delta",
       "item_recorded", "output_ready", "content_blocked", "work_failed"]) {
-      source.addEventListener(name, refresh);
+      listen(name, refresh);
     }
-    source.addEventListener("queue_updated", (event) => note(JSON.parse(event.data).queue_updated));
-    source.addEventListener("progress_made", (event) => note(JSON.parse(event.data).progress_made));
-    source.addEventListener("done", () => {
+    listen("queue_updated", (event) => note(JSON.parse(event.data).queue_updated));
+    listen("progress_made", (event) => note(JSON.parse(event.data).progress_made));
+    listen("done", () => {
       close();
       refresh();
       // Streams are of limited length; a run may be longer.
@@ -156,6 +164,12 @@
       connect();
     }
   }
+  setInterval(() => {
+    if (!source || Date.now() - heard < STALE_MS) return;
+    tell("lost");
+    close();
+    connect();
+  }, STALE_MS / 5);
   window.addEventListener("online", wake);
   window.addEventListener("pageshow", (event) => event.persisted && wake());
   document.addEventListener("visibilitychange", wake);

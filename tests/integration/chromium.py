@@ -15,10 +15,10 @@ from playwright.async_api import async_playwright, expect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import Browser, BrowserContext, Page, Request
+    from playwright.async_api import Browser, BrowserContext, Page, Request, ViewportSize
 
-TABLET = {"width": 1180, "height": 820}
-PHONE = {"width": 390, "height": 844}
+TABLET: ViewportSize = {"width": 1180, "height": 820}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 LIMIT_MS = 60_000
 """For anything that is waited for: far more than it should take."""
 expect.set_options(timeout=LIMIT_MS)
@@ -107,3 +107,12 @@ async def assert_accessible(page: Page) -> None:
     """Hold a page as it is now against WCAG 2.2, levels A and AA."""
     results = await Axe().run(page, options=_RULES)
     assert results.violations_count == 0, results.generate_report()
+
+
+async def assert_accessible_everywhere(page: Page) -> None:
+    """The same on a tablet and on a phone, where nothing may be wider than the screen."""
+    for size in (PHONE, TABLET):
+        await page.set_viewport_size(size)
+        await assert_accessible(page)
+        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{wide} pixels too wide for {size['width']}"

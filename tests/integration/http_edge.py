@@ -54,18 +54,27 @@ async def open_edge(
         house_settings: For the services.
         settings: For the gateway.
     """
-    async with open_house(folder, ollama_url, **house_settings) as house:
-        configured = GatewaySettings(
-            listen_address="127.0.0.1:0",
-            orchestrator_address=house.address,
-            generation_address=house.settings.generation_address,
-            tracker_address=house.settings.tracker_address,
-            cookie_secret_file=folder / "gateway.secret",
-            grace_seconds=1,
-            **settings,
-        )
-        async with running(configured) as address:
-            yield Edge(f"http://{address}", house)
+    async with (
+        open_house(folder, ollama_url, **house_settings) as house,
+        open_gateway(house, folder, **settings) as edge,
+    ):
+        yield edge
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(house: House, folder: Path, **settings: Any) -> AsyncIterator[Edge]:
+    """Start a gateway before services that run."""
+    configured = GatewaySettings(
+        listen_address="127.0.0.1:0",
+        orchestrator_address=house.address,
+        generation_address=house.settings.generation_address,
+        tracker_address=house.settings.tracker_address,
+        cookie_secret_file=folder / "gateway.secret",
+        grace_seconds=1,
+        **settings,
+    )
+    async with running(configured) as address:
+        yield Edge(f"http://{address}", house)
 
 
 async def events_of(browser: httpx.AsyncClient, execution_id: str, after: str = "") -> list[Json]:

@@ -16,6 +16,7 @@ from tests.integration.chromium import (
     TABLET,
     Visitor,
     assert_accessible,
+    assert_accessible_everywhere,
     open_browser,
     visiting,
 )
@@ -144,7 +145,7 @@ async def test_a_blocked_idea_gets_kind_words(edge: Edge, browser: Browser) -> N
         page.remove_listener("response", weigh)
         await begin(page, edge.url, HARMFUL, "all")
         await expect(page.locator("#blocked")).to_contain_text("Das geht hier nicht")
-        await assert_accessible(page)
+        await assert_accessible_everywhere(page)
         await page.click("#blocked a")
         await expect(page.locator("textarea[name=text]")).to_have_value(HARMFUL)
         assert learner.never_told("nackte")
@@ -163,7 +164,7 @@ async def test_what_nobody_can_check_is_not_called_forbidden(edge: Edge, browser
         await assert_accessible(page)
         await page.click("button[value=steps]")
         await expect(page.locator("#failed")).to_contain_text("Deine Idee ist nicht verboten")
-        await assert_accessible(page)
+        await assert_accessible_everywhere(page)
 
 
 async def test_a_run_can_be_stopped_while_it_waits_and_while_it_runs(
@@ -179,7 +180,7 @@ async def test_a_run_can_be_stopped_while_it_waits_and_while_it_runs(
         await page.click("#cancel button")
         await expect(page.locator("#cancelled")).to_be_visible()
         await eventually(lambda: ollama.left_count == left + 1)
-        await assert_accessible(page)
+        await assert_accessible_everywhere(page)
         ollama.gate.set()
         await teacher.post("/api/workshop/queue/pause")
         await begin(page, edge.url, way="all")
@@ -217,7 +218,7 @@ async def test_a_reload_in_any_stage_loses_nothing(
         await expect(page.locator("#output-1.queued")).to_be_visible()
         await page.reload()
         await expect(page.locator("#output-1.queued")).to_be_visible()
-        await assert_accessible(page)
+        await assert_accessible_everywhere(page)
         await teacher.post("/api/workshop/queue/resume")
         await is_over(page)
         await expect(page.locator("#output-1 img")).to_be_visible()
@@ -271,7 +272,7 @@ async def test_several_outputs_stand_side_by_side(edge: Edge, browser: Browser) 
         # Without a graphics driver the page says that the model can be saved.
         model = page.locator("canvas.model")
         await expect(model).to_have_attribute("data-state", re.compile("open|failed"))
-        await assert_accessible(page)
+        await assert_accessible_everywhere(page)
 
 
 async def test_two_tabs_show_the_same(edge: Edge, browser: Browser) -> None:
