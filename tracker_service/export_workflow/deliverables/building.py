@@ -84,7 +84,7 @@ class DocumentSource:
         summary: Of these data.
         provenance: Where they come from.
         changes: From what the machine had extracted to what they are.
-        title: Its title; empty: the template's.
+        title: Its title; empty: that of the data (`title`), else the template's.
         media: SHA-256 of the files that may be shown; see `media_of`. Of data that somebody
             handed in: none.
     """
@@ -141,7 +141,7 @@ class _Builder:
         provenance = source.provenance
         created = f"{time_text(provenance.created_us)[:16].replace('T', ' ')} UTC"
         return Document(
-            title=line(source.title) or self._words.titles[source.template],
+            title=self._title(),
             subtitle=line(
                 sentences["subtitle"].format(
                     type=self._words.titles[source.template], created=created
@@ -163,6 +163,13 @@ class _Builder:
                 )
             ),
         )
+
+    def _title(self) -> str:
+        """The title wanted, else the data's own, else the template's."""
+        data = self._source.data
+        own = data.get("title") if isinstance(data, dict) else None
+        titles = (self._source.title, own, self._words.titles[self._source.template])
+        return next(line(one) for one in titles if isinstance(one, str) and line(one))
 
     def _content(self) -> Iterator[Section]:
         template = self._source.template

@@ -162,7 +162,7 @@ class Teller:
         seconds = step.get("seconds")
         parts = (
             step.get("model"),
-            None if seconds is None else f"{seconds} s",
+            None if seconds is None else f"{_rounded(seconds)} s",
             None if step.get("number") is None else f"#{step['number']}",
         )
         return line(" · ".join(str(part) for part in parts if part is not None))
@@ -233,8 +233,8 @@ class Teller:
         return Table(title=title, columns=names, rows=tuple(rows))
 
     def _fact(self, key: str, value: JsonValue) -> str:
-        """Return a value for reading: states in words, times to the minute."""
-        text = cell_text(self._cell(value))
+        """Return a value for reading: states in words, times to the minute, tenths of seconds."""
+        text = cell_text(self._cell(_rounded(value)))
         if key == "status":
             return self._words.state(text)
         if key == "started" and (moment := _MOMENT.fullmatch(text)):
@@ -249,6 +249,10 @@ class Teller:
 
     def _cell(self, value: JsonValue) -> Cell:
         return cell_of(value, self._cut)
+
+
+def _rounded(value: JsonValue) -> JsonValue:
+    return round(value, 1) if isinstance(value, float) else value
 
 
 def _first_text(execution: dict[str, Any]) -> str:

@@ -270,6 +270,14 @@ def test_the_digest_is_of_canonical_json() -> None:
     assert digest({"a": 1}) != digest({"a": "1"})
 
 
+def test_a_document_is_called_as_its_data_are() -> None:
+    """A title in the data names the document where nobody wants another one."""
+    data = {"title": " Unser\nTag ", "x": 1}
+    assert build(make_source(data, Template.DATA_TABLE, title="")).title == "Unser Tag"
+    assert build(make_source(data, Template.DATA_TABLE)).title == "Unsere Bilder"
+    assert build(make_source({"title": 7}, Template.DATA_TABLE, title="")).title == "Datentabelle"
+
+
 # --- limits, names, words ------------------------------------------------------------------------
 
 
@@ -298,6 +306,7 @@ def test_a_document_that_is_too_large_is_refused() -> None:
         ("CON", "con-data-table-2025-10-09.csv"),
         ("Größe & Übung", "groesse-uebung-data-table-2025-10-09.csv"),
         ("들판의 꽃", "data-table-2025-10-09.csv"),
+        ("", "data-table-2025-10-09.csv"),
         ("x" * 500, f"{'x' * 60}-data-table-2025-10-09.csv"),
     ],
 )
