@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from safety_service.languages import OTHER, evident_languages
 from safety_service.law_context import LAWFUL_USE
 from safety_service.model import (
     CLASSIFIER,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _Found = TypeVar("_Found")
+# The same words are in many languages: a text that shows another one must consist of known ones.
+_SURELY_LEARNT = 0.75
 _MAX_REASONS = 20  # of a text full of hits the first ones say enough
 
 
@@ -148,6 +151,8 @@ class TextChecker:
         """
         classifier = self._policy.classifier
         judgement = classifier.judge(normalised.clear)
+        if judgement.known < _SURELY_LEARNT and _speaks_another(normalised):
+            judgement = replace(judgement, known=0.0)
         lawful = [f for f in findings if f.entry.law and f.excused.startswith(LAWFUL_USE)]
         if not lawful:
             return judgement
@@ -193,6 +198,11 @@ class TextChecker:
         if decision is Decision.UNAVAILABLE:
             return self._policy.outage(level)
         return self._policy.warning(level) if warned else Message()
+
+
+def _speaks_another(normalised: Normalised) -> bool:
+    """Whether a text shows a language that was not learnt, and none that was."""
+    return evident_languages(normalised.clear.split()) == {OTHER}
 
 
 class _Watch:
