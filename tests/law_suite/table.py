@@ -10,7 +10,7 @@ from safety_service.report import Share
 from tests.law_suite.cases import GLORIFY, HOMONYM, LANGUAGES, USES, Case, cases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from safety_service.text_check import TextChecker
 
@@ -31,10 +31,11 @@ class Result:
     right: bool
 
 
-def run(checker: TextChecker, level: Level) -> list[Result]:
-    """Judge every case at a level, as a person's input."""
+def run(checker: TextChecker, level: Level, chosen: Iterable[Case] | None = None) -> list[Result]:
+    """Judge the chosen cases at a level, as a person's input; None: all of them."""
     return [
-        Result(case, (_blocks(checker, case.text, level)) is case.must_block) for case in cases()
+        Result(case, (_blocks(checker, case.text, level)) is case.must_block)
+        for case in (cases() if chosen is None else chosen)
     ]
 
 

