@@ -207,8 +207,9 @@ class GenerationClient:
             execution_id=execution_id, item_id=item_id, sha256=sha256
         )
         with _generation_failures():
+            # What was made would be lost for a restart in this moment, so it is waited for.
             await retry_unavailable(
-                lambda: self._stub.ReleaseMedia(request, timeout=RELEASE_SECONDS)
+                lambda: self._stub.ReleaseMedia(request, timeout=RELEASE_SECONDS), attempts=20
             )
 
     async def media_info(self, sha256: str) -> MediaFile:

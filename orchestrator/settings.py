@@ -87,7 +87,7 @@ class OrchestratorSettings(ServiceSettings):
         "it ends CANCELLED.",
     )
     reattach_seconds: float = Field(
-        8.0,
+        20.0,
         ge=0,
         description="How long the generation service is waited for when it is away or breaks off.",
     )

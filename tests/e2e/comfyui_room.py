@@ -111,6 +111,7 @@ async def room(folder: Path, environment: Mapping[str, str]) -> AsyncIterator[Ro
             "COMFYUI_WORKERS": ",".join(worker.url for worker in workers),
             "ORCHESTRATOR_CONFIGS_DIR": str(configs_with_faults(folder)),
             "GENERATION_WORKER_CHECK_SECONDS": "0.5",
+            "ORCHESTRATOR_REATTACH_SECONDS": "120",  # a busy machine is slow to start a service
         }
         deployment = stack.enter_context(deployed(folder, environment=settings))
         here = Room(deployment, tuple(workers), spare)

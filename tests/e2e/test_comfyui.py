@@ -143,7 +143,7 @@ async def test_a_killed_service_leaves_nothing_running(here: Room) -> None:
         await eventually(lambda: deployment.pid("generation") != old_pid, within_seconds=60)
         await here.set_all(pause=False)
         records = await asyncio.gather(*runs)
-        assert [record["status"] for record in records] == ["completed"] * 24
+        assert not [record for record in records if record["status"] != "completed"]
         await here.all_ready(4)
     await eventually(
         lambda: has_none(new_jobs(JOB_STATE_QUEUED, JOB_STATE_RUNNING)), within_seconds=60

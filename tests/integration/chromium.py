@@ -94,7 +94,9 @@ async def open_browser() -> AsyncIterator[Browser]:
 @contextlib.asynccontextmanager
 async def visiting(browser: Browser, url: str, **options: Any) -> AsyncIterator[Visitor]:
     """Let a person come; at the end nothing may have gone wrong in their browser."""
-    context = await browser.new_context(**{"viewport": TABLET, "locale": "de-DE", **options})
+    # Without motion: what is fading in would have its contrast measured on the way.
+    usual = {"viewport": TABLET, "locale": "de-DE", "reduced_motion": "reduce"}
+    context = await browser.new_context(**{**usual, **options})
     visitor = Visitor(context, url)
     try:
         yield visitor
