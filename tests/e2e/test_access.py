@@ -120,3 +120,17 @@ async def test_learner_may_not_call_outside_of_the_row(
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call
             assert remote_error(refused.value).code is Code.PERMISSION_DENIED
+
+
+def test_administrative_acts_can_be_read(guarded: Deployment, keys: dict[str, str]) -> None:
+    """Who pauses the queue stands in the log of the whole deployment, and its seals fit."""
+    staff = {"STELLWERK_API_KEY": keys["ada"]}
+    for act in ("pause", "resume"):
+        assert guarded.command("jobs", act, **staff).code == 0
+    result = guarded.command("audit", "--json", "--file", str(guarded.data / "audit.jsonl"))
+    assert result.code == 0, result.err
+    acts = [(line["service"], line["act"], line["by"], line["outcome"]) for line in result.lines]
+    assert acts[-2:] == [
+        ("generation", "PauseQueue", "ada", "OK"),
+        ("generation", "ResumeQueue", "ada", "OK"),
+    ]

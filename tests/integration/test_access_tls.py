@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -109,6 +113,7 @@ async def test_a_house_by_mutual_tls(tmp_path: Path) -> None:
     ):
         await _make_by_tool(house)
         await _make_by_browser(url)
+        await _list_by_command(house)
         house.renew()
         await _make_by_tool(house)
         await _make_by_browser(url)
@@ -150,3 +155,19 @@ async def _make_by_browser(url: str) -> None:
         assert begun.status_code == 201, begun.text
         events = await events_of(browser, begun.json()["execution_id"])
         assert events[-1]["state_changed"]["state"] == "completed"
+
+
+async def _list_by_command(house: TlsHouse) -> None:
+    """List records by the command: what it asks the orchestrator, and then the tracker."""
+    command = ("--tls-ca", str(house.ca), "records", "list", "--json")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stellwerk_cli", *command),
+        *("--server", house.ports["orchestrator"]),
+        env={**os.environ, "STELLWERK_API_KEY": house.lea},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    assert [json.loads(line)["config_name"] for line in out.splitlines()] == ["dada"]
