@@ -104,10 +104,10 @@ async def _open_backends(
 ) -> tuple[dict[str, Planner], Crew]:
     """What plans requests, and the workers of this process."""
     has_workers = settings.role != "api"
-    renderers = RenderPool(settings.worker_slots, limit_seconds=settings.render_seconds)
+    renderers = RenderPool(max(1, settings.worker_slots), limit_seconds=settings.render_seconds)
     embedded = EmbeddedBackend(renderers, make_seed=_seed)
     owned.push_async_callback(embedded.close)
-    if has_workers:
+    if has_workers and settings.worker_slots:
         await embedded.start()
     comfyui = ComfyUIBackend(
         make_seed=_seed,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from generation_service.queue.observer import JobObserver
     from generation_service.queue.pool import WorkerPool
     from generation_service.queue.seats import Seat
-    from generation_service.queue.turns import Turn
+    from generation_service.queue.turns import Past, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -116,6 +116,12 @@ class Dispatcher:
         """Let a job wait for its turn."""
         self.waiting.put(entry.job.turn_key, entry, priority=entry.job.priority)
         self._let_wait(entry)
+
+    def recall(self, past: Iterable[Past[Entry]]) -> None:
+        """Let those wait who waited before a restart; whoever had fewer turns is still next."""
+        self.waiting.replay(past)
+        for entry in self.waiting.order():
+            self._let_wait(entry)
 
     def assign(self) -> None:
         """Give jobs to free workers, until there are none of either."""

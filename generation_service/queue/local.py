@@ -30,6 +30,7 @@ from generation_service.queue.jobs import Job, JobState
 from generation_service.queue.observer import Unobserved
 from generation_service.queue.outlook import announce, forecast
 from generation_service.queue.records import job_from_text, story_from_text
+from generation_service.queue.turns import Past
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -97,8 +98,9 @@ class LocalJobQueue:
             self._dispatcher.pause()
         life = int(await self._journal.fact("life") or 0) + 1
         await self._journal.note_fact("life", str(life))
-        for row in await self._journal.rows():
-            await self._take_up(row, life * _NUMBERS_PER_LIFE)
+        rows = await self._journal.rows()
+        taken = [await self._take_up(row, life * _NUMBERS_PER_LIFE) for row in rows]
+        self._dispatcher.recall([past for past in taken if past is not None])
         self._changed()
         return self
 
@@ -296,15 +298,15 @@ class LocalJobQueue:
         elif self._announcement is None:
             self._announcement = loop.call_at(self._next_announcement, self._announce)
 
-    async def _take_up(self, row: JobRow, number: int) -> None:
-        """Take up a job that the journal holds from before."""
+    async def _take_up(self, row: JobRow, number: int) -> Past[Entry] | None:
+        """Take up a job that the journal holds from before; returns what it means for turns."""
         try:
             job = job_from_text(row.job)
             events = story_from_text(row.story, job) if row.state.is_final else []
         except ValueError:
             log.exception("journal_row_unreadable", job_id=row.job_id)
             await self._journal.drop(row.job_id)
-            return
+            return None
         entry = Entry(
             job,
             queue_time=row.queue_time,
@@ -322,10 +324,12 @@ class LocalJobQueue:
             age = time.time() - row.queue_time
             # The time without a service does not count, unless nobody can be waiting any more.
             entry.wait_seconds = age if age > self._limits.wait_seconds else row.wait_seconds
-            self._dispatcher.enqueue(entry)
         else:
             entry.wait_seconds = row.wait_seconds
             self._dispatcher.take_up(entry, self._seat_of(row.worker))
+        if row.state is not JobState.QUEUED and not row.start_time:
+            return None
+        return Past(job.turn_key, entry, job.priority, row.queue_time, row.start_time)
 
     def _seat_of(self, worker: str) -> Seat | None:
         try:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobRow:
-    """A job as the journal knows it; see `Entry` for the fields."""
+    """A job as the journal knows it; see `Entry` for the other fields.
+
+    Attributes:
+        start_time: When its last attempt began, seconds since 1970; 0: it has not begun, or nobody
+            noted it.
+    """
 
     job_id: str
     state: JobState
@@ -25,6 +30,7 @@ class JobRow:
     worker: str
     wait_seconds: float
     story: str
+    start_time: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 
@@ -55,6 +55,25 @@ class Turn(Generic[T]):
     key: str
     entry: T
     preferred: bool
+
+
+@dataclass(frozen=True)
+class Past(Generic[T]):
+    """What waited before a restart; perhaps it had its turn.
+
+    Attributes:
+        key: Whose turn it was, or will be.
+        entry: What waited.
+        priority: See `Turns.put`.
+        came: When, on any clock.
+        had_turn: When, on the same clock; 0: it still waits.
+    """
+
+    key: str
+    entry: T
+    priority: int
+    came: float
+    had_turn: float
 
 
 def _any(_: object) -> bool:
@@ -107,6 +126,16 @@ class Turns(Generic[T]):
         line.entries.appendleft((entry, priority))
         line.counter -= 1.0 / (1 + priority)
         self._count += 1
+
+    def replay(self, past: Iterable[Past[T]]) -> None:
+        """Repeat what happened before, so that claims are what they were."""
+        came = [(each.came, 0, each) for each in past]
+        served = [(max(each.came, each.had_turn), 1, each) for _, _, each in came if each.had_turn]
+        for _, is_turn, each in sorted(came + served, key=lambda step: step[:2]):
+            if is_turn:
+                self.grant(Turn(each.key, each.entry, False))
+            else:
+                self.put(each.key, each.entry, priority=each.priority)
 
     def take(self) -> T | None:
         """Hand out the next entry; None when nothing waits."""

@@ -30,7 +30,11 @@ class WorkerSettings(ServiceSettings):
         "`node_classes.json` beside `MODELS_FILE`; none there: all classes.",
     )
     worker_slots: int = Field(
-        1, ge=1, le=64, description="Things that the embedded renderers make at the same time."
+        1,
+        ge=0,
+        le=64,
+        description="Things that the embedded renderers make at the same time. 0: this process "
+        "does not render, such as one that only looks after ComfyUI servers.",
     )
     render_seconds: float = Field(
         60.0, gt=0, le=3600, description="Longest time for one embedded render, in seconds."

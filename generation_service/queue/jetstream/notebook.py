@@ -91,7 +91,11 @@ class Notebook:
     async def note_queued(self, entry: Entry) -> None:
         """See `Journal.note_queued`."""
         job_id = entry.job.job_id
-        changes = {"state": JobState.QUEUED, "wait_seconds": entry.wait_seconds}
+        changes = {
+            "state": JobState.QUEUED,
+            "wait_seconds": entry.wait_seconds,
+            "start_time": 0.0,
+        }
         if job_id in self._pages:
             await self._change(job_id, changes)
             return
@@ -116,6 +120,7 @@ class Notebook:
             "attempt_id": entry.attempt_id,
             "worker": entry.worker,
             "wait_seconds": entry.wait_seconds,
+            "start_time": time.time(),
         }
         await self._change(entry.job.job_id, changes)
 
@@ -284,6 +289,7 @@ def _row(job_id: str, fields: dict[str, Any]) -> JobRow:
         worker=fields["worker"],
         wait_seconds=fields["wait_seconds"],
         story=json.dumps(story) if story else "",
+        start_time=fields["start_time"],
     )
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation_service.queue.turns import Turns
+from generation_service.queue.turns import Past, Turns
 
 JOBS = st.lists(st.integers(0, 5), max_size=60)
 
@@ -137,3 +137,13 @@ def test_who_cannot_do_a_job_leaves_it_in_its_place(sessions: list[int], able: s
     for session in set(sessions):
         own = [n for n in rest if sessions[n] == session]
         assert own == sorted(own)
+
+
+def test_replayed_turns_leave_everybody_the_claim_that_they_had() -> None:
+    """Who had more turns before a restart has to wait for the others after it."""
+    before = [Past("greedy", f"g{n}", 0, n, 10 + n) for n in range(3)]
+    before += [Past("greedy", f"g{n}", 0, n, 0) for n in range(3, 6)]
+    before += [Past("late", f"l{n}", 0, 9 + n / 10, 0) for n in range(3)]
+    turns: Turns[str] = Turns()
+    turns.replay(before)
+    assert [turns.take() for _ in range(len(turns))] == ["l0", "l1", "l2", "g3", "g4", "g5"]
