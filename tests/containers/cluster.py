@@ -145,8 +145,8 @@ class Cluster:
 
     def _tool(self, key: str, *options: str) -> list[str]:
         return [
-            *("run", "--network", NETWORK, "--read-only", "--cap-drop", "all"),
-            *("--tmpfs", "/data:rw,mode=1777", "--tmpfs", "/tmp:rw,mode=1777"),
+            # Of a read-only container podman lets /tmp be written.
+            *("run", "--network", NETWORK, "--read-only", "--cap-drop", "all", "--workdir", "/tmp"),
             *("--env", f"STELLWERK_SERVER={SERVER}"),
             *("--env", f"STELLWERK_API_KEY={key or self.admin_key}"),
             *(options or ("--rm",)),

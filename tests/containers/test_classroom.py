@@ -18,15 +18,18 @@ from tests.support import eventually
 if TYPE_CHECKING:
     from tests.containers.cluster import Cluster
 
-STARTED_AT_ONCE = 12
-# One shell runs all ideas side by side and says of each how it ended: `<exit code> <execution id>`.
+AT_ONCE = 3
+"""The embedded model answers one after the other, and sends away whom it would keep waiting."""
+ROUNDS = 4
+# A shell that runs ideas side by side and says of each how it ended: `<exit code> <execution id>`.
 MANY_RUNS = """
 one() {
-  python -m stellwerk_cli run "Eine Blume auf der Wiese" --config stillepost --level youth \
-    --lang de --json > /tmp/$1.jsonl 2> /tmp/$1.err
+  python -m stellwerk_cli run "Eine Blume auf der Wiese" --config dada --level youth --lang de \
+    --json > /tmp/$1.jsonl 2> /tmp/$1.err
   echo "$? $(head -n 1 /tmp/$1.jsonl | sed 's/.*"execution_id": "\\([^"]*\\)".*/\\1/')"
 }
-for number in $(seq %d); do one $number & done
+many() { for round in $(seq %d); do one $1-$round; done; }
+for person in $(seq %d); do many $person & done
 wait
 echo finished
 """
@@ -79,7 +82,7 @@ async def test_the_demo_runs_through_the_containers(classroom: Cluster, act: Act
 
 async def test_a_killed_container_comes_back_and_nothing_is_lost(classroom: Cluster) -> None:
     """While runs go on, one container of each service is killed; no run is without its end."""
-    script = MANY_RUNS % STARTED_AT_ONCE
+    script = MANY_RUNS % (ROUNDS, AT_ONCE)
     with classroom.tool("runs", script, key=classroom.learner_key) as tool:
         for workload in ("safety", "tracker", "orchestrator", "generation", "gateway"):
             await killed_and_back(classroom, classroom.names(workload)[0])
@@ -88,7 +91,7 @@ async def test_a_killed_container_comes_back_and_nothing_is_lost(classroom: Clus
         )
         lines = attempt("logs", tool).stdout.splitlines()[:-1]
     ends = {execution_id: Exit(int(code)) for code, execution_id in map(str.split, lines)}
-    assert len(ends) == STARTED_AT_ONCE, lines
+    assert len(ends) == ROUNDS * AT_ONCE, lines
     for execution_id, end in ends.items():
         if end is Exit.INTERRUPTED:
             resumed = classroom.command("resume", execution_id, "--json")

@@ -70,6 +70,8 @@ def test_pods_end_after_their_services(overlay: str, service: str) -> None:
     assert settings.drain_seconds > 0
     takes = settings.drain_seconds + settings.grace_seconds + CLOSING_SECONDS
     takes += getattr(settings, "finish_seconds", 0.0)
+    if getattr(settings, "queue", "") == "jetstream" and getattr(settings, "role", "") != "api":
+        takes += settings.model_dump()["worker_drain_seconds"]
     assert pods(overlay)[service]["spec"]["terminationGracePeriodSeconds"] > takes
 
 
@@ -120,27 +122,25 @@ def test_orchestrators_reach_each_other_while_they_drain(overlay: str) -> None:
 
 
 def test_what_must_not_be_lost_is_on_a_volume(overlay: str) -> None:
-    """The spool survives its pod; so do records and media, unless a server elsewhere has them."""
+    """Spool and ledger of media survive their pods; so do records, unless a server has them."""
     kept = {
         one["metadata"]["name"]
         for one in workloads(overlay)
         if one["spec"].get("volumeClaimTemplates")
         or any("persistentVolumeClaim" in it for it in one["spec"]["template"]["spec"]["volumes"])
     }
-    needed = {"orchestrator"}
+    needed = {"orchestrator", "generation"}
     if "TRACKER_DATABASE_URL" not in environment(overlay, "tracker"):
         needed.add("tracker")
-    if environment(overlay, "generation").get("GENERATION_MEDIA_STORE") != "s3":
-        needed.add("generation")
     assert needed <= kept
 
 
 def test_one_writer_is_never_two(overlay: str) -> None:
-    """SQLite has one tracker; a folder of media has one service that is ended before the next."""
+    """SQLite has one tracker; a queue in the process has one that is ended before the next."""
     by_name = {one["metadata"]["name"]: one["spec"] for one in workloads(overlay)}
     if "TRACKER_DATABASE_URL" not in environment(overlay, "tracker"):
         assert by_name["tracker"]["replicas"] == 1
-    if environment(overlay, "generation").get("GENERATION_MEDIA_STORE") != "s3":
+    if environment(overlay, "generation").get("GENERATION_QUEUE") != "jetstream":
         assert by_name["generation"]["replicas"] == 1
         assert by_name["generation"]["strategy"] == {"type": "Recreate"}
 

@@ -9,8 +9,8 @@ from tests.deploy.rendering import OVERLAYS, SERVICES, containers, of_kind, pods
 
 VERSIONS = ("1.32", "1.37")
 """The oldest Kubernetes that is still supported by its large providers, and the newest."""
-OTHERS_KINDS = {"Issuer", "Certificate", "ScaledObject", "TriggerAuthentication", "PodMonitor"}
-"""Kinds of cert-manager, KEDA and Prometheus, whose schemas are not Kubernetes' own."""
+OTHERS_KINDS = {"Issuer", "Certificate", "ScaledObject"}
+"""Kinds of cert-manager and KEDA, whose schemas are not Kubernetes' own."""
 
 pytestmark = pytest.mark.parametrize("overlay", OVERLAYS)
 

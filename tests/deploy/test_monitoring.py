@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -118,6 +119,16 @@ def test_every_alert_has_a_runbook() -> None:
         assert "## What to do" in text
     index = (RUNBOOKS / "README.md").read_text(encoding="utf-8")
     assert [name for name in names if f"({name}.md)" not in index] == []
+
+
+def test_runbooks_name_settings_that_there_are() -> None:
+    """A variable that a page tells somebody to change is one that a service reads."""
+    known = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    pattern = r"`((?:ORCHESTRATOR|SAFETY|GENERATION|TRACKER|GATEWAY)_[A-Z_]+)`"
+    for page in sorted((ROOT / "docs" / "operations").rglob("Stellwerk*.md")):
+        for name in re.findall(pattern, page.read_text(encoding="utf-8")):
+            short = name.partition("_")[2]
+            assert f"`{name}`" in known or f"| `{short}` |" in known, f"{page.name}: {name}"
 
 
 def test_alerts_fire_when_they_should() -> None:
