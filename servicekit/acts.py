@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import tomllib
 from contextlib import aclosing
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import grpc
 
 from servicekit.audit import Act
 from servicekit.errors import ServiceError
+from servicekit.interceptors import with_behaviour
 from servicekit.principals import Role, principal_or_none
 
 if TYPE_CHECKING:
@@ -59,18 +61,8 @@ class ActInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or method not in self._fields:
             return handler
-        kind = (
-            f"{'stream' if handler.request_streaming else 'unary'}_"
-            f"{'stream' if handler.response_streaming else 'unary'}"
-        )
-        behaviour = getattr(handler, kind)
         wrap = self._streaming if handler.response_streaming else self._single
-        result: Handler = getattr(grpc, f"{kind}_rpc_method_handler")(
-            wrap(method, behaviour),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
-        return result
+        return with_behaviour(handler, partial(wrap, method))
 
     def _single(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
         async def handle(request: Any, context: Any) -> Any:

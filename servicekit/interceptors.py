@@ -104,15 +104,20 @@ class AroundInterceptor(grpc.aio.ServerInterceptor):
 
 def _wrap(handler: Handler, around: Around) -> Handler:
     """Put `around` about the one behaviour that `handler` has."""
+    wrap = _streaming if handler.response_streaming else _single
+    return with_behaviour(handler, lambda behaviour: wrap(behaviour, around))
+
+
+def with_behaviour(
+    handler: Handler, change: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> Handler:
+    """Return a handler like `handler` that does what `change` makes of its one behaviour."""
     kind = (
         f"{'stream' if handler.request_streaming else 'unary'}_"
         f"{'stream' if handler.response_streaming else 'unary'}"
     )
-    behaviour = getattr(handler, kind)
-    wrapped = (_streaming if handler.response_streaming else _single)(behaviour, around)
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    result: Handler = make(
-        wrapped,
+    result: Handler = getattr(grpc, f"{kind}_rpc_method_handler")(
+        change(getattr(handler, kind)),
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )
