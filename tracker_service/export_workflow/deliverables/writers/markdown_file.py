@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # CommonMark 0.31, 2.4: any ASCII punctuation may be escaped. These mean something in a line;
 _ANYWHERE: Final = re.compile(r"[\\`*_\[\]<>&|~!#$]")
 # and these at the beginning of one: lists, rules, headings that are underlined.
-_AT_START: Final = re.compile(r"^(\s*)([-+=:]|\d{1,9}(?=[.)]))", re.MULTILINE)
+_AT_START: Final = re.compile(r"^(\s*)([-+=:]|\d{1,9}(?=[.)](?:\s|$)))", re.MULTILINE)
 _MARKS: Final = {Change.KEPT: ("", ""), Change.ADDED: ("**", "**"), Change.REMOVED: ("~~", "~~")}
 _EDGES: Final = re.compile(r"^(\s*)(.*?)(\s*)$", re.DOTALL)
 
