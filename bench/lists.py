@@ -73,7 +73,11 @@ def run_of(number: int) -> list[ExecutionItem]:
 
 
 class Database:
-    """A database to fill and to ask."""
+    """A database to fill and to ask.
+
+    Attributes:
+        url: Of a PostgreSQL; empty: a SQLite file.
+    """
 
     def __init__(self, kind: str, folder: Path) -> None:
         """Make an empty one.
@@ -84,7 +88,7 @@ class Database:
         """
         self._kind = kind
         self._path = folder / "tracker.sqlite3"
-        self._url = fresh_database() if kind == "postgres" else ""
+        self.url = fresh_database() if kind == "postgres" else ""
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:
@@ -93,8 +97,8 @@ class Database:
         def ignored(_: Committed) -> None:
             """Nobody waits for commits here."""
 
-        if self._url:
-            store = await open_postgres_store(self._url, lease_seconds=1e6, on_commit=ignored)
+        if self.url:
+            store = await open_postgres_store(self.url, lease_seconds=1e6, on_commit=ignored)
         else:
             store = await open_sqlite_store(self._path, lease_seconds=1e6, on_commit=ignored)
         try:
@@ -102,16 +106,18 @@ class Database:
         finally:
             await store.close()
 
+    def connect(self) -> Any:
+        """Open a connection of the driver, for changes that no store makes."""
+        if self.url:
+            return psycopg.connect(self.url)
+        connection = sqlite3.connect(self._path)
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -500000")
+        return connection
+
     def multiply(self, count: int) -> None:
         """Copy what is there until there are `count` executions."""
-        connection: Any
-        if self._url:
-            connection = psycopg.connect(self._url)
-        else:
-            connection = sqlite3.connect(self._path)
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute("PRAGMA cache_size = -500000")
-        with contextlib.closing(connection):
+        with contextlib.closing(self.connect()) as connection:
             multiply(connection, self._kind, UNIT, count)
 
 

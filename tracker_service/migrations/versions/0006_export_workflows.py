@@ -98,8 +98,10 @@ def _create_workflows() -> None:
         sa.Column("deliverable", sa.Text, nullable=False),
         sa.Column("ai_processing_accuracy", sa.Double, nullable=True),
     )
-    op.create_index(
-        "export_workflows_by_owner", "export_workflows", ["owner", "create_time_us", "key"]
-    )
-    op.create_index("export_workflows_by_time", "export_workflows", ["create_time_us", "key"])
+    # Filters are looked at in the index, so that rows are read only of what is wanted.
+    filters = ["status", "document_type", "file_format", "document_template"]
+    latest = ["create_time_us", "key"]
+    op.create_index("export_workflows_by_owner", "export_workflows", ["owner", *latest, *filters])
+    op.create_index("export_workflows_by_time", "export_workflows", [*latest, *filters])
+    op.create_index("export_workflows_by_document_id", "export_workflows", ["document_id", *latest])
     op.create_index("export_workflows_by_update", "export_workflows", ["update_time_us"])
