@@ -122,7 +122,7 @@ def _refused(name: str, error: RemoteError) -> Finding:
 async def _service(
     name: str, server: Server, address: str, channel: grpc.aio.Channel
 ) -> list[Finding]:
-    serving = await _health(channel, READINESS)
+    serving = await health(channel, READINESS)
     if not serving:
         words = "does not answer" if serving is None else "answers, but takes no calls,"
         fix = f"Look into the log of the {name} service."
@@ -133,13 +133,13 @@ async def _service(
         return [fault(name, f"{words} at {address}", fix)]
     found = [ok(name, f"serves at {address}")]
     files = _FILES_IN_ORDER.get(name)
-    if files and await _health(channel, files) is False:
+    if files and await health(channel, files) is False:
         words = f"a change of its {files} was refused; those before are in force"
         found.append(fault(name, words, f"Its log says what is wrong with the {files}."))
     return found
 
 
-async def _health(channel: grpc.aio.Channel, name: str) -> bool | None:
+async def health(channel: grpc.aio.Channel, name: str) -> bool | None:
     """Ask for a health name: True: in order; False: not; None: nobody answers, or nobody knows."""
     request = health_pb2.HealthCheckRequest(service=name)
     try:

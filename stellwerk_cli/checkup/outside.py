@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 3.0
 _MAX_BYTES = 4 * 1024 * 1024
+_NATS_URL = "nats://127.0.0.1:4222"
 _DATABASE_NAME = "tracker.sqlite3"
 
 
@@ -61,9 +62,9 @@ def database(environment: Mapping[str, str], data: Path) -> Finding:
 
 async def nats(environment: Mapping[str, str]) -> list[Finding]:
     """Look whether the NATS servers of the job queue answer, and have JetStream."""
-    urls = environment.get("GENERATION_NATS_URL", "")
-    if not urls:
-        return [missing("nats", "not set: jobs are queued in the generation service itself")]
+    if environment.get("GENERATION_QUEUE", "local") != "jetstream":
+        return [missing("nats", "not used: jobs are queued in the generation service itself")]
+    urls = environment.get("GENERATION_NATS_URL") or _NATS_URL
     return [await _nats(url.strip()) for url in urls.split(",") if url.strip()]
 
 

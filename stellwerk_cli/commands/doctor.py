@@ -16,7 +16,7 @@ from servicekit.settings import is_loopback, split_address
 from stellwerk_cli.checkup import machine, outside
 from stellwerk_cli.checkup.certificates import certificates
 from stellwerk_cli.checkup.comfyui import workers_lack
-from stellwerk_cli.checkup.deployment import Server, deployment
+from stellwerk_cli.checkup.deployment import READINESS, Server, deployment, health
 from stellwerk_cli.checkup.findings import State, blocking, examine, missing, ok
 from stellwerk_cli.commands.up import DEFAULT_DATA
 from stellwerk_cli.console import say
@@ -88,7 +88,7 @@ def _own_checks(server: str, data: Path, environment: Mapping[str, str]) -> dict
         "fonts": blocking(machine.fonts),
         "configs": blocking(machine.configs),
         "disk": blocking(partial(machine.disk, data)),
-        "ports": partial(_ports, server),
+        "ports": partial(_ports, Server(server, "", True, 0)),
         "keys": blocking(partial(machine.key_files, environment)),
         "certificates": blocking(partial(certificates, environment, server)),
         "database": blocking(partial(outside.database, environment, data)),
@@ -102,14 +102,19 @@ def _own_checks(server: str, data: Path, environment: Mapping[str, str]) -> dict
     return checks
 
 
-async def _ports(server: str) -> list[Finding]:
+async def _ports(server: Server) -> list[Finding]:
     """Look which of our services have their ports, and whether the others are free."""
-    base = split_address(server)[1]
+    base = split_address(server.address)[1]
     places = {name: f"{HOST}:{base + number}" for number, name in enumerate(SERVICE_NAMES)}
-    answers = await asyncio.gather(
-        *(check_serving(address, http=name == PAGE) for name, address in places.items())
-    )
-    serving = [name for name, answer in zip(places, answers, strict=True) if answer is not None]
+
+    async def answers(name: str) -> bool:
+        if name == PAGE:
+            return await check_serving(places[name], http=True) is not None
+        async with server.channel(places[name]) as channel:
+            return await health(channel, READINESS) is not None
+
+    answered = await asyncio.gather(*map(answers, places))
+    serving = [name for name, one in zip(places, answered, strict=True) if one]
     page = f"http://{places[PAGE]}"
     found = await asyncio.to_thread(machine.ports, base, serving)
     if PAGE in serving:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 
 from servicekit.api_keys import create_key
 from servicekit.principals import Role
@@ -17,14 +18,18 @@ from tests.support import eventually, free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LIMIT_SECONDS = 60.0
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[tuple[House, dict[Role, str]]]:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def house(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[House, dict[Role, str]]]:
     """A deployment with keys, a ComfyUI worker that has few models, and one that is away."""
+    tmp_path = tmp_path_factory.mktemp("house")
     keys = tmp_path / "keys.json"
     secrets = {
         role: create_key(keys, role=role, user=role.value) for role in (Role.ADMIN, Role.LEARNER)

@@ -75,7 +75,8 @@ async def test_nats_says_itself_whether_it_has_jetstream() -> None:
     with_it = b'INFO {"version":"2.12.0","jetstream":true}\r\n'
     async with greeting(with_it) as good, greeting(b'INFO {"version":"2.12.0"}\r\n') as bad:
         urls = f"nats://user:{SECRET}@{good},nats://{bad},nats://127.0.0.1:{free_port()}"
-        found = await outside.nats({"GENERATION_NATS_URL": urls})
+        told = {"GENERATION_QUEUE": "jetstream", "GENERATION_NATS_URL": urls}
+        found = await outside.nats(told)
     assert [finding.state for finding in found] == [State.OK, State.FAULT, State.FAULT]
     assert not [finding for finding in found if SECRET in str(finding)]
     assert (await outside.nats({}))[0].state is State.MISSING
