@@ -24,8 +24,9 @@ demo: $(RUN) ## Start everything in a temporary folder, run three ideas, show wh
 up: $(RUN) ## Serve on this machine until Ctrl-C
 	@$(BIN)/stellwerk up
 
+# Tests wait for processes most of the time, so several run at once; a file's share its fixtures.
 test: $(DEV) ## Run all tests but the drills
-	@$(BIN)/python -m pytest -m "not drill and not containers"
+	@$(BIN)/python -m pytest -m "not drill and not containers" -n auto --maxprocesses 4 --dist loadfile
 
 drills: $(DEV) ## Break things on purpose and see that nothing is lost; DRILL_SEED=7 is another round
 	@$(BIN)/python -m pytest -m drill
