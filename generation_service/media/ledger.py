@@ -91,8 +91,11 @@ class MediaLedger:
         item_id: str,
         owner: Principal,
         origin: Origin,
-    ) -> None:
+    ) -> Removal:
         """Note that an execution made a file, not yet released.
+
+        Another file that stood for the item, was made before and was not released is forgotten:
+        the attempt that made it was given up, and nobody has seen it.
 
         Args:
             media: The file.
@@ -101,11 +104,15 @@ class MediaLedger:
             owner: For whom.
             origin: How it was made.
 
+        Returns:
+            What was forgotten.
+
         Raises:
-            ItemTakenError: The item already stands for another file.
+            ItemTakenError: The item already stands for another file that was released.
         """
 
-        def note() -> None:
+        def note() -> Removal:
+            removal = self._forget_unseen(media, execution_id, item_id, origin)
             self._add_file(media)
             self._base.execute(
                 "INSERT OR IGNORE INTO making VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -121,8 +128,9 @@ class MediaLedger:
             )
             if item_id:
                 self._add_reference(media, execution_id, item_id, owner, released=False)
+            return removal
 
-        await self._do(self._in_transaction(note))
+        return await self._do(self._in_transaction(note))
 
     async def note_upload(self, media: StoredMedia, owner: Principal) -> None:
         """Note that a person uploaded a file."""
@@ -309,6 +317,29 @@ class MediaLedger:
                 media.height,
             ),
         )
+
+    def _forget_unseen(
+        self, media: StoredMedia, execution_id: str, item_id: str, origin: Origin
+    ) -> Removal:
+        """Forget what else an item stands for, where that was made before and never released."""
+        rows = self._base.execute(
+            "SELECT sha256, origin FROM reference JOIN making USING (execution_id, sha256) "
+            "WHERE execution_id = ? AND item_id = ? AND sha256 <> ? AND released = 0",
+            (execution_id, item_id, media.sha256),
+        ).fetchall()
+        old = [row[0] for row in rows if Origin.from_json(row[1]).made_at <= origin.made_at]
+        for sha256 in old:
+            self._base.execute(
+                "DELETE FROM reference WHERE execution_id = ? AND item_id = ?",
+                (execution_id, item_id),
+            )
+            self._base.execute(
+                "DELETE FROM making WHERE execution_id = ? AND sha256 = ? AND NOT EXISTS "
+                "(SELECT 1 FROM reference other WHERE other.execution_id = making.execution_id "
+                "AND other.sha256 = making.sha256)",
+                (execution_id, sha256),
+            )
+        return Removal(len(old), frozenset(old))
 
     def _add_reference(
         self,

@@ -123,11 +123,12 @@ class MediaLibrary:
         )
         made_at = origin.made_at or datetime.now(UTC).isoformat(timespec="seconds")
         origin = replace(origin, made_at=made_at)
-        await self._shelf.keep(
+        given_up = await self._shelf.keep(
             media,
             clean,
             lambda: self._ledger.note_made(media, execution_id, item_id, owner, origin),
         )
+        await self._shelf.clear(given_up, execution_id)
         return media
 
     async def keep_upload(

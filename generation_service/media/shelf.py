@@ -8,7 +8,7 @@ therefore holds its lock.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
 from generation_service.media.description import derived_key, marked_keys
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from generation_service.media.ledger import MediaLedger, Removal
 
 
+T = TypeVar("T")
+
+
 class Shelf:
     """Where files are put, and taken away when nobody refers to them any more."""
 
@@ -29,17 +32,15 @@ class Shelf:
         self._ledger = ledger
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def keep(
-        self, media: StoredMedia, data: bytes, note: Callable[[], Awaitable[None]]
-    ) -> None:
-        """Write a file, then note whose it is.
+    async def keep(self, media: StoredMedia, data: bytes, note: Callable[[], Awaitable[T]]) -> T:
+        """Write a file, then note whose it is; returns what noting it did.
 
         Raises:
             StoreUnavailableError: The store cannot be reached; nothing is noted.
         """
         async with self._lock(media.sha256):
             await self._store.write(media.uri, data)
-            await note()
+            return await note()
 
     async def clear(self, removal: Removal, execution_id: str = "") -> int:
         """Erase the files to which a removal took the last reference.

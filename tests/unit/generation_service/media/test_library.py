@@ -148,6 +148,17 @@ async def test_an_item_keeps_its_file(library: MediaLibrary) -> None:
         await library.release("e1", "i1", second.sha256, FOR_ANNA)
 
 
+async def test_a_second_attempt_replaces_what_nobody_has_seen(library: MediaLibrary) -> None:
+    """The first one was given up after it had stored its file: that one goes, unless released."""
+    first = await made(library)
+    second = await made(library, shade=1)
+    with pytest.raises(MediaNotFoundError):
+        await library.find_for_reading(MediaName(sha256=first.sha256), SERVICE)
+    await library.release("e1", "i1", second.sha256, FOR_ANNA)
+    with pytest.raises(ItemTakenError):
+        await made(library, shade=2)
+
+
 async def test_an_upload_is_seen_by_its_uploader_only(library: MediaLibrary) -> None:
     """Also who acts on behalf of somebody else is told that there is no such file."""
     media = await uploaded(library, ANNA)
