@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker_service.export_workflow.documents import JsonValue, dump
 from tracker_service.export_workflow.summary.facts import FactBook
+
+if TYPE_CHECKING:
+    from tracker_service.export_workflow.documents import JsonValue
 
 DATA: JsonValue = {
     "executions": [{"id": "e1"}, {"id": "e2"}, {"id": "e3"}],
