@@ -35,7 +35,7 @@ CALM = Pace(beat=0.05, silence=20.0, lease=20.0, answer=5.0, patience=30.0)
 """Signs of life come often, and nobody dies because the machine is busy."""
 
 
-def jetstream_pooling(server: NatsServer) -> Pooling:
+def jetstream_pooling(server: NatsServer, *, in_memory: bool = True) -> Pooling:
     """Opens queues over a server; a path stands for a deployment."""
 
     opened: set[Path] = set()
@@ -52,7 +52,7 @@ def jetstream_pooling(server: NatsServer) -> Pooling:
     ) -> AsyncIterator[tuple[JetStreamJobQueue, JetStreamJobQueue]]:
         bench, crew = crew_of(workers)
         name = new_id() if path == IN_MEMORY else hashlib.sha256(str(path).encode()).hexdigest()
-        options = server.options(f"test.{name}", in_memory=True)
+        options = server.options(f"test.{name}", in_memory=in_memory)
         rules = Rules(limits or QueueLimits(), health, CALM, identify)
         own = Crew(crew, built_in, connecting(bench))
         async with open_deployment(options, rules) as deployment:
