@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from gateway.pseudonyms import offered
+from gateway.pseudonyms import has_offer, offered
 from gateway.security import SAFE_METHODS
 from servicekit.api_keys import KEY_PREFIX
 from servicekit.authentication import Authenticator, Peer
@@ -89,7 +89,7 @@ class Identity:
             principal: Principal | None = await self.by_key(authorization)
         else:
             principal = _logged_in(request)
-        if principal is None and _is_new(request):
+        if principal is None and not (_is_somebody(request) or has_offer(request.scope)):
             # Each of its requests could be somebody new, so the address has to stand for it.
             self.count(request, f"at {request.client.host if request.client else ''}")
             return learner_of(request)
@@ -132,14 +132,15 @@ class Identity:
         self._rates.take(caller, works=request.method not in SAFE_METHODS)
 
 
-def _is_new(request: Request) -> bool:
-    return _LEARNER_ID not in request.session or _SESSION_ID not in request.session
+def _is_somebody(request: Request) -> bool:
+    """Whether this browser has made something already."""
+    return _LEARNER_ID in request.session and _SESSION_ID in request.session
 
 
 def learner_of(request: Request) -> Principal:
     """Return the learner that this browser is; one that is new becomes what it was offered."""
     known = request.session
-    if not _is_new(request):
+    if _is_somebody(request):
         learner, sitting = known[_LEARNER_ID], known[_SESSION_ID]
     else:
         token = offered(request.scope)

@@ -46,6 +46,12 @@ def offered(scope: Scope) -> str:
     return offer.token
 
 
+def has_offer(scope: Scope) -> bool:
+    """Tell whether a browser came with what it was offered."""
+    offer: Offer = scope[_KEY]
+    return not offer.is_new
+
+
 class Pseudonyms:
     """Reads and gives offers, in a signed cookie that lasts as long as the browser is open."""
 
