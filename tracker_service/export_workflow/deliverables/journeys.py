@@ -190,7 +190,7 @@ class Teller:
         told = (self._head(step), self._tail(step), media.get("filename"))
         return Picture(
             sha256=media["sha256"],
-            mime_type=media["mime_type"],
+            mime_type=line(media["mime_type"]),
             name=line(str(media.get("filename") or media["sha256"][:16])),
             caption=line(prefix + " · ".join(str(part) for part in told if part)),
         )

@@ -149,6 +149,21 @@ def test_only_files_of_the_machine_are_shown() -> None:
     assert any(foreign.sha256 in text for text in statements(document))
 
 
+def test_halves_of_characters_stop_no_document() -> None:
+    """Where an edit left something that UTF-8 cannot hold, a sign stands for it."""
+    data = make_data(MEDIA, count=1)
+    data["executions"][0] |= {"config": "\ud800", "status": "\udfff", "inputs": ["\ud83d"]}
+    for step in data["executions"][0]["steps"]:
+        step |= {"step": "output_\ud800", "model": "\ud800", "note": "\ud800"}
+    data["executions"][0]["steps"][-1]["media"] |= {
+        "mime_type": "image/\ud800",
+        "filename": "\ud800",
+    }
+    for template in Template:
+        document = build(make_source(data, template, title="\ud800"))
+        assert Document.model_validate_json(document.model_dump_json()) == document
+
+
 # --- any data ------------------------------------------------------------------------------------
 
 
