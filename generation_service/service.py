@@ -23,6 +23,7 @@ from generation_service.work import LibraryKeeper
 from generation_service.workers.comfyui_backend import ComfyUIBackend
 from generation_service.workers.opening import NO_CREW, allowed_classes, make_crew
 from servicekit.principals import Role
+from servicekit.vitals import tell_free_bytes
 from stellwerk.generation.v1 import generation_service_pb2, generation_service_pb2_grpc
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ async def add_generation(
     library = await _open_library(settings, owned)
     inputs = InputFiles(library)
     backends, crew = await _open_backends(settings, inputs, owned)
+    tell_free_bytes(owned.meter, settings.data_dir)
     observer = ObservedJobs(owned.meter, owned.tracer)
     queue = await open_queue(settings, crew, LibraryKeeper(library), observer, owned)
     looking = asyncio.create_task(

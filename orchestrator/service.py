@@ -34,6 +34,7 @@ from servicekit.channel import open_neighbour
 from servicekit.reloading import Reloading
 from servicekit.settings import ConfigurationError, split_address
 from servicekit.version import software_version
+from servicekit.vitals import tell_free_bytes
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
 from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import (
     add_OrchestratorServiceServicer_to_server,
@@ -228,6 +229,7 @@ def _open_recorder(settings: OrchestratorSettings, owned: Owned) -> Recorder:
 
     owned.push_async_callback(close)
     read_recorder(owned.meter, recorder.stats, settings.spool_quota_bytes)
+    tell_free_bytes(owned.meter, settings.spool_dir)
     return recorder
 
 

@@ -49,6 +49,7 @@ from servicekit.metrics import RPC_SECONDS
 from servicekit.principals import set_principal
 from servicekit.spans import NO_SPAN, TRACEPARENT_KEY, Role, Span, Tracer
 from servicekit.status import read_status, to_wire
+from servicekit.version import VERSION_KEY, software_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -63,7 +64,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_QUIET_METHODS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+HEALTH_PREFIX = "/grpc.health.v1.Health/"
+_QUIET_METHODS = (HEALTH_PREFIX, "/grpc.reflection.")
 _CONTEXT_KEYS = (REQUEST_ID_KEY, EXECUTION_ID_KEY, TRACEPARENT_KEY)
 _FAULTS = (Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.UNAVAILABLE, Code.DATA_LOSS)
 """Codes that say that a service, not its caller, did something wrong."""
@@ -172,15 +174,18 @@ class ContextInterceptor(AroundInterceptor):
             if key in _CONTEXT_KEYS and is_valid_id(str(value)):
                 ids[key] = str(value)
         remaining = context.time_remaining()
+        deadline = None if remaining is None else time.monotonic() + remaining
         with self._span(method, ids.get(TRACEPARENT_KEY, "")) as span:
             set_call(
                 CallContext(
                     request_id=ids.get(REQUEST_ID_KEY) or new_id(),
                     execution_id=ids.get(EXECUTION_ID_KEY, ""),
-                    deadline=None if remaining is None else time.monotonic() + remaining,
+                    deadline=deadline,
                     span=span,
                 )
             )
+            if method.startswith(HEALTH_PREFIX):
+                context.set_trailing_metadata(((VERSION_KEY, software_version()),))
             about = str(getattr(request, "execution_id", ""))
             if is_execution_id(about):
                 bind_execution_id(about)

@@ -104,7 +104,11 @@ CERTIFICATE_EXPIRY = gauge(
     "Until when the certificate of this service lasts, in seconds since 1970; only with TLS.",
 )
 
-DEFINITIONS = (RPC_SECONDS, IN_ORDER, BUILD_INFO, CERTIFICATE_EXPIRY)
+FREE_BYTES = gauge(
+    "stellwerk_data_free_bytes", "Bytes that are free on the disk of this service's data folder."
+)
+
+DEFINITIONS = (RPC_SECONDS, IN_ORDER, BUILD_INFO, CERTIFICATE_EXPIRY, FREE_BYTES)
 """What every service counts; the gateway has no RPCs."""
 
 

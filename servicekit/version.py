@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import PackageNotFoundError, version
 
+VERSION_KEY = "stellwerk-version"
+"""Trailing metadata of health checks: which version answers."""
 
+
+@functools.cache
 def software_version() -> str:
     """Return the version of the installed project; `unknown` where it is not installed."""
     try:

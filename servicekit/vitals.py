@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
-from servicekit.metrics import BUILD_INFO, CERTIFICATE_EXPIRY
+from servicekit.metrics import BUILD_INFO, CERTIFICATE_EXPIRY, FREE_BYTES
 from servicekit.version import software_version
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ def tell_vitals(meter: Meter, settings: ServiceSettings) -> None:
     file = settings.tls_certificate_file
     if file is not None:
         meter.read(CERTIFICATE_EXPIRY, lambda: expiry_of(file).timestamp())
+
+
+def tell_free_bytes(meter: Meter, folder: Path) -> None:
+    """Let `meter` say how much room is left where a service keeps its data."""
+    meter.read(FREE_BYTES, lambda: shutil.disk_usage(folder).free)
 
 
 def expiry_of(certificate: Path) -> datetime:

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from servicekit.channel import open_neighbour
+from servicekit.vitals import tell_free_bytes
 from stellwerk.tracker.v1 import (
     export_service_pb2,
     export_service_pb2_grpc,
@@ -72,6 +73,7 @@ def registration(settings: TrackerSettings) -> Register:
         store = await open_store(settings, hub, metrics.database_used)
         owned.push_async_callback(store.close)
         metrics.read_writes(store.writes_waiting)
+        tell_free_bytes(owned.meter, settings.data_dir)
         await store.extend_leases()
         sweeping = sweep(store, settings.execution_lease_seconds, metrics.interrupted)
         run_in_background(owned, sweeping, "sweeper")

@@ -16,6 +16,7 @@ from gateway.problems import Answers, documented
 from gateway.routes.answers import Id, Services, Settings, answers_with, plain
 from gateway.streams import live_events, token_of
 from servicekit.channel import ending
+from servicekit.context import bind_execution_id
 from stellwerk.common.v1.types_pb2 import MediaRef, SafetyLevel
 from stellwerk.orchestrator.v1 import event_pb2
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb
@@ -286,6 +287,7 @@ async def _begun(call: Any) -> Begun:
     """Wait for the first event; the run goes on without this call."""
     with ending(call):
         async for response in call:
+            bind_execution_id(response.event.execution_id)
             return Begun(execution_id=response.event.execution_id)
     raise RuntimeError("a stream of events ended without one")
 

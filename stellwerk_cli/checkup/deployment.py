@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.channel import open_channel
 from servicekit.errors import Code, RemoteError, remote_error
-from servicekit.version import software_version
+from servicekit.version import VERSION_KEY, software_version
 from stellwerk.common.v1 import types_pb2
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
@@ -76,14 +76,14 @@ async def deployment(server: Server) -> list[Finding]:
         except grpc.RpcError as exc:
             fix = "Give a valid key with STELLWERK_API_KEY (`stellwerk keys new`)."
             return [*found, fault("server", remote_error(exc).message, fix)]
-    return [*found, _version(info), *await _neighbours(server, info)]
+    return [*found, _version(info.software_version), *await _neighbours(server, info)]
 
 
-def _version(info: orchestrator_pb2.GetServerInfoResponse) -> Finding:
+def _version(served: str) -> Finding:
     own = software_version()
-    if info.software_version == own:
+    if served == own:
         return ok("version", f"the server and this command are of version {own}")
-    words = f"the server is of version {info.software_version}, this command of {own}"
+    words = f"the server is of version {served}, this command of {own}"
     return missing("version", words, "Install the same version here, if a command fails.")
 
 
@@ -100,7 +100,7 @@ async def _neighbours(
         told, look = places[name]
         address = seen_from_outside(told, server.address)
         async with server.channel(address) as channel:
-            found = await _service(name, server, address, channel)
+            found = await _service(name, server, address, channel, info.software_version)
             if not found[0].fine:
                 return found
             try:
@@ -120,9 +120,9 @@ def _refused(name: str, error: RemoteError) -> Finding:
 
 
 async def _service(
-    name: str, server: Server, address: str, channel: grpc.aio.Channel
+    name: str, server: Server, address: str, channel: grpc.aio.Channel, expected: str = ""
 ) -> list[Finding]:
-    serving = await health(channel, READINESS)
+    serving, version = await health(channel, READINESS)
     if not serving:
         words = "does not answer" if serving is None else "answers, but takes no calls,"
         fix = f"Look into the log of the {name} service."
@@ -131,23 +131,34 @@ async def _service(
             if name != "orchestrator":
                 fix = f"Look into its log (DATA/logs/{name}.log)."
         return [fault(name, f"{words} at {address}", fix)]
-    found = [ok(name, f"serves at {address}")]
+    found = [ok(name, f"serves at {address}, version {version or 'unknown'}")]
+    if version and expected and version != expected:
+        words = f"the orchestrator is of version {expected}, this one of {version}"
+        found.append(fault(name, words, "Finish the upgrade, or roll back (docs/operations)."))
     files = _FILES_IN_ORDER.get(name)
-    if files and await health(channel, files) is False:
+    if files and (await health(channel, files))[0] is False:
         words = f"a change of its {files} was refused; those before are in force"
         found.append(fault(name, words, f"Its log says what is wrong with the {files}."))
     return found
 
 
-async def health(channel: grpc.aio.Channel, name: str) -> bool | None:
-    """Ask for a health name: True: in order; False: not; None: nobody answers, or nobody knows."""
+async def health(channel: grpc.aio.Channel, name: str) -> tuple[bool | None, str]:
+    """Ask for a health name.
+
+    Returns:
+        True: in order; False: not; None: nobody answers, or nobody knows the name. And the
+        version of who answered; empty: not told.
+    """
     request = health_pb2.HealthCheckRequest(service=name)
+    call = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_CALL_SECONDS)
     try:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=_CALL_SECONDS)
+        answer = await call
     except grpc.aio.AioRpcError as exc:
         unknown = exc.code() is grpc.StatusCode.NOT_FOUND and name == READINESS
-        return False if unknown else None
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        return False if unknown else None, ""
+    told = {key: str(value) for key, value in await call.trailing_metadata() or ()}
+    in_order = bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    return in_order, told.get(VERSION_KEY, "")
 
 
 async def _guards(channel: grpc.aio.Channel) -> list[Finding]:

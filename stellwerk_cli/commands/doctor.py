@@ -111,7 +111,7 @@ async def _ports(server: Server) -> list[Finding]:
         if name == PAGE:
             return await check_serving(places[name], http=True) is not None
         async with server.channel(places[name]) as channel:
-            return await health(channel, READINESS) is not None
+            return (await health(channel, READINESS))[0] is not None
 
     answered = await asyncio.gather(*map(answers, places))
     serving = [name for name, one in zip(places, answered, strict=True) if one]

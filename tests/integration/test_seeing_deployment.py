@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from servicekit.api_keys import create_key
 from servicekit.principals import Role
+from servicekit.version import software_version
 from stellwerk_cli.checkup.deployment import Server, deployment
 from stellwerk_cli.checkup.findings import Finding, State
 from tests.fakes.comfyui import ComfyUIServer
@@ -71,6 +72,8 @@ async def test_what_is_there_what_is_missing_and_what_is_wrong(
     found = await eventually(settled, within_seconds=30)
     for subject in ("orchestrator", "version", "safety", "generation", "tracker", "records"):
         assert [one.state for one in found[subject]] == [State.OK], found[subject]
+    for subject in ("orchestrator", "safety", "generation", "tracker"):
+        assert f"version {software_version()}" in found[subject][0].words
     assert "interception: ollama/gemma3:4b" in found["roles"][0].words
     guards = [one.words for one in found["guards"] if one.state is State.MISSING]
     assert guards == ["there is no image_guard, asked for kids, youth, adult"]
