@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from tracker_service.export_workflow.texts import words as words_of
@@ -107,19 +108,22 @@ def _execution_figures(data: JsonValue, words: Words) -> list[str]:
 
 
 def _figures(data: JsonValue, words: Words) -> list[str]:
-    """Short values and lengths of lists at the top of any data."""
+    """Short values and lengths of lists of any data."""
     if isinstance(data, list):
         return [words.summary["entries"].format(count=len(data))]
-    if not isinstance(data, dict):
-        return []
-    told = []
-    for key, value in data.items():
-        if isinstance(value, list) and value:
-            entries = words.summary["entries_of"].format(key=key, count=len(value))
-            told.append(entries)
-        elif _is_short(value):
-            told.append(f"{key}: {value}.")
-    return told[:MAX_FACTS]
+    return list(islice(_statements(data, "", words), MAX_FACTS))
+
+
+def _statements(value: JsonValue, name: str, words: Words) -> Iterator[str]:
+    """Yield what can be said in a few words, from the outside to the inside of objects."""
+    if isinstance(value, dict):
+        simple = [key for key in value if not isinstance(value[key], dict)]
+        for key in sorted(value, key=lambda key: key not in simple):
+            yield from _statements(value[key], f"{name}.{key}" if name else key, words)
+    elif isinstance(value, list):
+        yield words.summary["entries_of"].format(key=name, count=len(value))
+    elif _is_short(value):
+        yield f"{name}: {value}."
 
 
 def _texts(data: JsonValue) -> list[str]:

@@ -150,6 +150,14 @@ def test_an_extract_of_a_sitting_tells_its_figures() -> None:
     assert "“Blüte brüllt die Biene leise an und tanzt.”" in text
 
 
+def test_an_extract_of_nested_data_names_their_fields() -> None:
+    """Simple values come first, then those inside of objects; lists by their length."""
+    data = {"room": {"name": "Blau", "seats": 12, "guests": [1, 2]}, "year": 2026, "on": True}
+    assert extracted(data, Language.ENGLISH) == (
+        "year: 2026. room.name: Blau. room.seats: 12. room.guests: 2 entries."
+    )
+
+
 def test_large_data_are_condensed_for_the_model() -> None:
     """A request stays within a small model's window and still shows every kind of thing."""
     data = {"items": [{"name": f"Ding {n}", "about": "x" * 500} for n in range(5_000)], "end": 1}
