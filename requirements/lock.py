@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Images can do whatever a deployment chooses: traces, a shared queue, media in a bucket, marks.
 TRACES = ["--extra", "otel"]
-MEDIA = ["--extra", "s3", "--extra", "c2pa"]
+MEDIA = ["--extra", "s3", "--extra", "postgres", "--extra", "c2pa"]
 GENERATION = ["--extra", "generation", "--extra", "nats", *MEDIA, *TRACES]
 LOCKS = {
     "dev": ["--extra", "all", "--extra", "dev", "--group", "build"],

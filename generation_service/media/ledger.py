@@ -1,4 +1,4 @@
-"""Who may read which file as what: a small SQLite file beside the media.
+"""Who may read which file as what.
 
 Files are kept by their hash, so two people may own the same bytes. Ownership and release are
 therefore noted per execution and item, and per uploader, never per file.
@@ -7,19 +7,18 @@ therefore noted per execution and item, and per uploader, never per file.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from generation_service.media.interface import ItemTakenError, StoredMedia
-from generation_service.media.ledger_schema import prepare
 from generation_service.media.origin import Origin
 from servicekit.principals import Principal, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from generation_service.media.ledger_base import LedgerBase
 
 T = TypeVar("T")
 
@@ -68,19 +67,13 @@ class Removal:
 class MediaLedger:
     """Notes kept durably: every change is on the disk before its call returns."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the file.
-
-        Args:
-            path: Of the SQLite file; its folder is made.
-        """
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, base: LedgerBase) -> None:
+        """Keep the notes in a database that is prepared for them; closed with the ledger."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="media-ledger")
-        self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        prepare(self._base)
+        self._base = base
 
     async def close(self) -> None:
-        """Close the file after the last change."""
+        """Close the database after the last change."""
         await self._do(self._base.close)
         self._thread.shutdown(wait=False)
 
@@ -115,7 +108,7 @@ class MediaLedger:
             removal = self._forget_unseen(media, execution_id, item_id, origin)
             self._add_file(media)
             self._base.execute(
-                "INSERT OR IGNORE INTO making VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO making VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (
                     execution_id,
                     media.sha256,
@@ -138,7 +131,8 @@ class MediaLedger:
         def note() -> None:
             self._add_file(media)
             self._base.execute(
-                "INSERT OR REPLACE INTO upload VALUES (?, ?, ?, ?)",
+                "INSERT INTO upload VALUES (?, ?, ?, ?) ON CONFLICT (sha256, user_id, session_id) "
+                "DO UPDATE SET filename = excluded.filename",
                 (media.sha256, owner.id, owner.session, media.filename),
             )
 
@@ -233,11 +227,11 @@ class MediaLedger:
         return await self._remove(
             (
                 "making",
-                "execution_id = ?1 AND sha256 = (SELECT sha256 FROM reference "
-                "WHERE execution_id = ?1 AND item_id = ?2) AND NOT EXISTS (SELECT 1 FROM "
-                "reference other WHERE other.execution_id = ?1 AND other.item_id <> ?2 "
+                "execution_id = ? AND sha256 = (SELECT sha256 FROM reference "
+                "WHERE execution_id = ? AND item_id = ?) AND NOT EXISTS (SELECT 1 FROM "
+                "reference other WHERE other.execution_id = ? AND other.item_id <> ? "
                 "AND other.sha256 = making.sha256)",
-                item,
+                (execution_id, *item, *item),
             ),
             ("reference", "execution_id = ? AND item_id = ?", item),
         )
@@ -270,7 +264,11 @@ class MediaLedger:
             ).fetchone()
             if row is None:
                 return None
-            self._base.execute("INSERT OR REPLACE INTO erasing VALUES (?, ?)", (sha256, row[0]))
+            self._base.execute(
+                "INSERT INTO erasing VALUES (?, ?) "
+                "ON CONFLICT (sha256) DO UPDATE SET uri = excluded.uri",
+                (sha256, row[0]),
+            )
             return str(row[0])
 
         return await self._do(self._in_transaction(take))
@@ -286,8 +284,7 @@ class MediaLedger:
         await self._do(lambda: self._base.execute(query, (sha256,)))
 
     async def _cut_log(self) -> None:
-        """Deleted rows are overwritten (`secure_delete`); the log still has their old pages."""
-        await self._do(lambda: self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await self._do(self._base.cut_log)
 
     async def _remove(self, *parts: tuple[str, str, tuple[str, ...]]) -> Removal:
         """Delete rows of tables by conditions, and tell what they referred to."""
@@ -307,7 +304,7 @@ class MediaLedger:
     def _add_file(self, media: StoredMedia) -> None:
         self._base.execute("DELETE FROM erasing WHERE sha256 = ?", (media.sha256,))
         self._base.execute(
-            "INSERT OR IGNORE INTO file VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO file VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 media.sha256,
                 media.uri,
@@ -358,7 +355,8 @@ class MediaLedger:
             raise ItemTakenError(item_id)
         self._base.execute(
             "INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET released = MAX(released, excluded.released)",
+            "ON CONFLICT (execution_id, item_id) DO UPDATE SET released = "
+            "CASE WHEN excluded.released = 1 THEN 1 ELSE reference.released END",
             (
                 execution_id,
                 item_id,
@@ -384,14 +382,8 @@ class MediaLedger:
 
     def _in_transaction(self, note: Callable[[], T]) -> Callable[[], T]:
         def run() -> T:
-            self._base.execute("BEGIN IMMEDIATE")
-            try:
-                result = note()
-            except BaseException:
-                self._base.execute("ROLLBACK")
-                raise
-            self._base.execute("COMMIT")
-            return result
+            with self._base.transaction():
+                return note()
 
         return run
 

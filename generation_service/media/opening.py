@@ -12,6 +12,7 @@ from generation_service.media.delivery import Delivery
 from generation_service.media.folder import FolderMediaStore
 from generation_service.media.interface import StoreUnavailableError
 from generation_service.media.ledger import MediaLedger
+from generation_service.media.ledger_base import SqliteLedgerBase
 from generation_service.media.library import LibraryRules, MediaLibrary
 from generation_service.media.marking import open_marker
 from servicekit.settings import ConfigurationError
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
     from pathlib import Path
 
+    from pydantic import SecretStr
+
     from generation_service.media.bucket import Bucket
     from generation_service.media.interface import MediaStore
+    from generation_service.media.ledger_base import LedgerBase
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +59,14 @@ class MediaOptions:
         rules: Limits and rights.
         bucket: Where the files are; None: in the folder.
         mark: How they are marked.
+        database_url: PostgreSQL of the ledger; None: a file in the folder.
     """
 
     data_dir: Path
     rules: LibraryRules = field(default_factory=LibraryRules)
     bucket: Bucket | None = None
     mark: MarkOptions = field(default_factory=MarkOptions)
+    database_url: SecretStr | None = None
 
 
 async def open_library(options: MediaOptions, owned: AsyncExitStack) -> MediaLibrary:
@@ -81,7 +87,7 @@ async def open_library(options: MediaOptions, owned: AsyncExitStack) -> MediaLib
         )
     store = _store(options)
     owned.push_async_callback(store.close)
-    ledger = MediaLedger(options.data_dir / "media.sqlite3")
+    ledger = MediaLedger(_ledger_base(options))
     owned.push_async_callback(ledger.close)
     library = MediaLibrary(
         store, ledger, Delivery(store, marker, marks_rules=mark.rules), options.rules
@@ -94,6 +100,19 @@ async def open_library(options: MediaOptions, owned: AsyncExitStack) -> MediaLib
         if erased:
             log.info("erasure_finished", file_count=erased)
     return library
+
+
+def _ledger_base(options: MediaOptions) -> LedgerBase:
+    if options.database_url is None:
+        return SqliteLedgerBase(options.data_dir / "media.sqlite3")
+    if find_spec("psycopg") is None:
+        raise ConfigurationError(
+            "GENERATION_MEDIA_DATABASE_URL needs the extra postgres: pip install "
+            "'stellwerk[postgres]'."
+        )
+    from generation_service.media.ledger_postgres import PostgresLedgerBase
+
+    return PostgresLedgerBase(options.database_url)
 
 
 def _store(options: MediaOptions) -> MediaStore:

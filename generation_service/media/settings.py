@@ -55,6 +55,11 @@ class MediaSettings(ServiceSettings):
     media_secret_access_key: SecretStr | None = Field(
         None, description="Its secret. Set both or none."
     )
+    media_database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL that knows whose a file is, `postgresql://…` (extra `postgres`), "
+        "for processes on several machines. Unset: `DATA_DIR/media.sqlite3`.",
+    )
     media_url_seconds: float = Field(
         0,
         ge=0,
@@ -117,6 +122,7 @@ def media_options(
             machines=machines,
             url_seconds=settings.media_url_seconds,
         ),
+        database_url=settings.media_database_url,
         bucket=_bucket(settings) if settings.media_store == "s3" else None,
         mark=MarkOptions(
             enabled=settings.mark_media != "off",

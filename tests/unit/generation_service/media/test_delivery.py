@@ -27,6 +27,7 @@ from generation_service.media.interface import (
     ThumbnailUnavailableError,
 )
 from generation_service.media.ledger import MediaLedger
+from generation_service.media.ledger_base import SqliteLedgerBase
 from generation_service.media.library import LibraryRules, MediaLibrary, MediaName
 from generation_service.media.marking import Marker
 from generation_service.media.origin import Origin
@@ -73,7 +74,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> MediaStore:
 @asynccontextmanager
 async def opened(folder: Path, store: MediaStore, marker: Marker) -> AsyncIterator[MediaLibrary]:
     """A library that marks."""
-    ledger = MediaLedger(folder / "media.sqlite3")
+    ledger = MediaLedger(SqliteLedgerBase(folder / "media.sqlite3"))
     rules = LibraryRules(url_seconds=60)
     yield MediaLibrary(store, ledger, Delivery(store, marker, marks_rules=True), rules)
     await ledger.close()
@@ -327,7 +328,7 @@ async def test_an_interrupted_erasure_is_finished_at_the_next_start(
     store = FolderMediaStore(tmp_path)
     async with opened(tmp_path, store, marker) as library:
         media = await released(library, plain_png())
-        ledger = MediaLedger(tmp_path / "media.sqlite3")
+        ledger = MediaLedger(SqliteLedgerBase(tmp_path / "media.sqlite3"))
         await ledger.remove_execution("e1")
         assert await ledger.take_unreferenced(media.sha256) == media.uri
         await ledger.close()

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from generation_service.media.delivery import Delivery
 from generation_service.media.description import plain_name
 from generation_service.media.folder import FolderMediaStore
 from generation_service.media.interface import ItemTakenError, MediaNotFoundError
 from generation_service.media.ledger import MediaLedger
+from generation_service.media.ledger_base import SqliteLedgerBase
+from generation_service.media.ledger_postgres import PostgresLedgerBase
 from generation_service.media.library import LibraryRules, MediaLibrary, MediaName
 from generation_service.media.origin import Origin
 from generation_service.media.upload import UploadLimits
 from servicekit.errors import InvalidArgumentError
 from servicekit.principals import SERVICE, Principal, Role
+from tests.postgres import shared_server
 from tests.unit.generation_service.media.pictures import plain_png
 
 if TYPE_CHECKING:
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from generation_service.media.interface import StoredMedia
+    from generation_service.media.ledger_base import LedgerBase
 
 ITEM = MediaName("e1", "i1")
 DRAWN = Origin("embedded", "embedded/picture-a", "embedded_image")
@@ -41,19 +47,28 @@ FOR_ANNA = person("anna", group="class", actor=Role.SERVICE)
 
 @asynccontextmanager
 async def opened(
-    folder: Path, machines: frozenset[Role] = frozenset({Role.SERVICE})
+    folder: Path,
+    machines: frozenset[Role] = frozenset({Role.SERVICE}),
+    base: LedgerBase | None = None,
 ) -> AsyncIterator[MediaLibrary]:
     """A library in a folder, which marks nothing."""
-    ledger, store = MediaLedger(folder / "media.sqlite3"), FolderMediaStore(folder)
+    ledger, store = (
+        MediaLedger(base or SqliteLedgerBase(folder / "media.sqlite3")),
+        FolderMediaStore(folder),
+    )
     limits = LibraryRules(uploads=UploadLimits(max_bytes=5000), machines=machines)
     yield MediaLibrary(store, ledger, Delivery(store, None), limits)
     await ledger.close()
 
 
-@pytest.fixture
-async def library(tmp_path: Path) -> AsyncIterator[MediaLibrary]:
-    """An empty library."""
-    async with opened(tmp_path) as library:
+@pytest.fixture(params=["sqlite", "postgres"])
+async def library(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[MediaLibrary]:
+    """An empty library, whatever keeps its ledger."""
+    base = None
+    if request.param == "postgres":
+        database = shared_server().create(f"ledger_{uuid.uuid4().hex}")
+        base = PostgresLedgerBase(SecretStr(database))
+    async with opened(tmp_path, base=base) as library:
         yield library
 
 
