@@ -283,6 +283,26 @@ async def test_the_same_call_twice_at_once_starts_one_workflow(tracker: Tracker)
     assert one.record == two.record
 
 
+async def test_who_leaves_in_the_middle_leaves_nothing_behind(
+    tracker: Tracker, tmp_path: Path
+) -> None:
+    """A document whose caller has gone is recorded whole or not at all, and can be had again."""
+    name = await started(tracker)
+    wanted = model.ExportPreferences(export_format="pdf", document_template="full_report")
+    request = pb.FinishExportWorkflowRequest(export_workflow_id=name, preferences=wanted)
+    call = tracker.workflows.FinishExportWorkflow(request, metadata=RITA)
+    leaving = asyncio.create_task(read_all(call))
+    folder = tmp_path / "exports"
+    await eventually(lambda: leaving.done() or any(folder.glob("*")), within_seconds=60)
+    call.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await eventually(lambda: not any(folder.glob("*")), within_seconds=60)
+    made = await finish(tracker, name, "pdf", "full_report")
+    assert made.data.startswith(b"%PDF")
+    workflow, records = await read(tracker, name)
+    assert (workflow.deliverable_count, len(records)) == (1, 2)
+
+
 # --- refused -------------------------------------------------------------------------------------
 
 
