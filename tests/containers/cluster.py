@@ -131,6 +131,12 @@ class Cluster:
         """Run `stellwerk` in a container of its own, as a person's tool in the cluster."""
         return attempt(*self._tool(key), *arguments, seconds=RUN_SECONDS)
 
+    def shell(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a shell script in a container with the command, as the operator."""
+        return attempt(
+            *self._tool("", "--rm", "--entrypoint", "sh"), "-euc", script, seconds=RUN_SECONDS
+        )
+
     @contextlib.contextmanager
     def tool(self, name: str, script: str, *, key: str) -> Iterator[str]:
         """Run a shell script in a container with the command; yields the container's name."""
