@@ -90,8 +90,9 @@ class Identity:
         else:
             principal = _logged_in(request)
         if principal is None and not (_is_somebody(request) or has_offer(request.scope)):
-            # Each of its requests could be somebody new, so the address has to stand for it.
-            self.count(request, f"at {request.client.host if request.client else ''}")
+            # Each of its requests could be somebody new, so the address has to stand for it, and
+            # a new pseudonym costs as much as work: with each there comes a share of its own.
+            self._rates.take(f"at {request.client.host if request.client else ''}", works=True)
             return learner_of(request)
         principal = principal or learner_of(request)
         self.count(request, principal.id)
