@@ -22,7 +22,6 @@ from generation_service.metrics import (
     WORKERS,
 )
 from servicekit.context import current_call, within_call
-from servicekit.errors import ServiceError
 from servicekit.principals import SERVICE
 from servicekit.spans import Role
 
@@ -92,11 +91,12 @@ class QueueGauges:
 
     def __init__(self, meter: Meter) -> None:
         """Show to `meter` what is seen."""
-        self._jobs: Reading = {}
-        self._sessions: Reading = {}
-        self._paused: Reading = {}
-        self._estimate: Reading = {}
-        self._workers: Reading = {}
+        self._jobs: Reading
+        self._sessions: Reading
+        self._paused: Reading
+        self._estimate: Reading
+        self._workers: Reading
+        self._forget()
         meter.read(QUEUE_JOBS, lambda: self._jobs)
         meter.read(QUEUE_SESSIONS, lambda: self._sessions)
         meter.read(QUEUE_PAUSED, lambda: self._paused)
@@ -108,9 +108,13 @@ class QueueGauges:
         while True:
             try:
                 await self._look(queue, workforce)
-            except ServiceError as exc:
-                log.warning("queue_not_seen", reason=exc.reason)
+            except Exception as exc:  # an old number is worse than none, and none is seen
+                log.warning("queue_not_seen", error_type=type(exc).__name__)
+                self._forget()
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _forget(self) -> None:
+        self._jobs = self._sessions = self._paused = self._estimate = self._workers = {}
 
     async def _look(self, queue: JobQueue, workforce: Workforce) -> None:
         status = await queue.status(SERVICE)
