@@ -25,7 +25,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Valid
 from servicekit.context import is_valid_id
 from servicekit.errors import ResourceExhaustedError
 from servicekit.principals import Principal, Role
-from servicekit.settings import ConfigurationError
+from servicekit.settings import ConfigurationError, faults_of_file
 
 log = structlog.get_logger(__name__)
 
@@ -123,11 +123,7 @@ def list_keys(path: Path) -> list[ApiKey]:
     except OSError as exc:
         raise ConfigurationError(f"API key file {path}: {exc.strerror}") from exc
     except ValidationError as exc:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}"
-            for fault in exc.errors(include_input=False, include_url=False)
-        )
-        raise ConfigurationError(f"API key file {path} is faulty: {faults}") from exc
+        raise ConfigurationError(f"API key file {path} is faulty: {faults_of_file(exc)}") from exc
 
 
 def revoke_key(path: Path, key_id: str) -> bool:

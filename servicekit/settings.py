@@ -248,3 +248,11 @@ def _faults(cls: type[ServiceSettings], exc: ValidationError) -> list[str]:
         name = ".".join(str(part) for part in error["loc"])
         lines.append(f"{prefix}{name.upper()}: {message}" if name else message)
     return lines
+
+
+def faults_of_file(exc: ValidationError) -> str:
+    """Return where a file is faulty and how, on one line; never what stands there."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}"
+        for fault in exc.errors(include_input=False, include_url=False)
+    )

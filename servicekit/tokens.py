@@ -14,20 +14,17 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import jwt
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
 
 from servicekit.context import is_valid_id
 from servicekit.errors import PermissionDeniedError, UnauthenticatedError
 from servicekit.principals import Principal, Role
-from servicekit.settings import ConfigurationError
+from servicekit.settings import ConfigurationError, faults_of_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from servicekit.signing_keys import SigningKeys
-
-log = structlog.get_logger(__name__)
 
 MAX_TOKEN_LENGTH = 8_192
 """Longest token in characters; gRPC's peers accept headers of 8 KiB."""
@@ -85,11 +82,7 @@ def read_token_rules(path: Path) -> TokenRules:
     except OSError as exc:
         raise ConfigurationError(f"OIDC file {path}: {exc.strerror}") from exc
     except ValidationError as exc:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}"
-            for fault in exc.errors(include_input=False, include_url=False)
-        )
-        raise ConfigurationError(f"OIDC file {path} is faulty: {faults}") from exc
+        raise ConfigurationError(f"OIDC file {path} is faulty: {faults_of_file(exc)}") from exc
 
 
 class Tokens:
