@@ -51,6 +51,9 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # Our clients ping every 20 s to notice a frozen server; the default allows 5 minutes.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    # A channel asks DNS again when a connection ends: else replicas that were added or replaced
+    # get no calls. Nothing is cut off: calls and streams that run keep the old connection.
+    ("grpc.max_connection_age_ms", 300_000),
 )
 
 ServiceNames: TypeAlias = Sequence[str]
