@@ -51,6 +51,12 @@ class Node:
         return self.kind not in ("object", "list")
 
     @property
+    def hint(self) -> str:
+        """The first words in an object, by which it is told from its neighbours."""
+        words = (child.text for child in self.children if child.kind == "text" and child.text)
+        return next(words, "")[:_LONG_TEXT] if self.kind == "object" else ""
+
+    @property
     def is_long(self) -> bool:
         """Whether its text needs more than a line."""
         return self.kind == "text" and (

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 from google.protobuf.duration_pb2 import Duration
 from pydantic import BaseModel, ConfigDict, Field
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 
 from gateway.identity import Person
 from gateway.problems import Answers, documented
 from gateway.routes.answers import Id, Services, Settings, answers_with, plain
-from gateway.streams import live_events, token_of
+from gateway.streams import live_events, streaming, token_of
 from servicekit.channel import ending
 from servicekit.context import bind_execution_id
 from stellwerk.common.v1.types_pb2 import MediaRef, SafetyLevel
 from stellwerk.orchestrator.v1 import event_pb2
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 _EVENTS: Answers = {
     200: {
@@ -213,19 +210,7 @@ async def events(
         settings.stream_seconds,
         request.app.state.stopping,
     )
-    # The first event decides between a stream and a problem: afterwards it is too late.
-    first = await anext(stream)
-
-    async def all_of_them() -> AsyncIterator[dict[str, str]]:
-        yield first
-        async for event in stream:
-            yield event
-
-    return EventSourceResponse(
-        all_of_them(),
-        ping=int(settings.heartbeat_seconds) or 1,
-        ping_message_factory=lambda: ServerSentEvent(event="heartbeat", data="{}"),
-    )
+    return await streaming(stream, settings.heartbeat_seconds)
 
 
 _STEP_ERRORS = documented(400, 401, 404, 409, 413, 422, 429, 503)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sse_starlette import EventSourceResponse
 
 from gateway import workflows
 from gateway.identity import Staff
 from gateway.problems import Answers, documented
-from gateway.routes.answers import Id, Services, answers_with, plain
+from gateway.routes.answers import Id, Services, Settings, answers_with, plain
 from gateway.routes.research import Filter, selection_of
+from gateway.streams import live_workflow, streaming
 from servicekit.errors import InvalidArgumentError
 from stellwerk.tracker.v1 import export_workflow_service_pb2 as pb
 from stellwerk.tracker.v1.export_workflow_pb2 import ExportPreferences, ExportWorkflowStatus
@@ -38,6 +40,14 @@ _FILE: Answers = {
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": _BINARY,
             "application/vnd.openxmlformats-officedocument.wordprocessingml.document": _BINARY,
         },
+    }
+}
+
+
+_EVENTS: Answers = {
+    200: {
+        "description": "`workflow` at each change, `deliverable_ready` when a document is there.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
 
@@ -288,6 +298,24 @@ async def regenerate(
         services, workflow_id, wanted.document_template, wanted.export_format
     )
     return opened.response()
+
+
+@router.get(
+    "/{workflow_id}/events",
+    response_class=EventSourceResponse,
+    responses=_EVENTS | documented(401, 403, 404, 422, 429, 503),
+)
+async def events(
+    request: Request,
+    workflow_id: Id,
+    staff: Staff,
+    services: Services,
+    settings: Settings,
+    after: Annotated[int, Query(ge=0, lt=2**31, description="Documents already known.")] = 0,
+) -> EventSourceResponse:
+    """Stream how far a workflow is, and when a document is ready."""
+    stream = live_workflow(services, workflow_id, after, request.app.state.stopping)
+    return await streaming(stream, settings.heartbeat_seconds)
 
 
 @router.get(

@@ -14,7 +14,9 @@ from playwright.async_api import Page, expect
 
 from tests.fakes.ollama import FakeOllama
 from tests.integration.chromium import PHONE, assert_accessible, open_browser, visiting
-from tests.integration.http_edge import Edge, open_edge
+from tests.integration.http_edge import Edge, events_of, open_edge
+from tests.integration.test_gateway_api import WISH
+from tests.support import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -175,6 +177,11 @@ async def test_a_program_goes_the_same_way(program: httpx.AsyncClient) -> None:
     assert rated.json()["record"]["stage"] == "final_summary_and_deliverable"
     compared = (await program.get(f"{address}/comparison", params={"to_version": 1})).json()
     assert (compared["from_data"]["paid"], compared["to_data"]["paid"]) == (False, True)
+    async with program.stream("GET", f"{address}/events", params={"after": 1}) as stream:
+        lines = stream.aiter_lines()
+        told = [await anext(lines) for _ in range(2)]
+        assert told[0] == "event: deliverable_ready"
+        assert json.loads(told[1].removeprefix("data:"))["deliverable_ready"] == 2
     whole = (await program.get(address)).json()
     assert whole["workflow"]["status"] == "completed"
     assert len(whole["records"]) == 4
@@ -182,6 +189,54 @@ async def test_a_program_goes_the_same_way(program: httpx.AsyncClient) -> None:
     assert address.endswith(history["workflows"][0]["export_workflow_id"])
     figures = (await program.get("/api/exports/insights")).json()
     assert figures["completed_count"] >= 1
+
+
+async def test_runs_become_documents_without_scripts(program: httpx.AsyncClient) -> None:
+    """From a run and from a sitting's runs, by forms alone; large data are edited as JSON."""
+    runs = []
+    for idea in ("Ein Turm aus Käse", "Ein Schiff aus Papier"):
+        begun = await program.post("/api/executions", json={**WISH, "texts": [idea]})
+        runs.append(begun.json()["execution_id"])
+        await events_of(program, runs[-1])
+    record = (await eventually(lambda: recorded(program, runs[-1])))["record"]
+    sources = ({"execution_id": runs[-1]}, {"session_id": record["session_id"]})
+    for source, count in zip(sources, (1, 2), strict=True):
+        page = await until_there(program, await program.post("/exports", data=source))
+        form = page.text.partition('id="data"')[2]
+        assert f'name="field:/totals/executions" value="{count}"' in form
+        wish = {"way": "document", "template": "learning_journey", "format": "markdown"}
+        page = await until_there(program, await program.post(f"{page.url.path}/data", data=wish))
+        shown = await program.get(f"{page.url.path}/documents/1/preview")
+        assert "Ein Schiff aus Papier" in shown.text
+        assert "sandbox" in shown.headers["content-security-policy"]
+    large = json.dumps({"numbers": list(range(2000))})
+    handed_in = {"document_type": "numbers", "document": large}
+    page = await until_there(program, await program.post("/exports", data=handed_in))
+    assert 'name="json"' in page.text
+    changed = {"way": "save", "json": json.dumps({"numbers": [1]})}
+    await program.post(f"{page.url.path}/data", data=changed)
+    assert "Version 1" in (await program.get(page.url.path)).text
+
+
+async def recorded(program: httpx.AsyncClient, execution_id: str) -> Any:
+    """Return what search tells of a run, once its record is complete."""
+    listed = (await program.get(f"/api/research/execution/{execution_id}")).json()
+    [record] = listed if isinstance(listed, list) else [listed]
+    return {"record": record} if record.get("status") == "completed" else None
+
+
+async def until_there(program: httpx.AsyncClient, answer: httpx.Response) -> httpx.Response:
+    """Follow what a form answered, until what it began is done."""
+
+    async def done() -> httpx.Response | None:
+        page = await program.get(answer.headers["location"], follow_redirects=True)
+        assert page.status_code == HTTPStatus.OK, page.text
+        assert "notice bad" not in page.text, page.text
+        return None if "/works/" in page.url.path else page
+
+    found = await eventually(done, within_seconds=60)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
