@@ -352,10 +352,19 @@ async def test_a_silent_model_ends_the_run_failed(tmp_path: Path, ollama: FakeOl
         assert record.items[-1].stage == 2
 
 
-async def test_a_learner_cannot_fill_the_house(tmp_path: Path, ollama: FakeOllama) -> None:
-    """One learner's session may run a few at once; the next is refused with when to try again."""
+@pytest.mark.parametrize(
+    ("role", "setting"),
+    [
+        (Role.LEARNER, "max_executions_per_learner"),
+        (Role.TEACHER, "max_executions_per_caller"),
+    ],
+)
+async def test_nobody_can_fill_the_house(
+    tmp_path: Path, ollama: FakeOllama, role: Role, setting: str
+) -> None:
+    """One person's session may run a few at once; the next is refused with when to try again."""
     ollama.fault = Fault.HANG_BEFORE
-    learner = tuple(identity_metadata(user="a", session="tisch-1", role=Role.LEARNER))
+    person = tuple(identity_metadata(user="a", session="tisch-1", role=role))
     ask = pb2.RunExecutionRequest(
         config="dada",
         texts=[IDEA],
@@ -363,16 +372,17 @@ async def test_a_learner_cannot_fill_the_house(tmp_path: Path, ollama: FakeOllam
         safety_level=types_pb2.SAFETY_LEVEL_KIDS,
         on_disconnect=pb2.ON_DISCONNECT_CANCEL,
     )
-    async with open_house(tmp_path, ollama.url, max_executions_per_learner=2) as house:
-        calls = [house.orchestrator.RunExecution(ask, metadata=learner) for _ in range(2)]
+    limits: dict[str, Any] = {setting: 2}
+    async with open_house(tmp_path, ollama.url, **limits) as house:
+        calls = [house.orchestrator.RunExecution(ask, metadata=person) for _ in range(2)]
         for call in calls:
             assert (await anext(aiter(call))).event.execution_id
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await anext(aiter(house.orchestrator.RunExecution(ask, metadata=learner)))
+            await anext(aiter(house.orchestrator.RunExecution(ask, metadata=person)))
         error = remote_error(refused.value)
         assert (error.code, error.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_EXECUTIONS")
         assert error.retry_seconds
-        others = tuple(identity_metadata(user="b", session="tisch-2", role=Role.LEARNER))
+        others = tuple(identity_metadata(user="b", session="tisch-2", role=role))
         other = house.orchestrator.RunExecution(ask, metadata=others)
         assert (await anext(aiter(other))).event.execution_id
         for call in [*calls, other]:
