@@ -83,15 +83,12 @@ def start(
 ) -> None:
     """Read data out of a source and have them summarised: the first stage."""
     request = pb.StartExportWorkflowRequest(export_workflow_id=workflow_id, language=language.value)
-    chosen = [execution_ids, config, session, user, state, since, until]
-    if document is not None:
-        if any(chosen):
-            raise typer.BadParameter("choose executions or a document, not both")
-    elif execution_ids and len(execution_ids) == 1:
+    if document is not None and any([execution_ids, config, session, user, state, since, until]):
+        raise typer.BadParameter("choose executions or a document, not both")
+    if execution_ids and len(execution_ids) == 1:
         request.execution_id = execution_ids[0]
-    else:
-        selection = request.selection
-        selection.MergeFrom(
+    elif document is None:
+        request.selection.CopyFrom(
             pb.ExecutionSelection(
                 execution_ids=execution_ids or [],
                 config_name=config,
@@ -100,8 +97,8 @@ def start(
                 states=state_numbers(state),
             )
         )
-        set_time(selection.start_time_from, since)
-        set_time(selection.start_time_before, until)
+        set_time(request.selection.start_time_from, since)
+        set_time(request.selection.start_time_before, until)
 
     async def ask(client: StellwerkClient) -> pb.StartExportWorkflowResponse:
         if document is not None:

@@ -7,20 +7,18 @@ killed has either both or nothing, and a call that is repeated finds what it mad
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from servicekit.context import new_id
 from servicekit.errors import (
     FailedPreconditionError,
     NotFoundError,
     ResourceExhaustedError,
-    UnavailableError,
 )
 from tracker_service.export_workflow import rules
 from tracker_service.export_workflow.changes import changes_between, unchanged_share
-from tracker_service.export_workflow.deliverables import building
 from tracker_service.export_workflow.limits import read_format, read_template
+from tracker_service.export_workflow.making import Basis, Choice
 from tracker_service.export_workflow.model import (
     Deliverable,
     FinalDeliverable,
@@ -30,23 +28,20 @@ from tracker_service.export_workflow.model import (
     Status,
     WorkflowSummary,
 )
-from tracker_service.export_workflow.summary.model import SummaryTask
-from tracker_service.export_workflow.workflows import (
+from tracker_service.export_workflow.recorded import (
     Recorded,
     data_of,
     data_record,
+    final_of,
     preferences_of,
     required,
 )
+from tracker_service.export_workflow.summary.model import SummaryTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
-    from contextlib import AbstractContextManager
-    from pathlib import Path
 
-    from tracker_service.export_workflow.deliverables.formats import DeliverableFormat
-    from tracker_service.export_workflow.deliverables.model import Document, Template
-    from tracker_service.export_workflow.deliverables.rendering import RenderedFile
+    from tracker_service.export_workflow.making import DocumentMaker
     from tracker_service.export_workflow.model import FieldChange, Preferences, Workflow
     from tracker_service.export_workflow.store import Scope, WorkflowStore
     from tracker_service.export_workflow.summary.model import Summarizer, Summary
@@ -54,73 +49,6 @@ if TYPE_CHECKING:
 
 MOST_DELIVERIES: Final = 8
 """Deliverables that are made at once, with those that wait for a place to render."""
-MAX_FILE_BYTES: Final = 32 * 1024 * 1024
-
-
-class DocumentRenderer(Protocol):
-    """Makes files of documents."""
-
-    async def render(
-        self, document: Document, form: DeliverableFormat, folder: Path
-    ) -> RenderedFile:
-        """Make a file in an empty folder."""
-
-
-class BuildFolder(Protocol):
-    """A folder that goes when it is not needed any more."""
-
-    @property
-    def folder(self) -> Path:
-        """The folder."""
-
-
-class BuildFolders(Protocol):
-    """Makes folders for what is being built; what a killed process left is removed at the start."""
-
-    def building(self) -> AbstractContextManager[BuildFolder]:
-        """Return a folder of its own, removed in the end.
-
-        Raises:
-            OSError: It cannot be made.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """What is to be delivered.
-
-    Attributes:
-        template: The template.
-        form: The format.
-        instructions: What the final summary should heed.
-    """
-
-    template: Template
-    form: DeliverableFormat
-    instructions: str
-
-    def made(self, final: FinalDeliverable) -> bool:
-        """Tell whether a deliverable is of this choice."""
-        return (
-            final.document_template == self.template
-            and final.deliverable.file_format == self.form
-            and final.instructions == self.instructions
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Basis:
-    """What a deliverable is made of.
-
-    Attributes:
-        initial: Stage 1.
-        current: The record with the data as they are now.
-        changes: From the machine's data to these.
-    """
-
-    initial: InitialSummary
-    current: StageRecord
-    changes: tuple[FieldChange, ...]
 
 
 class Delivery:
@@ -130,30 +58,24 @@ class Delivery:
         self,
         store: WorkflowStore,
         summarizer: Summarizer,
-        renderer: DocumentRenderer,
-        folders: BuildFolders,
+        maker: DocumentMaker,
         hub: WorkflowHub,
         clock: Callable[[], int],
-        software_version: str,
     ) -> None:
         """Take what it works with.
 
         Args:
             store: Keeps workflows and files.
             summarizer: Makes final summaries.
-            renderer: Makes files.
-            folders: Where files are made.
+            maker: Makes files.
             hub: Is told of deliverables.
             clock: The time, microseconds since 1970 UTC.
-            software_version: Of this tracker; documents bear it.
         """
         self._store = store
         self._summarizer = summarizer
-        self._renderer = renderer
-        self._folders = folders
+        self._maker = maker
         self._hub = hub
         self._clock = clock
-        self._software_version = software_version
         self._at_work = 0
 
     async def finish(
@@ -175,7 +97,7 @@ class Delivery:
         choice = _chosen(preferences, current)
         if workflow.status is Status.COMPLETED:
             first = await required(self._store, workflow, Stage.FINAL_SUMMARY_AND_DELIVERABLE, 1)
-            if not choice.made(_final(first)):
+            if not choice.made(final_of(first)):
                 raise FailedPreconditionError(
                     "WORKFLOW_CLOSED",
                     "The workflow has a deliverable; regenerate it for another template or format.",
@@ -205,8 +127,8 @@ class Delivery:
             )
         stage = Stage.FINAL_SUMMARY_AND_DELIVERABLE
         latest = await required(self._store, workflow, stage, workflow.deliverable_count)
-        final = _final(latest)
-        choice = _Choice(
+        final = final_of(latest)
+        choice = Choice(
             read_template(template or final.document_template),
             read_format(form or final.deliverable.file_format),
             final.instructions,
@@ -225,7 +147,7 @@ class Delivery:
         workflow = await self._store.workflow(export_workflow_id, scope)
         stage = Stage.FINAL_SUMMARY_AND_DELIVERABLE
         record = await self._store.record(workflow, stage, number or workflow.deliverable_count)
-        if record is None or not _final(record).deliverable.stored:
+        if record is None or not final_of(record).deliverable.stored:
             raise NotFoundError(
                 "DELIVERABLE_NOT_FOUND", "There is no deliverable of this number here."
             )
@@ -237,7 +159,7 @@ class Delivery:
         Raises:
             NotFoundError: EXPORT_WORKFLOW_NOT_FOUND: it was removed meanwhile.
         """
-        remaining = _final(recorded.record).deliverable.file_size_bytes
+        remaining = final_of(recorded.record).deliverable.file_size_bytes
         number = 0
         while remaining > 0:
             data = await self._store.piece(recorded.workflow, recorded.record.version, number)
@@ -250,7 +172,7 @@ class Delivery:
             number += 1
 
     async def _make(
-        self, workflow: Workflow, current: StageRecord, choice: _Choice, summary: Summary | None
+        self, workflow: Workflow, current: StageRecord, choice: Choice, summary: Summary | None
     ) -> Recorded:
         rules.check_next(workflow, Stage.FINAL_SUMMARY_AND_DELIVERABLE)
         if self._at_work >= MOST_DELIVERIES:
@@ -261,24 +183,21 @@ class Delivery:
         try:
             basis = await self._basis(workflow, current)
             summary = summary or await self._summarise(workflow, basis, choice)
-            document = await asyncio.to_thread(
-                building.build, self._document_source(workflow, basis, choice, summary)
-            )
-            deliverable, data = await self._render(document, choice.form)
+            deliverable, data = await self._maker.make(workflow, basis, choice, summary)
             return await self._store_it(workflow, basis, choice, summary, deliverable, data)
         finally:
             self._at_work -= 1
 
-    async def _basis(self, workflow: Workflow, current: StageRecord) -> _Basis:
+    async def _basis(self, workflow: Workflow, current: StageRecord) -> Basis:
         first = await required(self._store, workflow, Stage.INITIAL_AI_SUMMARY, 1)
         initial = first.content
         assert isinstance(initial, InitialSummary)
         changes: tuple[FieldChange, ...] = ()
         if workflow.modification_version:
             changes = await asyncio.to_thread(changes_between, initial.data, data_of(current))
-        return _Basis(initial, current, changes)
+        return Basis(initial, current, changes)
 
-    async def _summarise(self, workflow: Workflow, basis: _Basis, choice: _Choice) -> Summary:
+    async def _summarise(self, workflow: Workflow, basis: Basis, choice: Choice) -> Summary:
         return await self._summarizer.summarise(
             SummaryTask(
                 data=data_of(basis.current),
@@ -288,64 +207,11 @@ class Delivery:
             )
         )
 
-    def _document_source(
-        self, workflow: Workflow, basis: _Basis, choice: _Choice, summary: Summary
-    ) -> building.DocumentSource:
-        source = basis.initial.source
-        return building.DocumentSource(
-            template=choice.template,
-            language=workflow.language,
-            data=data_of(basis.current),
-            summary=summary,
-            provenance=building.Provenance(
-                export_workflow_id=workflow.export_workflow_id,
-                document_id=workflow.document_id,
-                document_type=workflow.document_type,
-                owner=workflow.owner,
-                extraction_method=source.extraction_method,
-                version=workflow.modification_version,
-                created_us=basis.current.create_time_us,
-                software_version=self._software_version,
-                told=source.provenance,
-            ),
-            changes=basis.changes,
-            # Names of files in data that somebody handed in or edited open nothing.
-            media=(building.media_of(basis.initial.data) if source.execution_ids else frozenset()),
-        )
-
-    async def _render(
-        self, document: Document, form: DeliverableFormat
-    ) -> tuple[Deliverable, bytes]:
-        try:
-            with self._folders.building() as place:
-                made = await self._renderer.render(document, form, place.folder)
-                if made.size_bytes > MAX_FILE_BYTES:
-                    raise FailedPreconditionError(
-                        "DELIVERABLE_TOO_LARGE",
-                        "The file would be over 32 MiB; choose fewer executions or a template "
-                        "without pictures.",
-                    )
-                data = await asyncio.to_thread(made.path.read_bytes)
-        except OSError as exc:
-            raise UnavailableError(
-                "EXPORT_DISK_UNAVAILABLE",
-                "The tracker cannot write the file; try again later.",
-                retry_seconds=60,
-            ) from exc
-        deliverable = Deliverable(
-            filename=made.filename,
-            file_size_bytes=made.size_bytes,
-            file_format=form.value,
-            mime_type=made.mime_type,
-            content_hash=f"sha256:{made.sha256}",
-        )
-        return deliverable, data
-
     async def _store_it(
         self,
         workflow: Workflow,
-        basis: _Basis,
-        choice: _Choice,
+        basis: Basis,
+        choice: Choice,
         summary: Summary,
         deliverable: Deliverable,
         data: bytes,
@@ -390,15 +256,10 @@ def whole_of(
     )
 
 
-def _final(record: StageRecord) -> FinalDeliverable:
-    assert isinstance(record.content, FinalDeliverable)
-    return record.content
-
-
-def _chosen(preferences: Preferences, current: StageRecord) -> _Choice:
+def _chosen(preferences: Preferences, current: StageRecord) -> Choice:
     """Return what is wanted; what a request leaves open, the version of the data says."""
     wanted = preferences_of(current).completed_by(preferences)
-    return _Choice(
+    return Choice(
         template=read_template(wanted.document_template),
         form=read_format(wanted.export_format),
         instructions=wanted.transformation_instructions,

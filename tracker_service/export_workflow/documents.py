@@ -102,7 +102,8 @@ def _check_depth(data: bytes, field: str) -> None:
             raise _refused("DOCUMENT_TOO_DEEP", field, f"is nested deeper than {MAX_DEPTH} levels")
 
 
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+# A text without an end is one token, too; or each of its quotes would be looked at as a beginning.
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _DEPTHS: Final = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 
 

@@ -13,9 +13,10 @@ from tracker_service.export_workflow.model import (
     UserActions,
     UserModifications,
 )
+from tracker_service.export_workflow.paths import path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from tracker_service.export_workflow.documents import JsonValue
     from tracker_service.export_workflow.model import FieldChange
@@ -41,7 +42,7 @@ def modifications(
         InvalidArgumentError: TOO_MANY_CHANGES.
     """
     changes = changes_between(before, after)
-    if changes_bytes(changes) > MAX_CHANGES_BYTES:
+    if take_too_much(changes):
         raise InvalidArgumentError(
             "TOO_MANY_CHANGES",
             "The changes take over 1 MiB; record them in several versions.",
@@ -57,9 +58,13 @@ def modifications(
     )
 
 
-def changes_bytes(changes: Sequence[FieldChange]) -> int:
-    """Return how much room changes take, bytes."""
-    return sum(
-        len(f"{dump(one.old)}{dump(one.new)}{one.field}".encode()) + len(one.moved_from or ()) * 64
-        for one in changes
-    )
+def take_too_much(changes: Iterable[FieldChange]) -> bool:
+    """Tell whether changes take more room than a record or an answer has."""
+    size_bytes = 0
+    for one in changes:
+        size_bytes += len(f"{dump(one.old)}{dump(one.new)}{one.field}".encode())
+        if one.moved_from is not None:
+            size_bytes += len(path_text(one.moved_from).encode())
+        if size_bytes > MAX_CHANGES_BYTES:
+            return True
+    return False

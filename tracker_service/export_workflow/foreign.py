@@ -29,7 +29,7 @@ from tracker_service.export_workflow.model import (
     UserModifications,
     Workflow,
 )
-from tracker_service.export_workflow.workflows import (
+from tracker_service.export_workflow.recorded import (
     MICROSECONDS,
     Recorded,
     check_same,

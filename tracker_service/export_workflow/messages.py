@@ -30,9 +30,10 @@ if TYPE_CHECKING:
         Workflow,
         WorkflowSummary,
     )
+    from tracker_service.export_workflow.recorded import Recorded
     from tracker_service.export_workflow.store import AuditEntry
     from tracker_service.export_workflow.summary.model import SummaryMetadata
-    from tracker_service.export_workflow.workflows import Comparison, Recorded
+    from tracker_service.export_workflow.workflows import Comparison
 
 _STATUSES: Final = {
     status: model_pb.ExportWorkflowStatus.Value(f"EXPORT_WORKFLOW_STATUS_{status.name}")

@@ -15,9 +15,9 @@ from tracker_service.export_workflow.foreign_requests import read_foreign
 from tracker_service.export_workflow.limits import MAX_INSTRUCTIONS, check_text
 from tracker_service.export_workflow.model import FinalDeliverable
 from tracker_service.export_workflow.ownership import scope_of
+from tracker_service.export_workflow.recorded import Recorded
 from tracker_service.export_workflow.store import AuditFilter
 from tracker_service.export_workflow.watching import watch_workflow
-from tracker_service.export_workflow.workflows import Recorded
 from tracker_service.paging import page_key, page_size, page_token, token_invalid
 from tracker_service.tokens import decode_token, encode_token
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tracker_service.views import View
 
 MAX_EXECUTIONS: Final = 100
+MAX_READ_LENGTH: Final = 64 * 1024 * 1024
+"""Characters of all texts and metadata of the executions, of which few get into the data."""
 GIVEN: Final = "given"
 """How data were extracted that somebody handed in without a word about it."""
 _LEVELS: Final = ("kids", "youth", "adult", "off")
@@ -155,10 +157,21 @@ class Sources:
                 f"Choose at most {MAX_EXECUTIONS} executions.",
                 field="selection",
             )
-        found = [(await self._records.record_of(name, audience)).record for name in names]
-        if any(one.summary.erased for one in found):
-            raise NotFoundError("EXECUTION_NOT_FOUND", "One of the executions was erased.")
-        return [view.record(one) for one in found]
+        found: list[ExecutionRecord] = []
+        room = MAX_READ_LENGTH
+        for name in names:
+            record = (await self._records.record_of(name, audience)).record
+            if record.summary.erased:
+                raise NotFoundError("EXECUTION_NOT_FOUND", "One of the executions was erased.")
+            room -= sum(len(item.content or "") + len(item.metadata_json) for item in record.items)
+            if room < 0:
+                raise InvalidArgumentError(
+                    "DOCUMENT_TOO_LARGE",
+                    "The executions hold too much to be read at once; choose fewer.",
+                    field="selection",
+                )
+            found.append(view.record(record))
+        return found
 
 
 def _given(document: GivenDocument) -> Obtained:

@@ -108,12 +108,19 @@ async def watch_workflow(
                 yield News(workflow, ready if is_new else 0)
                 told, until = workflow, time.monotonic() + max_wait_seconds
             if hub.closed:
-                raise UnavailableError(
-                    "DRAINING", "The tracker stops; watch again.", retry_seconds=1.0
-                )
-            remaining = until - time.monotonic()
-            if remaining <= 0:
+                raise _draining()
+            if not await _woken(event, until):
                 return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(LOOK_SECONDS, remaining)):
-                    await event.wait()
+
+
+async def _woken(event: asyncio.Event, until: float) -> bool:
+    """Wait for news, or for the time to look for them; return whether it is not too late."""
+    remaining = until - time.monotonic()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(min(LOOK_SECONDS, max(0.0, remaining))):
+            await event.wait()
+    return remaining > 0
+
+
+def _draining() -> UnavailableError:
+    return UnavailableError("DRAINING", "The tracker stops; watch again.", retry_seconds=1.0)

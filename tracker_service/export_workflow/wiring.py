@@ -9,6 +9,7 @@ from servicekit.version import software_version
 from tracker_service.export_workflow.deliverables.rendering import Renderer
 from tracker_service.export_workflow.delivery import Delivery
 from tracker_service.export_workflow.foreign import ForeignStages
+from tracker_service.export_workflow.making import DocumentMaker
 from tracker_service.export_workflow.servicer import ExportWorkflowServicer, Parts
 from tracker_service.export_workflow.sources import Sources
 from tracker_service.export_workflow.watching import WorkflowHub
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracker_service.export.building import MediaReader
-    from tracker_service.export_workflow.delivery import BuildFolders
+    from tracker_service.export_workflow.making import BuildFolders
     from tracker_service.export_workflow.sources import Records, ViewMaker
     from tracker_service.export_workflow.store import WorkflowStore
     from tracker_service.export_workflow.summary.model import Summarizer
@@ -62,11 +63,11 @@ def open_export_workflows(
         clock: The time, microseconds since 1970 UTC.
     """
     hub = WorkflowHub()
-    delivery = Delivery(store, summarizer, Renderer(media), folders, hub, clock, software_version())
+    maker = DocumentMaker(Renderer(media), folders, software_version())
     parts = Parts(
         store=store,
         workflows=Workflows(store, Sources(records, views), summarizer, hub, clock),
-        delivery=delivery,
+        delivery=Delivery(store, summarizer, maker, hub, clock),
         foreign=ForeignStages(store, hub, clock),
         hub=hub,
     )

@@ -15,18 +15,25 @@ from servicekit.errors import (
 )
 from tracker_service.export_workflow import rules
 from tracker_service.export_workflow.changes import changes_between, unchanged_share
-from tracker_service.export_workflow.editing import changes_bytes, modifications
-from tracker_service.export_workflow.limits import MAX_CHANGES_BYTES
+from tracker_service.export_workflow.editing import modifications, take_too_much
 from tracker_service.export_workflow.model import (
     InitialSummary,
     Preferences,
     Stage,
     StageRecord,
     Status,
-    UserModifications,
     Workflow,
 )
 from tracker_service.export_workflow.ownership import scope_of
+from tracker_service.export_workflow.recorded import (
+    MICROSECONDS,
+    Recorded,
+    check_same,
+    data_of,
+    data_record,
+    preferences_of,
+    required,
+)
 from tracker_service.export_workflow.summary.model import SummaryTask
 
 if TYPE_CHECKING:
@@ -42,7 +49,6 @@ if TYPE_CHECKING:
 
 MOST_STARTS: Final = 8
 """Workflows that are started at once; each waits for a model."""
-MICROSECONDS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +89,6 @@ class Edit:
     editing_seconds: float | None
     base_version: int | None
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A record that is stored.
-
-    Attributes:
-        workflow: The workflow with it.
-        record: The record.
-        data_before: The data of the version before, for a record of stage 2.
-    """
-
-    workflow: Workflow
-    record: StageRecord
-    data_before: JsonValue = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +221,9 @@ class Workflows:
         """
         workflow = await self._store.workflow(edit.export_workflow_id, scope)
         rules.check_own(workflow)
-        if edit.record_id:
-            record = await self._store.record_named(workflow, edit.record_id)
-            if record is not None:
-                check_same(record, edit.digest)
-                before = await data_record(self._store, workflow, record.version - 1)
-                return Recorded(workflow, record, data_of(before))
+        there = await self._version_there(workflow, edit)
+        if there is not None:
+            return there
         rules.check_next(workflow, Stage.USER_MODIFICATIONS)
         if edit.base_version not in (None, workflow.modification_version):
             raise FailedPreconditionError(
@@ -243,6 +231,24 @@ class Workflows:
                 f"The latest version is {workflow.modification_version}; read it first.",
             )
         before = await data_record(self._store, workflow, workflow.modification_version)
+        record = await self._version(workflow, before, edit)
+        changed = rules.after(workflow, record, record.create_time_us)
+        stored = await self._store.append(workflow, changed, record)
+        self._hub.tell(stored.export_workflow_id)
+        return Recorded(stored, record, data_of(before))
+
+    async def _version_there(self, workflow: Workflow, edit: Edit) -> Recorded | None:
+        """Return the record of a call that is repeated; None: it is new."""
+        if not edit.record_id:
+            return None
+        record = await self._store.record_named(workflow, edit.record_id)
+        if record is None:
+            return None
+        check_same(record, edit.digest)
+        before = await data_record(self._store, workflow, record.version - 1)
+        return Recorded(workflow, record, data_of(before))
+
+    async def _version(self, workflow: Workflow, before: StageRecord, edit: Edit) -> StageRecord:
         now_us = self._clock()
         content = await asyncio.to_thread(
             modifications,
@@ -252,16 +258,13 @@ class Workflows:
             edit.editing_seconds,
             (now_us - before.create_time_us) / MICROSECONDS,
         )
-        record = StageRecord(
+        return StageRecord(
             record_id=edit.record_id or new_id(),
             create_time_us=now_us,
             version=rules.number_of_next(workflow, Stage.USER_MODIFICATIONS),
             content=content,
             digest=edit.digest,
         )
-        stored = await self._store.append(workflow, rules.after(workflow, record, now_us), record)
-        self._hub.tell(stored.export_workflow_id)
-        return Recorded(stored, record, data_of(before))
 
     async def read(
         self, export_workflow_id: str, scope: Scope
@@ -304,7 +307,7 @@ class Workflows:
         before = data_of(await data_record(self._store, workflow, from_version))
         after = data_of(await data_record(self._store, workflow, to_version))
         changes = await asyncio.to_thread(changes_between, before, after)
-        if changes_bytes(changes) > MAX_CHANGES_BYTES:
+        if await asyncio.to_thread(take_too_much, changes):
             raise FailedPreconditionError(
                 "TOO_MANY_CHANGES", "The changes take over 1 MiB; compare versions in between."
             )
@@ -322,53 +325,3 @@ class Workflows:
         record = await self._store.rate(workflow, number or workflow.deliverable_count, quality)
         self._hub.tell(export_workflow_id)
         return Recorded(workflow, record)
-
-
-async def required(
-    store: WorkflowStore, workflow: Workflow, stage: Stage, version: int
-) -> StageRecord:
-    """Return a record that a workflow has, unless it was removed this moment.
-
-    Raises:
-        NotFoundError: EXPORT_WORKFLOW_NOT_FOUND.
-    """
-    record = await store.record(workflow, stage, version)
-    if record is None:
-        raise NotFoundError("EXPORT_WORKFLOW_NOT_FOUND", "The export workflow was removed.")
-    return record
-
-
-async def data_record(store: WorkflowStore, workflow: Workflow, version: int) -> StageRecord:
-    """Return the record with a version of the data; 0 is the machine's.
-
-    Raises:
-        NotFoundError: EXPORT_WORKFLOW_NOT_FOUND: it was removed this moment.
-    """
-    if version == 0:
-        return await required(store, workflow, Stage.INITIAL_AI_SUMMARY, 1)
-    return await required(store, workflow, Stage.USER_MODIFICATIONS, version)
-
-
-def data_of(record: StageRecord) -> JsonValue:
-    """Return the data of a record of stage 1 or 2."""
-    content = record.content
-    assert isinstance(content, (InitialSummary, UserModifications))
-    return content.data
-
-
-def preferences_of(record: StageRecord) -> Preferences:
-    """Return what a person wanted of the document when a version of the data was recorded."""
-    content = record.content
-    return content.preferences if isinstance(content, UserModifications) else Preferences()
-
-
-def check_same(record: StageRecord, digest: str) -> None:
-    """Refuse a name that was used for something else.
-
-    Raises:
-        AlreadyExistsError: RECORD_DIFFERS.
-    """
-    if record.digest != digest:
-        raise AlreadyExistsError(
-            "RECORD_DIFFERS", "This id was used for another record; make a new one."
-        )

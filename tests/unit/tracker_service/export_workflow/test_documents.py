@@ -36,6 +36,7 @@ def nested(depth: int) -> bytes:
         (nested(MAX_DEPTH + 1), "DOCUMENT_TOO_DEEP"),
         (nested(200), "DOCUMENT_TOO_DEEP"),
         (nested(400_000), "DOCUMENT_TOO_DEEP"),
+        (b'["' + b'\\"' * 500_000, "DOCUMENT_INVALID"),
         (b"[" + b" " * 10_000_000 + b"]", "DOCUMENT_TOO_LARGE"),
         (json.dumps([0] * (MAX_FIELDS + 1)).encode(), "TOO_MANY_FIELDS"),
     ],
