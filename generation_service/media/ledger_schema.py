@@ -62,6 +62,13 @@ def prepare(base: sqlite3.Connection) -> None:
     base.executescript(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
     )
-    (version,) = base.execute("PRAGMA user_version").fetchone()
-    if version < 2:
-        base.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_VERSION_2} COMMIT;")
+    base.execute("BEGIN IMMEDIATE")  # another process may be at it, too
+    try:
+        (version,) = base.execute("PRAGMA user_version").fetchone()
+        if version < 2:
+            for statement in f"{_TABLES} {_VERSION_2}".split(";"):
+                base.execute(statement)
+    except BaseException:
+        base.execute("ROLLBACK")
+        raise
+    base.execute("COMMIT")

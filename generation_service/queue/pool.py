@@ -118,7 +118,10 @@ class WorkerPool:
             fixed: It is part of a service and cannot be removed.
         """
         note = self._notes.get(driver.name if fixed else driver.address)
-        if driver.name in self._seats or (note is not None and note.presence == "removed"):
+        if note is not None and note.presence == "removed":
+            return False
+        if (seat := self._seats.get(driver.name)) is not None:
+            seat.leaving = False
             return False
         self._admit(driver, fixed=fixed).draining = note is not None and note.draining
         self._changed()
@@ -132,10 +135,11 @@ class WorkerPool:
         self._changed()
 
     async def depart(self, name: str) -> None:
-        """Let a worker go that has gone by itself, unless it still has a job."""
+        """Let a worker go that goes by itself, once it has no job."""
         seat = self._seats.get(name)
-        if seat is not None and seat.running is None:
-            await self._dismiss(seat)
+        if seat is not None:
+            seat.leaving = True
+            await self.released(seat)
 
     def find(self, name: str) -> Seat:
         """The worker of this name.

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from generation_service.queue.jetstream.pace import Pace
     from generation_service.queue.jobs import Job
 
-_POLLS_PER_SILENCE = 2
 _ANSWERS_KEPT = 5000
 _ANSWER_SECONDS = 60.0
 _RETRY_SECONDS = 0.05
@@ -249,7 +248,7 @@ class RemoteDriver:
                 news.hear(await self._insist("attend", question))
                 question["begun"] = True
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._pace.silence / _POLLS_PER_SILENCE):
+                    async with asyncio.timeout(self._pace.poll):
                         await news.over.wait()
                 if news.outcome is not None:
                     return _made(news.outcome)
