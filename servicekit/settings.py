@@ -110,8 +110,8 @@ class ServiceSettings(BaseSettings):
     )
     probe_address: Address | None = Field(
         None,
-        description="A third `host:port`, without TLS, that answers health checks alone: those of "
-        "Kubernetes know no TLS. Needs the `TLS_…` files.",
+        description="A third `host:port`, without TLS, that answers health checks and reflection "
+        "alone: the probes of Kubernetes know no TLS. Needs the `TLS_…` files.",
     )
     calls_per_minute: int = Field(
         1_200,
