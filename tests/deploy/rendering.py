@@ -25,14 +25,19 @@ SERVICES = tuple(PORTS)
 Manifest = dict[str, Any]
 
 
-@functools.cache
 def rendered(overlay: str) -> tuple[Manifest, ...]:
     """Return the manifests of an overlay; skips the test where nothing can render them."""
+    return rendered_from(ROOT / "deploy" / "overlays" / overlay)
+
+
+@functools.cache
+def rendered_from(folder: Path) -> tuple[Manifest, ...]:
+    """Return the manifests of a folder; skips the test where nothing can render them."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed")
     result = subprocess.run(
-        [kubectl, "kustomize", str(ROOT / "deploy" / "overlays" / overlay)],
+        [kubectl, "kustomize", str(folder)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -47,7 +47,8 @@ def read_settings(overlay: str, service: str) -> ServiceSettings:
     values: dict[str, Any] = {
         name: A_SECRET if value == "secret" else value for name, value in named.items()
     }
-    values.pop("pod_name", None)
+    for name in ("pod_name", "forwarded_allow_ips"):  # Kubernetes' and the HTTP server's
+        values.pop(name, None)
     unknown = values.keys() - SETTINGS[service].model_fields.keys()
     assert not unknown, f"{service} knows no {unknown}"
     values.setdefault("listen_address", f"0.0.0.0:{PORTS[service]}")

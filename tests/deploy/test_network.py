@@ -71,6 +71,18 @@ def test_services_reach_exactly_those_that_they_are_told_of(overlay: str) -> Non
             assert allowed == needed, f"{caller} to {target}"
 
 
+def test_only_the_ingress_reaches_a_gateway_that_believes_it(overlay: str) -> None:
+    """Where forwarded addresses are believed, nobody else can come and invent some."""
+    if "FORWARDED_ALLOW_IPS" not in environment(overlay, "gateway"):
+        return
+    (policy,) = [
+        it for it in of_kind(overlay, "NetworkPolicy") if it["metadata"]["name"] == "gateway"
+    ]
+    (rule,) = policy["spec"]["ingress"]
+    namespaces = [it["namespaceSelector"]["matchLabels"] for it in rule["from"]]
+    assert namespaces == [{"kubernetes.io/metadata.name": "ingress-nginx"}]
+
+
 def test_only_what_calls_models_gets_out(overlay: str) -> None:
     """No service but generation may open a connection to an address outside the cluster."""
     for name in pods(overlay):
