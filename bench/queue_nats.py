@@ -3,7 +3,7 @@
 - Latency: from asking for a job to its end, for jobs that take no time, one at a time; then the
   part of it until a worker begins. The queue of one process is the reference. Everything but the
   NATS server runs in this process, so both are charged for the same work.
-- Scaling: 1, 2, 4 processes with a worker each, whose jobs last 200 ms at a stand-in, in units of
+- Scaling: 1, 2, 4 processes with a worker each, whose jobs last a second at a stand-in, in units of
   one worker that never pauses; the reference is one process before the same stand-ins.
 
 Usage: `python -m bench.queue_nats [JOBS] [JOBS_PER_WORKER]`; 0 leaves a part out.
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.comfyui import JOB_SECONDS, SESSIONS, service, through_us
+from bench.comfyui import SESSIONS, service, through_us
 from generation_service.queue.jobs import Started
 from servicekit.logging import configure_logging
 from tests.fakes.comfyui import ComfyUIProcess
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tests.integration.generation import Stub
 
 WARM_UP = 20
+JOB_SECONDS = 1.0
 
 
 async def latency(pooling: Pooling, path: Path, jobs: int) -> tuple[list[float], list[float]]:
@@ -112,7 +113,7 @@ async def measure(jobs: int, jobs_per_worker: int) -> dict[str, float]:
 def main() -> None:
     """Measure and print the figures as one JSON object."""
     given = [int(text) for text in sys.argv[1:]]
-    jobs, jobs_per_worker = (*given, *(500, 40)[len(given) :])
+    jobs, jobs_per_worker = (*given, *(500, 15)[len(given) :])
     configure_logging("bench", "ERROR")
     figures = asyncio.run(measure(jobs, jobs_per_worker))
     print(json.dumps({"bench": "queue_nats", **figures}))

@@ -110,6 +110,10 @@ class Dispatcher:
         if self._deliveries:  # what is being stored is as good as done
             await asyncio.wait(self._deliveries, timeout=_DELIVERY_SECONDS)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._endings:
+            await asyncio.wait(self._endings, timeout=_DELIVERY_SECONDS)
+        for task in list(self._endings):  # the journal does not answer: the next start knows less
+            task.cancel()
         await asyncio.gather(*self._endings, return_exceptions=True)
 
     def enqueue(self, entry: Entry) -> None:

@@ -90,21 +90,25 @@ async def knows(queue: JetStreamJobQueue, *names: str) -> bool:
 async def test_a_job_is_watched_from_any_replica_and_survives_its_leader(nats: NatsServer) -> None:
     """The first replica leads and goes; the second one goes on; the end is told once."""
     bench, prefix = Bench(), new_id()
-    async with deployed(nats, prefix, BRISK) as one, deployed(nats, prefix, BRISK) as two:
-        async with host_of(two, bench, "w1"), contextlib.AsyncExitStack() as stack:
-            first = await stack.enter_async_context(one.replica())
-            await eventually(lambda: knows(first, "w1"))
-            async with two.replica() as second:
-                job_id = await first.submit(job())
-                watching = asyncio.create_task(follow(second, job_id))
-                await eventually(lambda: bench.begun)
-                with pytest.raises(JobNotFoundError):
-                    await second.get(job_id, person("s2"))
-                await stack.aclose()  # the leader goes
-                bench.permits.release()
-                story = await watching
-                assert sum(isinstance(each, Finished) for each in story) == 1
-                assert (await second.get(job_id, person())).state is JobState.DONE
+    async with (
+        deployed(nats, prefix, BRISK) as one,
+        deployed(nats, prefix, BRISK) as two,
+        host_of(two, bench, "w1"),
+        contextlib.AsyncExitStack() as leading,
+    ):
+        first = await leading.enter_async_context(one.replica())
+        await eventually(lambda: knows(first, "w1"))
+        async with two.replica() as second:
+            job_id = await first.submit(job())
+            watching = asyncio.create_task(follow(second, job_id))
+            await eventually(lambda: bench.begun)
+            with pytest.raises(JobNotFoundError):
+                await second.get(job_id, person("s2"))
+            await leading.aclose()
+            bench.permits.release()
+            story = await watching
+            assert sum(isinstance(each, Finished) for each in story) == 1
+            assert (await second.get(job_id, person())).state is JobState.DONE
     assert len(bench.begun) == 1
 
 
@@ -127,6 +131,22 @@ async def test_jobs_outlive_a_restart_of_nats(tmp_path: Path) -> None:
             await asyncio.to_thread(server.start)
             assert {(await ending).state for ending in endings} == {JobState.DONE}
     assert sorted(bench.prompts) == [str(n) for n in range(6)]
+
+
+async def test_stopping_does_not_wait_for_a_nats_that_is_away(tmp_path: Path) -> None:
+    """A service that is to stop stops, also while nobody can be told."""
+    bench = Bench()
+    with nats_server(tmp_path) as server:
+        async with (
+            deployed(server, "away", BRISK) as deployment,
+            host_of(deployment, bench, "w1"),
+            deployment.replica() as queue,
+        ):
+            await eventually(lambda: knows(queue, "w1"))
+            await queue.submit(job())
+            await eventually(lambda: bench.begun)
+            await asyncio.to_thread(server.kill)
+    assert len(bench.present) == 1
 
 
 async def test_a_silent_processs_job_is_done_elsewhere(nats: NatsServer) -> None:

@@ -8,6 +8,7 @@ clocks of two machines: each measures with its own how long it has seen no chang
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from generation_service.queue.jetstream.documents import Document, Documents
 
 _RENEWALS_PER_TERM = 4
+_GIVE_UP_SECONDS = 2.0
 
 
 class Lease:
@@ -66,12 +68,11 @@ class Lease:
         return found is not None and _holder_and_term(found) == (self._holder, self.term)
 
     async def give_up(self) -> None:
-        """Let another one have it at once."""
+        """Let another one have it at once; without NATS it has to wait for the term to end."""
         if self.term and self._version:
-            try:
-                await self._documents.put(self._key, self._note(""), version=self._version)
-            except WrongVersionError:
-                return
+            with contextlib.suppress(WrongVersionError, TimeoutError):
+                async with asyncio.timeout(_GIVE_UP_SECONDS):
+                    await self._documents.put(self._key, self._note(""), version=self._version)
 
     async def _try(self) -> bool:
         found = await self._documents.get(self._key)
