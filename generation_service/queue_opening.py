@@ -14,9 +14,9 @@ from generation_service.workers.settings import health_limits, queue_limits
 from servicekit.settings import ConfigurationError
 
 if TYPE_CHECKING:
-    from generation_service.queue.dispatch import Keeper
     from generation_service.queue.interface import JobQueue
     from generation_service.queue.jetstream.deployment import Deployment
+    from generation_service.queue.keeping import Keeper
     from generation_service.queue.observer import JobObserver
     from generation_service.queue.workforce import Workforce
     from generation_service.settings import GenerationSettings

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from generation_service.backends.interface import MadeFile
     from generation_service.media.interface import StoredMedia
     from generation_service.media.library import MediaLibrary
-    from generation_service.queue.dispatch import AttemptName
     from generation_service.queue.jobs import Job
+    from generation_service.queue.keeping import AttemptName
 
 
 class LibraryKeeper:

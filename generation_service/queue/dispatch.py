@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
@@ -18,6 +17,7 @@ from generation_service.backends.interface import AttemptFailedError
 from generation_service.queue.attempts import Attempt, WorkerHungError
 from generation_service.queue.endings import EXPIRED, OUT_OF_TIME, Ending, ending_of
 from generation_service.queue.jobs import Finished, JobState, Output, Queued, Started
+from generation_service.queue.keeping import AttemptName
 from generation_service.queue.notes import JournalError
 from generation_service.queue.observer import on_behalf_of
 from generation_service.queue.pool import WORKER_REMOVED
@@ -26,13 +26,12 @@ from generation_service.queue.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from generation_service.backends.interface import MadeFile
-    from generation_service.media.interface import StoredMedia
     from generation_service.queue.drivers import Made
     from generation_service.queue.durations import Durations
     from generation_service.queue.entry import Entry
     from generation_service.queue.interface import QueueLimits
-    from generation_service.queue.jobs import Happening, Job
+    from generation_service.queue.jobs import Happening
+    from generation_service.queue.keeping import Keeper
     from generation_service.queue.notes import Journal
     from generation_service.queue.observer import JobObserver
     from generation_service.queue.pool import WorkerPool
@@ -44,32 +43,6 @@ log = structlog.get_logger(__name__)
 _Work: TypeAlias = "Coroutine[object, object, None]"
 _DELIVERY_SECONDS = 5.0
 _NEXT = Queued(0, 0.0)
-
-
-@dataclass(frozen=True)
-class AttemptName:
-    """Where an attempt was made, and its id there."""
-
-    worker: str
-    attempt_id: str
-
-
-class Keeper(Protocol):
-    """Keeps what was made."""
-
-    async def keep(
-        self, job: Job, attempt: AttemptName, files: Iterable[MadeFile]
-    ) -> tuple[StoredMedia, ...]:
-        """Store the files of a job, not yet released.
-
-        Args:
-            job: The job.
-            attempt: Which attempt made them.
-            files: In the order of their numbers; none that are still where they were made.
-
-        Raises:
-            AttemptFailedError: They cannot be stored.
-        """
 
 
 class Dispatcher:

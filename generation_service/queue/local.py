@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from types import TracebackType
 
-    from generation_service.queue.dispatch import Keeper
     from generation_service.queue.interface import JobFilter
     from generation_service.queue.jobs import JobEvent, JobView
+    from generation_service.queue.keeping import Keeper
     from generation_service.queue.notes import JobRow, Journal
     from generation_service.queue.observer import JobObserver
     from generation_service.queue.pool import WorkerPool

@@ -15,10 +15,10 @@ from generation_service.queue.jetstream.replica import JetStreamJobQueue
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from generation_service.queue.dispatch import Keeper
     from generation_service.queue.drivers import WorkerDriver
     from generation_service.queue.jetstream.leader import Rules
     from generation_service.queue.jetstream.link import Link, NatsOptions
+    from generation_service.queue.keeping import Keeper
 
 
 class Crew(Protocol):

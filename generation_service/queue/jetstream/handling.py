@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from generation_service.backends.interface import AttemptFailedError, MediaPlan
-from generation_service.queue.dispatch import AttemptName
 from generation_service.queue.drivers import WorkBegun
 from generation_service.queue.jetstream.wire import (
     Fields,
@@ -22,14 +21,15 @@ from generation_service.queue.jetstream.wire import (
     job_from_fields,
     progress_fields,
 )
+from generation_service.queue.keeping import AttemptName
 from servicekit.context import detached
 
 if TYPE_CHECKING:
     from generation_service.media.interface import StoredMedia
-    from generation_service.queue.dispatch import Keeper
     from generation_service.queue.drivers import Made, WorkerDriver
     from generation_service.queue.jetstream.link import Link
     from generation_service.queue.jobs import Job, Progress
+    from generation_service.queue.keeping import Keeper
 
 log = structlog.get_logger(__name__)
 

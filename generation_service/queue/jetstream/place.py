@@ -17,12 +17,12 @@ from generation_service.queue.jetstream.roster import ANNOUNCEMENTS
 from servicekit.context import new_id
 
 if TYPE_CHECKING:
-    from generation_service.queue.dispatch import Keeper
     from generation_service.queue.drivers import WorkerDriver, WorkerFacts
     from generation_service.queue.jetstream.lease import Lease
     from generation_service.queue.jetstream.link import Link
     from generation_service.queue.jetstream.pace import Pace
     from generation_service.queue.jetstream.wire import Fields
+    from generation_service.queue.keeping import Keeper
     from generation_service.queue.seats import HealthLimits
 
 log = structlog.get_logger(__name__)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from generation_service.backends.interface import MadeFile
     from generation_service.media.interface import StoredMedia
-    from generation_service.queue.dispatch import AttemptName
     from generation_service.queue.jetstream.link import Link
     from generation_service.queue.jetstream.notebook import Notebook
     from generation_service.queue.jetstream.pace import Pace
     from generation_service.queue.jetstream.wire import Fields
     from generation_service.queue.jobs import Job
+    from generation_service.queue.keeping import AttemptName
     from generation_service.queue.pool import WorkerPool
 
 ANNOUNCEMENTS = "announcement"

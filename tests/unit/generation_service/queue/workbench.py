@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from generation_service.queue.dispatch import AttemptName
     from generation_service.queue.drivers import Report
     from generation_service.queue.interface import JobQueue
+    from generation_service.queue.keeping import AttemptName
     from generation_service.queue.workforce import Workforce
 
 IN_MEMORY = Path(":memory:")
