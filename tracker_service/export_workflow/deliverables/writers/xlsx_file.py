@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import xlsxwriter
 from PIL import Image
@@ -14,7 +14,7 @@ from tracker_service.export_workflow.deliverables.model import Picture, Table, T
 from tracker_service.export_workflow.deliverables.writers.lines import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from xlsxwriter.worksheet import Worksheet
@@ -28,6 +28,9 @@ _POINTS_PER_PIXEL: Final = 0.75
 _MAX_SHEET_NAME: Final = 31
 _NOT_IN_NAMES: Final = re.compile(r"[\[\]:*?/\\']")
 _MAX_EXACT: Final = 2**53
+_ROWS_MEASURED: Final = 50
+_NARROWEST: Final = 8
+_WIDEST: Final = 60
 
 
 def write(document: Document, pictures: Mapping[str, Path], target: Path) -> None:
@@ -106,8 +109,7 @@ class _Book:
         )
 
     def _table(self, table: Table) -> None:
-        widths = [14 if name != "Text" else 80 for name in table.columns]
-        sheet = self._new_sheet(table.title, widths)
+        sheet = self._new_sheet(table.title, _widths(table))
         for column, name in enumerate(table.columns):
             sheet.write_string(0, column, name, self._bold)
         sheet.freeze_panes(1, 0)
@@ -127,7 +129,7 @@ class _Book:
         else:
             sheet.write_string(row, column, cut_to_cell(cell_text(value))[0], self._text)
 
-    def _new_sheet(self, title: str, widths: Any) -> Worksheet:
+    def _new_sheet(self, title: str, widths: Iterable[int]) -> Worksheet:
         sheet = self._book.add_worksheet(self._name(title))
         for column, width in enumerate(widths):
             sheet.set_column(column, column, width)
@@ -143,3 +145,10 @@ class _Book:
             name = f"{plain[: _MAX_SHEET_NAME - len(ending)]}{ending}"
         self._names.add(name.casefold())
         return name
+
+
+def _widths(table: Table) -> Iterator[int]:
+    """Yield widths of columns that suit the first rows, in characters."""
+    for name, *values in zip(table.columns, *table.rows[:_ROWS_MEASURED], strict=True):
+        longest = max(len(cell_text(value)) for value in (name, *values))
+        yield min(_WIDEST, max(_NARROWEST, longest + 2))
