@@ -100,8 +100,8 @@ class AuditLog:
     def _append(self, path: Path, line: dict[str, Any]) -> None:
         try:
             append_line(path, line)
-        except OSError:
-            log.exception("audit_not_written", act=line["act"])
+        except OSError as exc:
+            log.error("audit_not_written", act=line["act"], fault=exc.strerror)
 
 
 def append_line(path: Path, line: dict[str, Any]) -> None:

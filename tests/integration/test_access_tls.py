@@ -37,7 +37,7 @@ WISH = pb2.RunExecutionRequest(
     texts=["Ein Turm aus Käse"],
     safety_level=types_pb2.SAFETY_LEVEL_KIDS,
     language="de",
-    parameters={"width": "256", "height": "256"},
+    text_only=True,
 )
 
 
@@ -102,17 +102,16 @@ async def open_tls_house(folder: Path, ollama_url: str) -> AsyncIterator[tuple[T
 
 
 async def test_a_house_by_mutual_tls(tmp_path: Path) -> None:
-    """Idea to picture to record through all services, before and after every certificate changed.
+    """From idea to record through all services, before and after every certificate has changed.
 
-    A learner's browser by way of the gateway, and a tool with a key; whoever trusts somebody else,
-    or speaks without TLS, gets nowhere.
+    A tool with a key, the command, and a learner's browser that makes a picture; whoever trusts
+    somebody else, or speaks without TLS, gets nowhere.
     """
     async with (
         FakeOllama("Ein Turm aus Seife singt leise.") as ollama,
         open_tls_house(tmp_path, ollama.url) as (house, url),
     ):
         await _make_by_tool(house)
-        await _make_by_browser(url)
         await _list_by_command(house)
         house.renew()
         await _make_by_tool(house)

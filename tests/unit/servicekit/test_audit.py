@@ -197,13 +197,13 @@ def test_several_services_share_a_file(tmp_path: Path) -> None:
     """Lines of several processes never tear or cover one another, and all seals hold."""
     path = tmp_path / "audit.jsonl"
     spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=_append_many, args=(path, f"p{one}")) for one in range(3)]
+    writers = [spawn.Process(target=_append_many, args=(path, f"p{one}")) for one in range(2)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join(60)
         assert writer.exitcode == 0
-    assert len(lines(path)) == 60
+    assert len(lines(path)) == 40
 
 
 async def test_an_act_goes_on_where_the_log_cannot(tmp_path: Path) -> None:
