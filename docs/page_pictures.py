@@ -86,6 +86,21 @@ def staff(browser: Browser, url: str) -> None:
     ):
         page.goto(f"{url}/{address}")
         _keep(page, name)
+    _document(page, url)
+
+
+def _document(page: Page, url: str) -> None:
+    """Make a document of the latest execution, and show what it is made from."""
+    page.goto(f"{url}/research")
+    page.click("td.idea a")
+    page.click("form[action='/exports'] button")
+    expect(page.locator("#summary")).to_be_visible(timeout=PATIENCE_MS)
+    page.check("[name=template][value=learning_journey]")
+    page.check("[name=format][value=html]")
+    page.click("button[value=document]")
+    expect(page.locator("#document")).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_load_state("networkidle")
+    _keep(page, "page-export")
 
 
 def _look(page: Page, view: str) -> None:

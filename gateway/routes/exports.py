@@ -47,7 +47,11 @@ _FILE: Answers = {
 _EVENTS: Answers = {
     200: {
         "description": "`workflow` at each change, `deliverable_ready` when a document is there.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {
+            "text/event-stream": {
+                "example": 'event: deliverable_ready\ndata: {"deliverable_ready": 1, "workflow": {}}\n\n'
+            }
+        },
     }
 }
 
