@@ -54,7 +54,8 @@ class ExportWorkflowServiceStub:
 
     INVALID_ARGUMENT, reason SOURCE_MISSING, INVALID_ID, LANGUAGE_UNKNOWN,
     DOCUMENT_INVALID, DOCUMENT_TOO_LARGE, DOCUMENT_TOO_DEEP, TOO_MANY_FIELDS,
-    TOO_MANY_EXECUTIONS, CONFIDENCE_INVALID or TEXT_TOO_LONG, naming the field.
+    TOO_MANY_EXECUTIONS, STATE_UNSPECIFIED, CONFIDENCE_INVALID or TEXT_TOO_LONG,
+    naming the field.
     Do not retry.
     NOT_FOUND, reason EXECUTION_NOT_FOUND: a named execution is unknown or not
     the caller's; NO_EXECUTIONS: nothing matches the selection.
@@ -201,7 +202,8 @@ class ExportWorkflowServiceAsyncStub(ExportWorkflowServiceStub):
 
     INVALID_ARGUMENT, reason SOURCE_MISSING, INVALID_ID, LANGUAGE_UNKNOWN,
     DOCUMENT_INVALID, DOCUMENT_TOO_LARGE, DOCUMENT_TOO_DEEP, TOO_MANY_FIELDS,
-    TOO_MANY_EXECUTIONS, CONFIDENCE_INVALID or TEXT_TOO_LONG, naming the field.
+    TOO_MANY_EXECUTIONS, STATE_UNSPECIFIED, CONFIDENCE_INVALID or TEXT_TOO_LONG,
+    naming the field.
     Do not retry.
     NOT_FOUND, reason EXECUTION_NOT_FOUND: a named execution is unknown or not
     the caller's; NO_EXECUTIONS: nothing matches the selection.
@@ -351,7 +353,8 @@ class ExportWorkflowServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT, reason SOURCE_MISSING, INVALID_ID, LANGUAGE_UNKNOWN,
         DOCUMENT_INVALID, DOCUMENT_TOO_LARGE, DOCUMENT_TOO_DEEP, TOO_MANY_FIELDS,
-        TOO_MANY_EXECUTIONS, CONFIDENCE_INVALID or TEXT_TOO_LONG, naming the field.
+        TOO_MANY_EXECUTIONS, STATE_UNSPECIFIED, CONFIDENCE_INVALID or TEXT_TOO_LONG,
+        naming the field.
         Do not retry.
         NOT_FOUND, reason EXECUTION_NOT_FOUND: a named execution is unknown or not
         the caller's; NO_EXECUTIONS: nothing matches the selection.
