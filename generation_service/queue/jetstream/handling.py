@@ -22,7 +22,7 @@ from generation_service.queue.jetstream.wire import (
     progress_fields,
 )
 from generation_service.queue.keeping import AttemptName
-from servicekit.context import detached
+from generation_service.queue.observer import on_behalf_of
 
 if TYPE_CHECKING:
     from generation_service.media.interface import StoredMedia
@@ -106,6 +106,7 @@ class Attempts:
             self._attempts[question["attempt_id"]] = attempt
             self.idle.clear()
             attempt.begin(question["tell"], resume=question["begun"])
+            attempt.work.add_done_callback(lambda _: self._look_whether_idle())
         else:
             attempt.tell_to = question["tell"]
         return attempt.standing()
@@ -122,6 +123,7 @@ class Attempts:
         try:
             files = attempt.storing.result()
         except AttemptFailedError as failure:
+            self._drop(attempt_id)
             return {"state": "failed", "failure": failure_fields(failure)}
         return {"state": "kept", "files": [asdict(file) for file in files]}
 
@@ -146,9 +148,12 @@ class Attempts:
 
     def _drop(self, attempt_id: str) -> _Attempt | None:
         attempt = self._attempts.pop(attempt_id, None)
-        if not self._attempts:
-            self.idle.set()
+        self._look_whether_idle()
         return attempt
+
+    def _look_whether_idle(self) -> None:
+        if all(attempt.has_failed for attempt in self._attempts.values()):
+            self.idle.set()
 
     async def _end(self, attempt_id: str) -> Fields:
         try:
@@ -190,6 +195,11 @@ class _Attempt:
         self._news = asyncio.Event()
         self._failure: AttemptFailedError | None = None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has brought nothing."""
+        return self._failure is not None
+
     def begin(self, tell_to: str, *, resume: bool) -> None:
         """Begin the work, or go on with what was begun before this process started."""
         self.tell_to = tell_to
@@ -214,7 +224,7 @@ class _Attempt:
         call = self._driver.resume if resume else self._driver.run
         telling = asyncio.create_task(self._tell())
         try:
-            with detached(self.job.execution_id):
+            with on_behalf_of(self.job):
                 self.made = await call(self.job, self.attempt_id, self._report)
         except AttemptFailedError as failure:
             self._failure = failure

@@ -24,7 +24,6 @@ from generation_service.queue.jetstream.watches import Watches
 from generation_service.queue.jobs import JobState
 from generation_service.queue.local import LocalJobQueue
 from generation_service.queue.pool import WorkerPool
-from servicekit.principals import SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +124,7 @@ class Leadership:
                 asyncio.create_task(notebook.deposed.wait()),
                 asyncio.create_task(watches.attend()),
                 asyncio.create_task(roster.attend(pool)),
-                asyncio.create_task(self._give_signs(lease.term, queue, pool)),
+                asyncio.create_task(self._give_signs(lease.term, pool)),
             ]
             for task in work[1:]:
                 stack.push_async_callback(_stop, task)
@@ -134,18 +133,11 @@ class Leadership:
             for task in done:
                 task.result()
 
-    async def _give_signs(self, term: int, queue: LocalJobQueue, pool: WorkerPool) -> None:
-        """Say who leads, which workers people have added, and how much there is to do."""
+    async def _give_signs(self, term: int, pool: WorkerPool) -> None:
+        """Say who leads, and which workers people have added."""
         subject = self._link.subject(LEADER_NEWS)
         while True:
-            status = await queue.status(SERVICE)
-            news = {
-                "term": term,
-                "wanted": pool.wanted,
-                "waiting": status.waiting,
-                "running": status.running,
-            }
-            await self._link.tell(subject, news)
+            await self._link.tell(subject, {"term": term, "wanted": pool.wanted})
             await asyncio.sleep(self._rules.pace.beat)
 
 

@@ -68,10 +68,6 @@ class JetStreamJobQueue:
         self._mailboxes: set[Mailbox] = set()
         self._leaving: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self.waiting = 0
-        """Jobs of all replicas that wait, as the leader said last."""
-        self.running = 0
-        """Jobs of all replicas that run, as the leader said last."""
 
     async def __aenter__(self) -> Self:
         """Listen to the leader, and lead if there is none."""
@@ -258,7 +254,6 @@ class JetStreamJobQueue:
             self._term = news["term"]
             for mailbox in self._mailboxes:
                 mailbox.distrust()
-        self.waiting, self.running = news["waiting"], news["running"]
 
 
 async def _quietly(asking: Coroutine[object, object, object]) -> None:

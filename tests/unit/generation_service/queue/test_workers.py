@@ -216,12 +216,13 @@ async def test_a_hung_worker_is_quarantined_and_its_job_goes_on(pooling: Pooling
     """Who does not end what took too long gets nothing more; the job is tried elsewhere."""
     bench = Bench()
     one, two = workers_of(bench, 2)
-    limits = QueueLimits(run_seconds=0.1, cancel_seconds=0.05)
+    one.hangs = two.hangs = True
+    limits = QueueLimits(run_seconds=1.0, cancel_seconds=0.05)
     async with pooling([one, two], limits) as (queue, pool):
         job_id = await queue.submit(job())
         await eventually(lambda: bench.begun)
-        hung = one if bench.begun[0][1] == one.name else two
-        hung.hangs = True
+        hung, other = (one, two) if bench.begun[0][1] == one.name else (two, one)
+        other.hangs = False
         await eventually(lambda: len(bench.begun) == 2)
         assert not (await find(pool, hung.name)).state.is_usable
         bench.permits.release()
