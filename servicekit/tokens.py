@@ -14,12 +14,13 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import jwt
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, ValidationError
 
 from servicekit.context import is_valid_id
 from servicekit.errors import PermissionDeniedError, UnauthenticatedError
 from servicekit.principals import Principal, Role
 from servicekit.settings import ConfigurationError, faults_of_file
+from servicekit.signing_keys import check_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,8 @@ Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
 """Signatures with a private key alone: with a shared secret, every service could make tokens."""
+KeySource = Annotated[HttpUrl, AfterValidator(lambda url: HttpUrl(check_url(str(url))))]
+"""An address from which keys may come."""
 PersonRole = Literal["learner", "teacher", "researcher", "admin"]
 
 
@@ -45,9 +48,9 @@ class TokenRules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    issuer: HttpUrl = Field(description="The `iss` of the tokens.")
+    issuer: KeySource = Field(description="The `iss` of the tokens.")
     audience: str = Field(min_length=1, description="Whom they must be for: our client id.")
-    jwks_url: HttpUrl | None = Field(
+    jwks_url: KeySource | None = Field(
         None,
         description="Where the provider's keys are. Unset: as `ISSUER/.well-known/"
         "openid-configuration` says.",

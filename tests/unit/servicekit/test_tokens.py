@@ -276,7 +276,7 @@ async def test_keys_are_fetched_from_where_the_settings_say(provider: IdentityPr
     for url in (f"{root}/moved", f"{root}/nothing", "file:///etc/passwd"):
         with pytest.raises(UnavailableError):
             await SigningKeys(provider.issuer, url).find("first")
-    assert await SigningKeys("http://unused.example", f"{provider.issuer}/keys").find("first")
+    assert await SigningKeys("https://unused.example", f"{provider.issuer}/keys").find("first")
 
 
 @pytest.mark.parametrize(
@@ -285,6 +285,7 @@ async def test_keys_are_fetched_from_where_the_settings_say(provider: IdentityPr
         ("{", "file"),
         ('{"issuer": "https://idp.example"}', "audience"),
         ('{"issuer": "idp", "audience": "x"}', "issuer"),
+        ('{"issuer": "http://idp.example", "audience": "x"}', "https"),
         ('{"issuer": "https://idp.example", "audience": "x", "rolls": {}}', "rolls"),
     ],
 )
