@@ -49,7 +49,8 @@ _EVENTS: Answers = {
         "description": "`workflow` at each change, `deliverable_ready` when a document is there.",
         "content": {
             "text/event-stream": {
-                "example": 'event: deliverable_ready\ndata: {"deliverable_ready": 1, "workflow": {}}\n\n'
+                "example": "event: deliverable_ready\n"
+                'data: {"deliverable_ready": 1, "workflow": {}}\n\n'
             }
         },
     }
