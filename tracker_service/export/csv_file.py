@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from tracker_service.records import ExecutionRecord
 
 # Apostrophes before a sign are doubled too, so that taking one away is always right.
-_SIGNS: Final = frozenset("'=+-@\t\r")
-_RUNS: Final = re.compile(r"'*[=+\-@\t\r]")
+# The wide ones are signs to spreadsheets in East Asia.
+_SIGNS: Final = frozenset("'=+-@\t\r\n＝＋－＠")
+_RUNS: Final = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def neutralised(text: str) -> str:

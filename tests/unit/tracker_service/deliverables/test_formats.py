@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -120,6 +121,17 @@ async def test_a_data_table_has_numbers_that_count(tmp_path: Path) -> None:
     assert sheet.max_row == 1 + 10 * 5
     column = names.index("Sekunden")
     assert {row[column] for row in sheet.iter_rows(2, values_only=True)} == {None, 1.23}
+
+
+async def test_no_cell_of_a_csv_is_a_formula(tmp_path: Path) -> None:
+    """Texts that a spreadsheet would run, wide signs included, have an apostrophe before them."""
+    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "＝1+1", "＋1", "－1", "＠A1", "'=1"]
+    document = build(make_source([{text: text, "n": -5} for text in texts], Template.DATA_TABLE))
+    path = await made(document, DeliverableFormat.CSV, tmp_path / "csv")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        cells = {cell for row in csv.reader(file) for cell in row}
+    assert {cell for cell in cells if cell[:1] in tuple("=+-@＝＋－＠")} == {"-5"}
+    assert {f"'{text}" for text in texts} <= cells
 
 
 async def test_a_picture_that_is_gone_or_broken_leaves_its_caption(tmp_path: Path) -> None:
