@@ -12,9 +12,9 @@ import structlog
 from servicekit.channel import deadline, ending
 from servicekit.errors import Code, UnavailableError, remote_error
 from servicekit.principals import Principal, Role, acting_as
-from stellwerk.common.v1 import types_pb2
 from stellwerk.generation.v1 import generation_service_pb2 as generation
 from stellwerk.generation.v1 import generation_service_pb2_grpc as generation_grpc
+from tracker_service.converters import level_number
 from tracker_service.export_workflow.summary.machine import NoTextError, WrittenText
 from tracker_service.items import MediaRef
 
@@ -179,7 +179,6 @@ class GenerationTexts:
     async def write(self, rules: str, request: str, safety_level: str) -> WrittenText:
         """Ask the model; see `TextWriter`."""
         result = None
-        level = f"SAFETY_LEVEL_{safety_level.upper() or 'UNSPECIFIED'}"
         asked = generation.GenerateTextRequest(
             role="summary",
             messages=[
@@ -189,7 +188,7 @@ class GenerationTexts:
             parameters=generation.TextParameters(
                 temperature=_SUMMARY_TEMPERATURE, max_tokens=_SUMMARY_TOKENS
             ),
-            safety_level=types_pb2.SafetyLevel.Value(level),
+            safety_level=level_number(safety_level),
         )
         try:
             call = self._stub.GenerateText(asked, timeout=deadline(self._timeout_seconds))
