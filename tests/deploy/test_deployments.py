@@ -32,6 +32,7 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "tracker": TrackerSettings,
     "gateway": GatewaySettings,
 }
+SERVICE_OF = {"gpu-worker": "generation"}
 A_SECRET = "postgresql://a-secret-of-more-than-thirty-two-characters"
 CLOSING_SECONDS = 5.0
 """What a service takes at most to close its files, besides draining and its calls."""
@@ -39,10 +40,11 @@ CLOSING_SECONDS = 5.0
 pytestmark = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
-def read_settings(overlay: str, service: str) -> ServiceSettings:
-    """Read what an overlay tells a service, as the service would."""
+def read_settings(overlay: str, workload: str) -> ServiceSettings:
+    """Read what an overlay tells a workload, as its service would."""
+    service = SERVICE_OF.get(workload, workload)
     prefix = f"{service.upper()}_"
-    told = environment(overlay, service)
+    told = environment(overlay, workload)
     named = {name.removeprefix(prefix).lower(): value for name, value in told.items()}
     values: dict[str, Any] = {
         name: A_SECRET if value == "secret" else value for name, value in named.items()
@@ -86,6 +88,28 @@ def test_grpc_services_are_probed_by_grpc(overlay: str, service: str) -> None:
     assert container["livenessProbe"]["grpc"] == {"port": port}
     assert container["startupProbe"]["grpc"] == {"port": port}
     assert container["readinessProbe"]["grpc"] == {"port": port, "service": "readiness"}
+
+
+def test_workers_do_for_generation_what_it_is_told_to_have_done(overlay: str) -> None:
+    """They share its queue, media and volume, drive what it does not, and end after their jobs."""
+    if "gpu-worker" not in pods(overlay):
+        return
+    api, worker = (
+        read_settings(overlay, name).model_dump() for name in ("generation", "gpu-worker")
+    )
+    assert (api["role"], worker["role"]) == ("api", "worker")
+    differs = {name for name, value in api.items() if worker[name] != value}
+    of_workers = {"role", "worker_slots", "worker_drain_seconds", "comfyui_workers"}
+    assert differs <= {*of_workers, "openai_api_key"}  # workers ask for no texts
+    assert worker["comfyui_workers"]
+    pod = pods(overlay)["gpu-worker"]["spec"]
+    takes = worker["drain_seconds"] + worker["worker_drain_seconds"] + worker["grace_seconds"]
+    assert pod["terminationGracePeriodSeconds"] > takes + CLOSING_SECONDS
+    (own,), (generations,) = (
+        pods(overlay)[name]["spec"]["containers"] for name in ("gpu-worker", "generation")
+    )
+    for key in ("image", "startupProbe", "livenessProbe", "readinessProbe", "securityContext"):
+        assert own[key] == generations[key], key
 
 
 def test_the_gateway_is_probed_by_http(overlay: str) -> None:
