@@ -69,6 +69,7 @@ def describe_services(
     user_environment: Mapping[str, str],
     *,
     api_keys: Path | None = None,
+    oidc: Path | None = None,
 ) -> tuple[ServiceSpec, ...]:
     """Say how each service is started.
 
@@ -77,14 +78,17 @@ def describe_services(
         ports: Ports, in the order of `SERVICE_NAMES`.
         user_environment: Settings of the user. They pass through, but addresses and data folders
             are ours, since `--data` and `--base-port` name them.
-        api_keys: File of hashed API keys; None: every caller on this machine is admin.
+        api_keys: File of hashed API keys; None: there are none.
+        oidc: File that says whose tokens count; None: nobody's. Without either of the two every
+            caller on this machine is admin.
 
     Returns:
         The services in the order of `SERVICE_NAMES`.
     """
     addresses = {name: f"{HOST}:{port}" for name, port in zip(SERVICE_NAMES, ports, strict=True)}
     settings = {
-        **_shared_settings(addresses, api_keys),
+        **_addresses(addresses),
+        **_credentials({"API_KEYS_FILE": api_keys, "OIDC_FILE": oidc}),
         **_folder_settings(data),
     }
     environment = {**_defaults(), **user_environment, **settings}
@@ -104,19 +108,26 @@ def _spec(name: str, address: str, environment: Mapping[str, str], data: Path) -
     )
 
 
-def _shared_settings(addresses: Mapping[str, str], api_keys: Path | None) -> dict[str, str]:
+def _addresses(addresses: Mapping[str, str]) -> dict[str, str]:
     settings = {f"{name.upper()}_LISTEN_ADDRESS": address for name, address in addresses.items()}
     # Every service is told every neighbour; one that needs none ignores it.
     for name in SERVICE_NAMES:
         for neighbour, address in addresses.items():
             if neighbour != name:
                 settings[f"{name.upper()}_{neighbour.upper()}_ADDRESS"] = address
-    if api_keys is not None:
-        service_key = secrets.token_urlsafe(32)
-        for name in SERVICE_NAMES:
-            settings[f"{name.upper()}_API_KEYS_FILE"] = str(api_keys)
-            settings[f"{name.upper()}_SERVICE_KEY"] = service_key
     return settings
+
+
+def _credentials(files: Mapping[str, Path | None]) -> dict[str, str]:
+    """Tell every service by what callers are known, and all of them one secret of their own."""
+    named = {setting: str(path) for setting, path in files.items() if path is not None}
+    if named:
+        named["SERVICE_KEY"] = secrets.token_urlsafe(32)
+    return {
+        f"{name.upper()}_{setting}": value
+        for name in SERVICE_NAMES
+        for setting, value in named.items()
+    }
 
 
 def _folder_settings(data: Path) -> dict[str, str]:

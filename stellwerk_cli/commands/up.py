@@ -51,8 +51,16 @@ def up(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="File of API keys (`stellwerk keys new`). Without it everybody on this machine "
-            "is admin.",
+            help="File of API keys (`stellwerk keys new`). Without it and `--oidc` everybody on "
+            "this machine is admin.",
+        ),
+    ] = None,
+    oidc: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="File that says which tokens of a login service count (docs/access.md).",
         ),
     ] = None,
 ) -> None:
@@ -64,12 +72,12 @@ def up(
     """
     data = data.resolve()
     ports = range(base_port, base_port + len(SERVICE_NAMES))
-    keys = api_keys.resolve() if api_keys else None
+    keys, tokens = (path.resolve() if path else None for path in (api_keys, oidc))
     try:
         with locked_folder(data):
             _refuse_faulty_ports(ports)
             forget_run_file(data)
-            specs = describe_services(data, ports, os.environ, api_keys=keys)
+            specs = describe_services(data, ports, os.environ, api_keys=keys, oidc=tokens)
             asyncio.run(_serve(specs, data, restart=restart))
     except (DataFolderInUseError, StartError) as exc:
         complain(str(exc))

@@ -67,6 +67,17 @@ def test_api_keys_come_with_one_secret_for_all_services() -> None:
     assert "SAFETY_SERVICE_KEY" not in environment_of("safety", {})
 
 
+def test_a_login_service_comes_with_a_secret_too() -> None:
+    """With an OIDC file alone the services get it, need no key file, and know each other."""
+    rules = Path("/srv/oidc.json")
+    (gateway,) = [
+        spec for spec in describe_services(DATA, PORTS, {}, oidc=rules) if spec.name == "gateway"
+    ]
+    assert gateway.environment["GATEWAY_OIDC_FILE"] == str(rules)
+    assert gateway.environment["GATEWAY_SERVICE_KEY"]
+    assert "GATEWAY_API_KEYS_FILE" not in gateway.environment
+
+
 def test_time_to_stop_covers_drain_and_grace() -> None:
     """A service that was told to drain for long is not killed before."""
     specs = describe_services(
