@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Final
 
-from tracker_service.export_workflow.summary.number_words import WORDS
+from tracker_service.export_workflow.summary.number_words import number_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Spaces of any width are plain ones by then; they belong to a number only before three digits.
 _NUMBER: Final = re.compile(r"\d+(?:[.,:'’]\d+| \d{3}(?!\d))*")
 _THOUSANDS: Final = re.compile(r"\d{1,3}(?:([.,'’ ])\d{3})(?:\1\d{3})*")
-_WORD: Final = re.compile(r"[^\W\d_]+")
 _QUOTED: Final = re.compile(r"„([^“”]+)[“”]|“([^”]+)”|\"([^\"\n]+)\"|«([^»]+)»|»([^«]+)«")
 _ELLIPSIS: Final = re.compile(r"\[?(?:…|\.\.\.)\]?")
 _QUOTE_MARKS: Final = re.compile("[\"„“”«»‚‘’'‹›]")
@@ -127,9 +126,8 @@ def _mentions(text: str) -> Iterator[_Mention]:
     text = unicodedata.normalize("NFKC", text)  # digits of other scripts, fractions, superscripts
     for found in _NUMBER.finditer(text):
         yield _Mention(found[0], tuple(_readings(found[0])))
-    for found in _WORD.finditer(text):
-        if (value := WORDS.get(found[0].casefold())) is not None:
-            yield _Mention(found[0], ((Decimal(value),),))
+    for word, value in number_words(text):
+        yield _Mention(word, ((Decimal(value),),))
 
 
 def _readings(token: str) -> Iterator[tuple[Decimal, ...]]:
