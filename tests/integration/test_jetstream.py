@@ -149,6 +149,29 @@ async def test_stopping_does_not_wait_for_a_nats_that_is_away(tmp_path: Path) ->
     assert len(bench.present) == 1
 
 
+async def test_a_nats_that_lost_everything_begins_anew(tmp_path: Path) -> None:
+    """Jobs of before are gone, which their callers hear; new ones are done."""
+    bench = Bench()
+    with nats_server(tmp_path) as server:
+        rules = Rules(QueueLimits(), QUICK, BRISK, identify)
+        async with (
+            open_deployment(server.options("lost", in_memory=True), rules) as deployment,
+            host_of(deployment, bench, "w1"),
+            deployment.replica() as queue,
+        ):
+            await eventually(lambda: knows(queue, "w1"))
+            lost = asyncio.create_task(outcome(queue, await queue.submit(job())))
+            await eventually(lambda: bench.begun)
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+            with pytest.raises(JobNotFoundError):
+                await lost
+            bench.permits.release()
+            bench.permits.release()
+            await eventually(lambda: knows(queue, "w1"))
+            assert (await outcome(queue, await queue.submit(job()))).state is JobState.DONE
+
+
 async def test_a_silent_processs_job_is_done_elsewhere(nats: NatsServer) -> None:
     """A process with workers that is gone loses its job to another one."""
     bench, prefix = Bench(), new_id()

@@ -22,7 +22,12 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import APIError, BadRequestError, NotFoundError
+from nats.js.errors import (
+    APIError,
+    BadRequestError,
+    NoStreamResponseError,
+    NotFoundError,
+)
 
 from generation_service.queue.jetstream.link import LOST, heeding
 
@@ -111,6 +116,8 @@ class Documents:
         while True:
             try:
                 return await self._read_all(family)
+            except NotFoundError:
+                await self.prepare()  # the server may have come back without its files
             except LOST:
                 await asyncio.sleep(_RETRY_SECONDS)
 
@@ -147,6 +154,9 @@ class Documents:
                 if found is not None and found.value == value:
                     return found.version  # our own write, whose answer was lost
                 raise WrongVersionError(key) from exc
+            except NoStreamResponseError:
+                await self.prepare()  # the server may have come back without its files
+                await asyncio.sleep(_RETRY_SECONDS)
             except LOST:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
@@ -171,6 +181,8 @@ class Documents:
                 await heeding(
                     self._link.jetstream.purge_stream(self._stream, subject=self._subject(key))
                 )
+            except NotFoundError:
+                return
             except LOST:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:

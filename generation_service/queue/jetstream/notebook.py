@@ -271,10 +271,12 @@ def _key(job_id: str) -> str:
 def _read(document: Document) -> dict[str, Any] | None:
     try:
         fields = unpack(document.value)
-        JobState(fields["state"])
+        row = _row("", fields)
+        if row.state.is_final:
+            float(fields["end_time"])
     except (ValueError, KeyError, TypeError):
         return None
-    return dict(fields)
+    return fields
 
 
 def _row(job_id: str, fields: dict[str, Any]) -> JobRow:
