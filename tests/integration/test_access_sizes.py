@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from generation_service.backends.comfyui.addresses import WorkerResolver
+from generation_service.backends.comfyui.errors import WorkerFaultError
+from generation_service.backends.comfyui.http import HttpDoor
+from generation_service.backends.comfyui.socket import SocketLimits, WorkerSocket
 from servicekit.channel import ending, open_channel
 from servicekit.errors import Code, RemoteError, remote_error
 from servicekit.nesting import is_deeper_than
@@ -21,9 +26,10 @@ from stellwerk.safety.v1 import safety_service_pb2 as safety_pb2
 from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
 from tests.fakes.ollama import FakeOllama
 from tests.integration.house import open_house
+from tests.support import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 ORCHESTRATOR = "stellwerk.orchestrator.v1.OrchestratorService"
 SAFETY = "stellwerk.safety.v1.SafetyService"
@@ -217,6 +223,52 @@ async def test_a_name_cannot_lead_where_no_worker_may_be() -> None:
     assert {one["host"] for one in found} == {"127.0.0.1"}
     with pytest.raises(OSError, match="No worker"):
         await resolver.resolve("169.254.169.254", 80, socket.AddressFamily.AF_INET)
+
+
+async def test_a_worker_leads_nowhere_else() -> None:
+    """A worker that answers with a redirect is not followed, neither by HTTP nor by its socket."""
+    sent_on: list[str] = []
+    reached: list[str] = []
+
+    async def worker(request: web.Request) -> web.Response:
+        sent_on.append(request.path)
+        raise web.HTTPFound(f"{elsewhere}{request.path}")
+
+    async def other(request: web.Request) -> web.Response:
+        reached.append(request.path)
+        return web.json_response({})
+
+    async with answering(other) as elsewhere, answering(worker) as url:
+        client = WorkerSocket(url, SocketLimits(first_pause_seconds=0.01))
+        client.start()
+        try:
+            await eventually(lambda: sent_on.count("/ws") >= 2)
+        finally:
+            await client.close()
+        door = HttpDoor(url)
+        try:
+            with pytest.raises(WorkerFaultError):
+                await door.get_json("/system_stats")
+        finally:
+            await door.close()
+    assert "/system_stats" in sent_on
+    assert not reached
+
+
+@contextlib.asynccontextmanager
+async def answering(
+    handle: Callable[[web.Request], Awaitable[web.Response]],
+) -> AsyncIterator[str]:
+    """Run an HTTP server that answers everything by `handle`; yields its URL."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 def test_depth_is_counted_without_recursion() -> None:

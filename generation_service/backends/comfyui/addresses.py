@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from aiohttp.resolver import ThreadedResolver
 
@@ -44,3 +45,14 @@ class WorkerResolver(ThreadedResolver):
         if not allowed:
             raise OSError(None, "No worker may be at this address")
         return allowed
+
+
+async def check_worker_url(url: str) -> None:
+    """Look where a worker's address leads, for connections that do not resolve it by the above.
+
+    Raises:
+        OSError: There is no such host, or no worker may be where it is.
+    """
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    await WorkerResolver().resolve(parts.hostname or "", port, socket.AddressFamily.AF_UNSPEC)

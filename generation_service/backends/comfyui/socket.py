@@ -25,6 +25,7 @@ import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from generation_service.backends.comfyui.addresses import check_worker_url
 from generation_service.backends.comfyui.mailbox import Mailbox
 from generation_service.backends.comfyui.messages import HELLO, PREVIEW, STATUS, TEXT, read_message
 
@@ -64,6 +65,14 @@ class SocketLimits:
     first_pause_seconds: float = 0.1
     longest_pause_seconds: float = 5.0
     max_frame_bytes: int = 64 * 1024 * 1024
+
+
+class _Straight(connect):
+    """Goes where it was told: a redirect could lead anywhere in the house's own network."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Let a redirect be a refusal like any other."""
+        return exc
 
 
 class WorkerSocket:
@@ -196,7 +205,9 @@ class WorkerSocket:
     async def _live(self) -> None:
         """Open a socket and read it until it breaks; it is closed before this returns."""
         limits = self._limits
-        opening = connect(
+        async with asyncio.timeout(limits.open_seconds):
+            await check_worker_url(self._url)
+        opening = _Straight(
             _socket_url(self._url, self._client_id),
             origin=None,
             compression=None,  # costs the server more than the network
