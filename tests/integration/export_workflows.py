@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from servicekit.principals import Role, identity_metadata
 from stellwerk.tracker.v1 import export_workflow_pb2 as model
 from stellwerk.tracker.v1 import export_workflow_service_pb2 as pb
+from tests.integration.tracker import make_item, make_start, new_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 RITA = identity_metadata(user="rita", session="s-rita", group="", role=Role.RESEARCHER)
 BEN = identity_metadata(user="ben", session="s-ben", group="", role=Role.RESEARCHER)
+DATA = {
+    "number": 7,
+    "unit.price": 3.5,
+    'the "best"': True,
+    "items": [{"id": 1, "text": "Blume", "next": 2}, {"id": 2, "text": "Baum", "next": 1}],
+    "note": None,
+}
 NOWHERE = "127.0.0.1:1"
 """Address of a generation service that is away: summaries are extractive, pictures missing."""
 
@@ -130,3 +138,31 @@ def values(changes: Sequence[model.FieldChange]) -> list[tuple[str, str, Any, An
         )
         for one in changes
     ]
+
+
+async def record_session(tracker: Tracker, count: int) -> list[str]:
+    """Record executions of Anna; each has a text, a transformation and an edit."""
+    names = [new_id() for _ in range(count)]
+    for number, name in enumerate(names):
+        await tracker.record(
+            make_start(name),
+            make_item(name, 2, "user_input_text", stage=1, content=f"Blume {number} 🌼"),
+            make_item(name, 3, "interception_final", stage=2, content=f"Dada {number}"),
+            make_item(name, 4, "pipeline_complete", stage=5),
+        )
+    return names
+
+
+async def started(tracker: Tracker, who: Any = RITA, data: Any = DATA) -> str:
+    """Start a workflow over handed-in data and return its name."""
+    begun = await start(tracker, who, document=document(data))
+    name: str = begun.workflow.export_workflow_id
+    return name
+
+
+def leaves(value: Any) -> int:
+    """Count the fields of data by hand."""
+    children = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, (dict, list)) or not children:
+        return 1
+    return sum(leaves(child) for child in children)

@@ -1,4 +1,4 @@
-"""Export workflows through the tracker's front door: three stages, recorded, repeated, refused."""
+"""Export workflows through the tracker's front door: three stages, recorded, repeated, told of."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ import asyncio
 import copy
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 
-from servicekit.audit import read_audit
 from servicekit.channel import ending
-from servicekit.errors import Code, remote_error
+from servicekit.errors import Code
 from stellwerk.tracker.v1 import export_workflow_pb2 as model
 from stellwerk.tracker.v1 import export_workflow_service_pb2 as pb
-from stellwerk.tracker.v1 import tracker_service_pb2
 from tests.integration.export_workflows import (
     BEN,
+    DATA,
     NOWHERE,
     RITA,
-    audit,
     document,
     edit,
     finish,
-    history,
+    leaves,
     read,
+    record_session,
     regenerate,
     start,
+    started,
     values,
 )
 from tests.integration.tracker import (
@@ -37,32 +36,16 @@ from tests.integration.tracker import (
     Tracker,
     empty_database,
     failure,
-    make_item,
-    make_start,
     new_id,
     read_all,
     running_tracker,
 )
 from tests.support import eventually
-from tests.unit.tracker_service.export_workflow.workflows import (
-    make_delivery,
-    make_initial,
-    make_workflow,
-)
-from tracker_service.export_workflow import rules
-from tracker_service.store.sqlite import open_sqlite_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-DATA = {
-    "number": 7,
-    "unit.price": 3.5,
-    'the "best"': True,
-    "items": [{"id": 1, "text": "Blume", "next": 2}, {"id": 2, "text": "Baum", "next": 1}],
-    "note": None,
-}
 AWAITING_REVIEW, AWAITING_FINAL, COMPLETED = 1, 2, 3
 
 
@@ -71,19 +54,6 @@ async def tracker(tmp_path: Path) -> AsyncIterator[Tracker]:
     """A tracker without a generation service: summaries are extractive."""
     async with running_tracker(tmp_path, generation_address=NOWHERE) as running:
         yield running
-
-
-async def record_session(tracker: Tracker, count: int) -> list[str]:
-    """Record executions of Anna; each has a text, a transformation and an edit."""
-    names = [new_id() for _ in range(count)]
-    for number, name in enumerate(names):
-        await tracker.record(
-            make_start(name),
-            make_item(name, 2, "user_input_text", stage=1, content=f"Blume {number} 🌼"),
-            make_item(name, 3, "interception_final", stage=2, content=f"Dada {number}"),
-            make_item(name, 4, "pipeline_complete", stage=5),
-        )
-    return names
 
 
 # --- the whole way -------------------------------------------------------------------------------
@@ -156,14 +126,6 @@ async def test_a_session_becomes_a_document(tmp_path: Path, database: str) -> No
         assert len({one.id for one in records}) == 3
 
 
-def leaves(value: Any) -> int:
-    """Count the fields of data by hand."""
-    children = value.values() if isinstance(value, dict) else value
-    if not isinstance(value, (dict, list)) or not children:
-        return 1
-    return sum(leaves(child) for child in children)
-
-
 async def test_versions_repeat_until_there_is_a_deliverable(tracker: Tracker) -> None:
     """Stage 2 may repeat, each time against the version before; stage 3 closes the data."""
     name = await started(tracker)
@@ -224,13 +186,6 @@ async def test_deliverables_are_made_again_and_read_later(tracker: Tracker) -> N
     request = pb.ReadDeliverableRequest(export_workflow_id=name, version=9)
     error = await failure(read_all(tracker.workflows.ReadDeliverable(request, metadata=RITA)))
     assert (error.code, error.reason) == (Code.NOT_FOUND, "DELIVERABLE_NOT_FOUND")
-
-
-async def started(tracker: Tracker, who: Any = RITA, data: Any = DATA) -> str:
-    """Start a workflow over handed-in data and return its name."""
-    begun = await start(tracker, who, document=document(data))
-    name: str = begun.workflow.export_workflow_id
-    return name
 
 
 # --- repeated ------------------------------------------------------------------------------------
@@ -303,138 +258,6 @@ async def test_who_leaves_in_the_middle_leaves_nothing_behind(
     assert (workflow.deliverable_count, len(records)) == (1, 2)
 
 
-# --- refused -------------------------------------------------------------------------------------
-
-
-async def test_nobody_reaches_anothers_workflow(tracker: Tracker) -> None:
-    """Every RPC that names a workflow says NOT_FOUND to anybody but its owner."""
-    name = await started(tracker)
-    await finish(tracker, name, "csv", "data_table")
-    stub = tracker.workflows
-    named: dict[str, Any] = {"export_workflow_id": name}
-    calls: list[Awaitable[Any]] = [
-        edit(tracker, name, DATA, BEN),
-        finish(tracker, name, "csv", "data_table", BEN),
-        regenerate(tracker, name, "csv", "data_table", BEN),
-        read(tracker, name, BEN),
-        read_all(stub.ReadDeliverable(pb.ReadDeliverableRequest(**named), metadata=BEN)),
-        read_all(stub.WatchExportWorkflow(pb.WatchExportWorkflowRequest(**named), metadata=BEN)),
-        stub.CompareVersions(pb.CompareVersionsRequest(**named), metadata=BEN),
-        stub.RateDeliverable(pb.RateDeliverableRequest(**named, score=1.0), metadata=BEN),
-        finish(tracker, new_id(), "csv", "data_table"),
-        finish(tracker, "no id", "csv", "data_table"),
-    ]
-    for call in calls:
-        error = await failure(call)
-        assert (error.code, error.reason) == (Code.NOT_FOUND, "EXPORT_WORKFLOW_NOT_FOUND")
-    assert name not in [one.export_workflow_id for one in await history(tracker, BEN)]
-    workflow, _ = await read(tracker, name, ())  # the admin of this machine
-    assert workflow.owner == "rita"
-
-
-async def test_executions_are_those_that_one_may_read(tracker: Tracker) -> None:
-    """A teacher's workflow holds the own class only; a researcher's no real name."""
-    (name,) = await record_session(tracker, 1)
-    other = new_id()
-    await tracker.record(make_start(other, user="tom", group_id="8a"))
-    begun = await start(tracker, execution_id=name)
-    assert b"anna" not in begun.SerializeToString()
-    assert begun.workflow.document_id == name
-    for source, reason in (
-        ({"execution_id": other}, "EXECUTION_NOT_FOUND"),
-        ({"execution_id": new_id()}, "EXECUTION_NOT_FOUND"),
-        ({"selection": pb.ExecutionSelection(config_name="none")}, "NO_EXECUTIONS"),
-        ({"selection": pb.ExecutionSelection(execution_ids=[name, other])}, "EXECUTION_NOT_FOUND"),
-    ):
-        error = await failure(start(tracker, TEACHER, **source))
-        assert (error.code, error.reason) == (Code.NOT_FOUND, reason)
-
-
-FAULTY_STARTS: list[tuple[dict[str, Any], str, str]] = [
-    ({}, "SOURCE_MISSING", "source"),
-    ({"selection": pb.ExecutionSelection()}, "SOURCE_MISSING", "selection"),
-    (
-        {"document": document(DATA, document_type="")},
-        "SOURCE_MISSING",
-        "document.document_type",
-    ),
-    ({"execution_id": "a\nb"}, "INVALID_ID", "execution_id"),
-    ({"document": document(DATA), "language": "fr"}, "LANGUAGE_UNKNOWN", "language"),
-    (
-        {"document": document(DATA), "export_workflow_id": "mine"},
-        "INVALID_ID",
-        "export_workflow_id",
-    ),
-    ({"document": document(b"{")}, "DOCUMENT_INVALID", "document.data_json"),
-    ({"document": document(b" " * 2_000_000)}, "DOCUMENT_TOO_LARGE", "document.data_json"),
-    (
-        {"document": document(b"[" * 200 + b"]" * 200)},
-        "DOCUMENT_TOO_DEEP",
-        "document.data_json",
-    ),
-    ({"document": document([0] * 20_001)}, "TOO_MANY_FIELDS", "document.data_json"),
-    (
-        {"document": document(DATA, provenance_json=b"[]")},
-        "DOCUMENT_INVALID",
-        "document.provenance_json",
-    ),
-    (
-        {"document": document(DATA, extraction_confidence=1.5)},
-        "CONFIDENCE_INVALID",
-        "document.extraction_confidence",
-    ),
-    (
-        {"document": document(DATA, document_id="x" * 129)},
-        "TEXT_TOO_LONG",
-        "document.document_id",
-    ),
-]
-
-
-async def test_a_faulty_start_says_what_is_wrong(tracker: Tracker) -> None:
-    """What cannot be a workflow is refused by reason and field, and nothing is stored."""
-    for fields, reason, field in FAULTY_STARTS:
-        error = await failure(start(tracker, **fields))
-        assert (error.code, error.reason, error.field) == (Code.INVALID_ARGUMENT, reason, field)
-    assert await history(tracker) == []
-
-
-async def test_faulty_later_steps_leave_a_workflow_as_it_was(tracker: Tracker) -> None:
-    """Unknown templates and formats, faulty data, steps out of order: refused, nothing recorded."""
-    name = await started(tracker)
-    before = await read(tracker, name)
-    invalid, state = Code.INVALID_ARGUMENT, Code.FAILED_PRECONDITION
-    for call, code, reason in (
-        (finish(tracker, name, "csv"), invalid, "TEMPLATE_MISSING"),
-        (finish(tracker, name, "", "data_table"), invalid, "FORMAT_MISSING"),
-        (finish(tracker, name, "csv", "poem"), invalid, "TEMPLATE_UNKNOWN"),
-        (finish(tracker, name, "pptx", "data_table"), invalid, "FORMAT_UNKNOWN"),
-        (finish(tracker, name, "csv", "learning_journey"), invalid, "TEMPLATE_NOT_APPLICABLE"),
-        (regenerate(tracker, name, "csv"), state, "STAGE_OUT_OF_ORDER"),
-        (edit(tracker, name, b"7"), invalid, "DOCUMENT_INVALID"),
-        (edit(tracker, name, b" " * 2_000_000), invalid, "DOCUMENT_TOO_LARGE"),
-        (edit(tracker, name, DATA, template="poem"), invalid, "TEMPLATE_UNKNOWN"),
-        (edit(tracker, name, DATA, form="exe"), invalid, "FORMAT_UNKNOWN"),
-        (edit(tracker, name, DATA, editing_time_seconds=-1.0), invalid, "EDITING_TIME_INVALID"),
-        (edit(tracker, name, DATA, record_id="1"), invalid, "INVALID_ID"),
-        (edit(tracker, name, DATA, base_version=5), state, "VERSION_OUTDATED"),
-    ):
-        error = await failure(call)
-        assert (error.code, error.reason) == (code, reason)
-    assert await read(tracker, name) == before
-    await finish(tracker, name, "csv", "data_table")
-    error = await failure(finish(tracker, name, "json", "data_table"))
-    assert (error.code, error.reason) == (state, "WORKFLOW_CLOSED")
-
-
-async def test_a_message_over_the_limit_is_refused_by_the_transport(tracker: Tracker) -> None:
-    """Ten megabytes never reach the tracker, and the connection goes on."""
-    with pytest.raises(grpc.RpcError) as raised:
-        await start(tracker, document=document(b"[" + b" " * 10_000_000 + b"]"))
-    assert remote_error(raised.value).code is Code.RESOURCE_EXHAUSTED
-    assert await started(tracker)
-
-
 # --- watched, judged, counted --------------------------------------------------------------------
 
 
@@ -490,76 +313,3 @@ async def test_quality_is_said_by_somebody(tracker: Tracker) -> None:
     request.score = float("nan")
     error = await failure(tracker.workflows.RateDeliverable(request, metadata=RITA))
     assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, "SCORE_INVALID")
-
-
-# --- kept and erased -----------------------------------------------------------------------------
-
-
-async def test_workflows_go_after_their_time(tmp_path: Path) -> None:
-    """What is older than the setting is gone after the next start, but for its audit lines."""
-    long_ago_us = 1_600_000_000_000_000
-    store = await open_sqlite_store(
-        tmp_path / "tracker.sqlite3",
-        lease_seconds=30,
-        on_commit=lambda committed: None,
-        clock=lambda: long_ago_us,
-    )
-    workflow = await store.workflows.create(
-        make_workflow(long_ago_us), make_initial(long_ago_us, DATA), ()
-    )
-    delivery = make_delivery(workflow, b"file", long_ago_us)
-    changed = rules.after(workflow, delivery, long_ago_us)
-    await store.workflows.append(workflow, changed, delivery, b"file")
-    await store.close()
-    log = tmp_path / "audit.jsonl"
-    options: dict[str, Any] = {
-        "generation_address": NOWHERE,
-        "export_workflow_ttl_days": 30,
-        "audit_file": log,
-    }
-    file_hash = f"sha256:{hashlib.sha256(b'file').hexdigest()}"
-    async with running_tracker(tmp_path, retention_dry_run=True, **options) as tracker:
-        young = await started(tracker)
-        assert len(await history(tracker)) == 2
-    async with running_tracker(tmp_path, **options) as tracker:
-
-        async def gone() -> bool:
-            return [one.export_workflow_id for one in await history(tracker)] == [young]
-
-        await eventually(gone)
-        error = await failure(read(tracker, workflow.export_workflow_id))
-        assert (error.code, error.reason) == (Code.NOT_FOUND, "EXPORT_WORKFLOW_NOT_FOUND")
-        told = await audit(tracker, content_hash=file_hash)
-        assert [one.event for one in told] == ["expired", "delivered"]
-    acts = [line.content for line in read_audit(log)]
-    (removal,) = (one for one in acts if one["act"] == "RemoveExportWorkflows")
-    assert removal["details"] == {"workflow_count": 1, "content_hashes": [file_hash]}
-
-
-async def test_erasing_a_person_erases_what_was_made_of_them(tmp_path: Path) -> None:
-    """Workflows of the person and about the person are gone, others stay, the file has no trace."""
-    async with running_tracker(tmp_path, generation_address=NOWHERE) as tracker:
-        (execution,) = await record_session(tracker, 1)
-        about = (await start(tracker, execution_id=execution)).workflow.export_workflow_id
-        await finish(tracker, about, "markdown", "learning_journey")
-        others = await started(tracker)
-        own = await started(tracker, BEN, {"secret": "Blumenkohl"})
-        for user in ("anna", "ben"):
-            request = tracker_service_pb2.EraseUserRequest(user_id=user)
-            await tracker.stub.EraseUser(request)
-        for name, who in ((about, RITA), (own, BEN)):
-            error = await failure(read(tracker, name, who))
-            assert error.reason == "EXPORT_WORKFLOW_NOT_FOUND"
-        assert (await read(tracker, others))[0].export_workflow_id == others
-        assert [one.event for one in await audit(tracker, export_workflow_id=about)] == [
-            "erased",
-            "delivered",
-        ]
-    stored = bytes_below(tmp_path)
-    for trace in ("Blume 0", "Blumenkohl", "Dada 0"):
-        assert trace.encode() not in stored
-
-
-def bytes_below(folder: Path) -> bytes:
-    """Return the bytes of all files of a folder."""
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
