@@ -232,7 +232,8 @@ async def test_a_worker_leads_nowhere_else() -> None:
 
     async def worker(request: web.Request) -> web.Response:
         sent_on.append(request.path)
-        raise web.HTTPFound(f"{elsewhere}{request.path}")
+        place = f"{elsewhere}{request.path}"
+        raise web.HTTPFound(place.replace("http", "ws") if request.path == "/ws" else place)
 
     async def other(request: web.Request) -> web.Response:
         reached.append(request.path)
