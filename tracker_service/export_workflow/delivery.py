@@ -6,7 +6,6 @@ killed has either both or nothing, and a call that is repeated finds what it mad
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from servicekit.context import new_id
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from tracker_service.export_workflow.store import Scope, WorkflowStore
     from tracker_service.export_workflow.summary.model import Summarizer, Summary
     from tracker_service.export_workflow.watching import WorkflowHub
+    from tracker_service.export_workflow.workbench import Workbench
 
 MOST_DELIVERIES: Final = 8
 """Deliverables that are made at once, with those that wait for a place to render."""
@@ -60,6 +60,7 @@ class Delivery:
         summarizer: Summarizer,
         maker: DocumentMaker,
         hub: WorkflowHub,
+        bench: Workbench,
         clock: Callable[[], int],
     ) -> None:
         """Take what it works with.
@@ -69,12 +70,14 @@ class Delivery:
             summarizer: Makes final summaries.
             maker: Makes files.
             hub: Is told of deliverables.
+            bench: Compares data.
             clock: The time, microseconds since 1970 UTC.
         """
         self._store = store
         self._summarizer = summarizer
         self._maker = maker
         self._hub = hub
+        self._bench = bench
         self._clock = clock
         self._at_work = 0
 
@@ -194,7 +197,7 @@ class Delivery:
         assert isinstance(initial, InitialSummary)
         changes: tuple[FieldChange, ...] = ()
         if workflow.modification_version:
-            changes = await asyncio.to_thread(changes_between, initial.data, data_of(current))
+            changes = await self._bench.do(lambda: changes_between(initial.data, data_of(current)))
         return Basis(initial, current, changes)
 
     async def _summarise(self, workflow: Workflow, basis: Basis, choice: Choice) -> Summary:

@@ -6,7 +6,6 @@ from their data, the tracker computes, so that its figures mean the same whoever
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from tracker_service.export_workflow.store import Scope, WorkflowStore
     from tracker_service.export_workflow.summary.model import Language
     from tracker_service.export_workflow.watching import WorkflowHub
+    from tracker_service.export_workflow.workbench import Workbench
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,20 @@ class ForeignRecord:
 class ForeignStages:
     """Records stages of foreign systems."""
 
-    def __init__(self, store: WorkflowStore, hub: WorkflowHub, clock: Callable[[], int]) -> None:
-        """Store them in `store`, tell `hub`; `clock` is in microseconds since 1970 UTC."""
+    def __init__(
+        self, store: WorkflowStore, hub: WorkflowHub, bench: Workbench, clock: Callable[[], int]
+    ) -> None:
+        """Take what it works with.
+
+        Args:
+            store: Keeps them.
+            hub: Is told what was recorded.
+            bench: Compares data.
+            clock: The time, microseconds since 1970 UTC.
+        """
         self._store = store
         self._hub = hub
+        self._bench = bench
         self._clock = clock
 
     async def record(self, brought: ForeignRecord, scope: Scope) -> Recorded:
@@ -163,19 +173,20 @@ class ForeignStages:
                     field="record.user_modifications.original_data_json",
                 )
             passed_us = brought.record.create_time_us - before.create_time_us
-            return await asyncio.to_thread(
-                modifications,
-                data_of(before),
-                content.data,
-                content.preferences,
-                content.actions.editing_time_seconds,
-                passed_us / MICROSECONDS,
+            return await self._bench.do(
+                lambda: modifications(
+                    data_of(before),
+                    content.data,
+                    content.preferences,
+                    content.actions.editing_time_seconds,
+                    passed_us / MICROSECONDS,
+                )
             )
         assert isinstance(content, FinalDeliverable)
         first = await required(self._store, workflow, Stage.INITIAL_AI_SUMMARY, 1)
         initial = first.content
         assert isinstance(initial, InitialSummary)
-        changes = await asyncio.to_thread(changes_between, initial.data, data_of(before))
+        changes = await self._bench.do(lambda: changes_between(initial.data, data_of(before)))
         whole = whole_of(workflow, initial, changes, brought.record.create_time_us)
         quality = content.whole.final_output_quality
         return replace(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Workflow,
     )
     from tracker_service.export_workflow.summary.model import Summary
+    from tracker_service.export_workflow.workbench import Workbench
 
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 
@@ -100,17 +101,23 @@ class DocumentMaker:
     """Makes documents and their files."""
 
     def __init__(
-        self, renderer: DocumentRenderer, folders: BuildFolders, software_version: str
+        self,
+        renderer: DocumentRenderer,
+        folders: BuildFolders,
+        bench: Workbench,
+        software_version: str,
     ) -> None:
         """Take what it works with.
 
         Args:
             renderer: Makes files.
             folders: Where files are made.
+            bench: Makes documents.
             software_version: Of this tracker; documents bear it.
         """
         self._renderer = renderer
         self._folders = folders
+        self._bench = bench
         self._software_version = software_version
 
     async def make(
@@ -128,7 +135,7 @@ class DocumentMaker:
             ServiceError: As FinishExportWorkflow says of making the document.
         """
         source = self._document_source(workflow, basis, choice, summary)
-        document = await asyncio.to_thread(building.build, source)
+        document = await self._bench.do(lambda: building.build(source))
         return await self._render(document, choice.form)
 
     def _document_source(

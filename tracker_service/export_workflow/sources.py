@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from servicekit.principals import Principal
     from tracker_service.access import Audience
+    from tracker_service.export_workflow.workbench import Workbench
     from tracker_service.records import ExecutionRecord
     from tracker_service.store.interface import (
         ExecutionFilter,
@@ -120,10 +120,11 @@ class ViewMaker(Protocol):
 class Sources:
     """Obtains data from sources."""
 
-    def __init__(self, records: Records, views: ViewMaker) -> None:
+    def __init__(self, records: Records, views: ViewMaker, bench: Workbench) -> None:
         """Read executions from `records`, as `views` shows them to the caller."""
         self._records = records
         self._views = views
+        self._bench = bench
 
     async def obtain(self, wanted: Selection | GivenDocument, principal: Principal) -> Obtained:
         """Obtain the data of a source.
@@ -140,7 +141,7 @@ class Sources:
         if isinstance(wanted, GivenDocument):
             return _given(wanted)
         records = await self._read(wanted, principal)
-        return await asyncio.to_thread(_extracted, wanted.document_type, records)
+        return await self._bench.do(lambda: _extracted(wanted.document_type, records))
 
     async def _read(self, selection: Selection, principal: Principal) -> list[ExecutionRecord]:
         view, audience = self._views.of(principal), audience_of(principal)

@@ -13,6 +13,7 @@ from tracker_service.export_workflow.making import DocumentMaker
 from tracker_service.export_workflow.servicer import ExportWorkflowServicer, Parts
 from tracker_service.export_workflow.sources import Sources
 from tracker_service.export_workflow.watching import WorkflowHub
+from tracker_service.export_workflow.workbench import Workbench
 from tracker_service.export_workflow.workflows import Workflows
 from tracker_service.store.database import wall_clock_us
 
@@ -62,13 +63,14 @@ def open_export_workflows(
         ttl_days: Days for which workflows are kept; 0: for ever.
         clock: The time, microseconds since 1970 UTC.
     """
-    hub = WorkflowHub()
-    maker = DocumentMaker(Renderer(media), folders, software_version())
+    hub, bench = WorkflowHub(), Workbench()
+    sources = Sources(records, views, bench)
+    maker = DocumentMaker(Renderer(media), folders, bench, software_version())
     parts = Parts(
         store=store,
-        workflows=Workflows(store, Sources(records, views), summarizer, hub, clock),
-        delivery=Delivery(store, summarizer, maker, hub, clock),
-        foreign=ForeignStages(store, hub, clock),
+        workflows=Workflows(store, sources, summarizer, hub, bench, clock),
+        delivery=Delivery(store, summarizer, maker, hub, bench, clock),
+        foreign=ForeignStages(store, hub, bench, clock),
         hub=hub,
     )
     return OpenWorkflows(ExportWorkflowServicer(parts, ttl_days), hub)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from tracker_service.export_workflow.store import Scope, WorkflowStore
     from tracker_service.export_workflow.summary.model import Language, Summarizer
     from tracker_service.export_workflow.watching import WorkflowHub
+    from tracker_service.export_workflow.workbench import Workbench
 
 MOST_STARTS: Final = 8
 """Workflows that are started at once; each waits for a model."""
@@ -117,6 +117,7 @@ class Workflows:
         sources: Sources,
         summarizer: Summarizer,
         hub: WorkflowHub,
+        bench: Workbench,
         clock: Callable[[], int],
     ) -> None:
         """Take what it works with.
@@ -126,12 +127,14 @@ class Workflows:
             sources: Obtains data.
             summarizer: Summarises them.
             hub: Is told what was recorded.
+            bench: Compares data.
             clock: The time, microseconds since 1970 UTC.
         """
         self._store = store
         self._sources = sources
         self._summarizer = summarizer
         self._hub = hub
+        self._bench = bench
         self._clock = clock
         self._starting = 0
 
@@ -250,13 +253,14 @@ class Workflows:
 
     async def _version(self, workflow: Workflow, before: StageRecord, edit: Edit) -> StageRecord:
         now_us = self._clock()
-        content = await asyncio.to_thread(
-            modifications,
-            data_of(before),
-            edit.data,
-            preferences_of(before).completed_by(edit.preferences),
-            edit.editing_seconds,
-            (now_us - before.create_time_us) / MICROSECONDS,
+        content = await self._bench.do(
+            lambda: modifications(
+                data_of(before),
+                edit.data,
+                preferences_of(before).completed_by(edit.preferences),
+                edit.editing_seconds,
+                (now_us - before.create_time_us) / MICROSECONDS,
+            )
         )
         return StageRecord(
             record_id=edit.record_id or new_id(),
@@ -306,8 +310,8 @@ class Workflows:
                 raise NotFoundError("VERSION_NOT_FOUND", f"There is no version {version}.")
         before = data_of(await data_record(self._store, workflow, from_version))
         after = data_of(await data_record(self._store, workflow, to_version))
-        changes = await asyncio.to_thread(changes_between, before, after)
-        if await asyncio.to_thread(take_too_much, changes):
+        changes = await self._bench.do(lambda: changes_between(before, after))
+        if await self._bench.do(lambda: take_too_much(changes)):
             raise FailedPreconditionError(
                 "TOO_MANY_CHANGES", "The changes take over 1 MiB; compare versions in between."
             )
