@@ -23,6 +23,7 @@ from stellwerk_client.errors import DownloadBrokenError, StellwerkError, transla
 from stellwerk_client.exports import ExportWorkflows
 from stellwerk_client.files import PartFile, ResumableFile
 from stellwerk_client.jobs import MediaQueue
+from stellwerk_client.patience import in_turn
 from stellwerk_client.records import Records, timestamp_of
 from stellwerk_client.steps import Steps
 
@@ -297,16 +298,14 @@ class StellwerkClient:
     async def get_record(self, execution_id: str) -> ExecutionRecord:
         """Return an execution with all its items; `record_json` gives its JSON form."""
         stub = await self._connections.tracker()
-        with translated():
-            request = tracker_pb2.GetExecutionRequest(execution_id=execution_id)
-            return (await stub.GetExecution(request)).record
+        request = tracker_pb2.GetExecutionRequest(execution_id=execution_id)
+        return (await in_turn(lambda: stub.GetExecution(request))).record
 
     async def get_plan(self, execution_id: str) -> bytes:
         """Return what an execution was resolved to at its start, as JSON."""
         stub = await self._connections.tracker()
-        with translated():
-            request = tracker_pb2.GetPlanRequest(execution_id=execution_id)
-            return (await stub.GetPlan(request)).plan.plan_json
+        request = tracker_pb2.GetPlanRequest(execution_id=execution_id)
+        return (await in_turn(lambda: stub.GetPlan(request))).plan.plan_json
 
     async def export(
         self,

@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
 from stellwerk_client.errors import translated
+from stellwerk_client.patience import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -41,8 +42,7 @@ class Records:
         page_request.page_size = request.page_size or _PAGE_SIZE
         stub = await self._connections.tracker()
         while True:
-            with translated():
-                page = await stub.ListExecutions(page_request)
+            page = await in_turn(lambda: stub.ListExecutions(page_request))
             for summary in page.executions:
                 yield summary
             page_request.page_token = page.next_page_token
@@ -52,8 +52,8 @@ class Records:
     async def verify(self, execution_id: str) -> tracker_pb2.VerifyChainResponse:
         """Recompute the chain of an execution's items."""
         stub = await self._connections.tracker()
-        with translated():
-            return await stub.VerifyChain(tracker_pb2.VerifyChainRequest(execution_id=execution_id))
+        request = tracker_pb2.VerifyChainRequest(execution_id=execution_id)
+        return await in_turn(lambda: stub.VerifyChain(request))
 
     async def erase_user(self, user_id: str) -> tracker_pb2.ErasureReceipt:
         """Erase all content of a pseudonym; return the receipt."""
