@@ -206,15 +206,16 @@ class _Builder:
         )
 
     def _figures(self) -> Section:
-        """Facts at the top of the data, or the totals of executions."""
+        """The totals of executions, and other facts that are no lists."""
         data = self._source.data
-        figures = data
+        facts: list[Fact] = []
         if isinstance(data, dict):
-            simple = {key: value for key, value in data.items() if not isinstance(value, list)}
-            figures = simple if simple.keys() - {"totals"} else simple.get("totals", {})
-        elif isinstance(data, list):
-            figures = {}
-        blocks: tuple[Block, ...] = (facts_of(figures, self._words),) if figures != {} else ()
+            figures = {key: value for key, value in data.items() if not isinstance(value, list)}
+            if self._executions and isinstance(figures.get("totals"), dict):
+                facts += self._teller.figures(figures.pop("totals")).facts
+            if figures:
+                facts += facts_of(figures, self._words).facts
+        blocks = (Facts(facts=tuple(facts)),) if facts else ()
         return Section(title=self._words.sections["figures"], blocks=blocks)
 
     def _journey(self) -> Iterator[Section]:

@@ -114,6 +114,23 @@ class Teller:
         ]
         return self._table(self._words.sections["executions"], columns, rows)
 
+    def figures(self, totals: dict[str, Any]) -> Facts:
+        """Return the totals of executions; what somebody added keeps its own name."""
+        facts = []
+        for key, value in totals.items():
+            label = self._words.figures.get(key, line(key))
+            if isinstance(value, dict):
+                facts += [
+                    Fact(label=f"{label}: {self._name(key, name)}", value=self._fact("", count))
+                    for name, count in value.items()
+                ]
+            elif isinstance(value, list):
+                told = ", ".join(self._fact("", one) for one in value)
+                facts.append(Fact(label=label, value=told))
+            else:
+                facts.append(Fact(label=label, value=self._fact("started", value)))
+        return Facts(facts=tuple(facts))
+
     def pictures(self, executions: Sequence[dict[str, Any]], most: int) -> tuple[Picture, ...]:
         """Return the first pictures that were made."""
         found = [
@@ -240,6 +257,9 @@ class Teller:
         if key == "started" and (moment := _MOMENT.fullmatch(text)):
             return f"{moment[1]} {moment[2]} UTC"
         return text
+
+    def _name(self, key: str, name: str) -> str:
+        return self._words.state(name) if key == "by_status" else line(name)
 
     def _state(self, execution: dict[str, Any]) -> str:
         return self._fact("status", execution.get("status"))

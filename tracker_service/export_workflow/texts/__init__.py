@@ -28,6 +28,8 @@ class Words(BaseModel):
     """By state of an execution."""
     steps: dict[str, str]
     """By type of item; a type without a word stands as it is."""
+    figures: dict[str, str]
+    """By key of the totals of executions."""
     sentences: dict[str, str]
     summary: dict[str, str]
     """Of summaries that are extracted."""

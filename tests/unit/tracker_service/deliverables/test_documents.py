@@ -94,6 +94,18 @@ def test_a_journey_tells_texts_edits_and_pictures_in_order() -> None:
     assert {piece.change for piece in edit.pieces} == set(Change)
 
 
+def test_key_figures_are_told_in_words() -> None:
+    """Totals have names for people; what somebody added keeps its own."""
+    data = make_data(MEDIA, count=2)
+    data["totals"]["guests"] = {"from afar": 3}
+    figures = facts(section(build(make_source(data, Template.EXECUTIVE_SUMMARY)), "Kennzahlen"))
+    assert figures["Läufe"] == "2"
+    assert figures["Ergebnis: abgeschlossen"] == "2"
+    assert figures["Modelle"] == "embedded/gemma-3-270m"
+    assert figures["Erster Beginn"] == "2025-10-09 08:53 UTC"
+    assert figures["guests: from afar"] == "3"
+
+
 def test_a_report_tells_every_field_of_an_execution() -> None:
     """Ids, seeds and hashes that a journey leaves out stand in the report."""
     said = "\n".join(statements(build(make_source(DATA, Template.FULL_REPORT))))
