@@ -121,7 +121,7 @@ class WorkerPool:
         if note is not None and note.presence == "removed":
             return False
         if (seat := self._seats.get(driver.name)) is not None:
-            seat.leaving = False
+            seat.resting = False
             return False
         self._admit(driver, fixed=fixed).draining = note is not None and note.draining
         self._changed()
@@ -135,11 +135,18 @@ class WorkerPool:
         self._changed()
 
     async def depart(self, name: str) -> None:
-        """Let a worker go that goes by itself, once it has no job."""
+        """Let a worker go that went by itself, once it has no job."""
         seat = self._seats.get(name)
         if seat is not None:
             seat.leaving = True
             await self.released(seat)
+
+    def rest(self, name: str) -> None:
+        """Give a worker no further job until it arrives again: its process stops."""
+        seat = self._seats.get(name)
+        if seat is not None:
+            seat.resting = True
+            self._changed()
 
     def find(self, name: str) -> Seat:
         """The worker of this name.

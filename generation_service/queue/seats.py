@@ -49,6 +49,7 @@ class Seat:
         models_key: Which models it has loaded, as far as we know.
         draining: Takes no further job.
         leaving: Is to be removed when it is idle.
+        resting: Its process stops; it takes no further job until it is back.
         fixed: Part of the service; cannot be removed.
         facts: What it told about itself; None: it never answered.
         fault: Why it is not well, for operators; empty: it is.
@@ -64,6 +65,7 @@ class Seat:
     models_key: str = ""
     draining: bool = False
     leaving: bool = False
+    resting: bool = False
     facts: WorkerFacts | None = None
     fault: str = ""
     leftovers: set[str] = field(default_factory=set)
@@ -90,7 +92,7 @@ class Seat:
     @property
     def state(self) -> WorkerState:
         """How it is."""
-        if self.draining or self.leaving:
+        if self.draining or self.leaving or self.resting:
             return WorkerState.DRAINING if self.running else WorkerState.DRAINED
         if self._quarantined:
             return WorkerState.QUARANTINED

@@ -213,7 +213,7 @@ async def test_a_worker_belongs_to_one_process_at_a_time(nats: NatsServer) -> No
 
 
 async def test_a_draining_process_ends_its_job_first(nats: NatsServer) -> None:
-    """It takes no other one meanwhile, and what was made is stored before it goes."""
+    """It takes no other one meanwhile, what was made is stored, and it may come back."""
     bench, prefix = Bench(), new_id()
     async with deployed(nats, prefix) as deployment, deployment.replica() as queue:
         async with host_of(deployment, bench, "a", fixed=True) as leaving:
@@ -226,7 +226,10 @@ async def test_a_draining_process_ends_its_job_first(nats: NatsServer) -> None:
             assert (await outcome(queue, running)).state is JobState.DONE
             await draining
         assert (await queue.get(waiting, person())).state is JobState.QUEUED
-    assert len(bench.begun) == 1
+        async with host_of(deployment, bench, "a", fixed=True):
+            bench.permits.release()
+            assert (await outcome(queue, waiting)).state is JobState.DONE
+    assert len(bench.begun) == 2
 
 
 async def has_left(queue: JetStreamJobQueue, name: str) -> bool:

@@ -133,11 +133,6 @@ class RemoteDriver:
         return self._said.choosy
 
     @property
-    def leaving(self) -> bool:
-        """Whether its process stops when its job is done."""
-        return self._said.leaving
-
-    @property
     def silent_seconds(self) -> float:
         """How long it has not been heard of."""
         since = self._begin_time if self._heard_time is None else self._heard_time

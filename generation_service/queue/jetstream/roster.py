@@ -137,14 +137,13 @@ class Roster:
         elif news:
             self._pool.recheck(said.name)
             if said.leaving:
-                self._changed.set()
+                self._pool.rest(said.name)
 
     async def _let_go(self, pool: WorkerPool) -> None:
         for name, driver in list(self._drivers.items()):
             gone = driver.silent_seconds > self._pace.forget and driver.address not in pool.wanted
-            if gone or driver.leaving:
-                await pool.depart(name)
             if gone:
+                await pool.depart(name)
                 del self._drivers[name]
 
     async def _remember(self, pool: WorkerPool) -> None:
