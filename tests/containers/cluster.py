@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import signal
@@ -17,6 +16,7 @@ from servicekit.principals import Role
 from tests.containers.engine import attempt, podman
 from tests.containers.images import image
 from tests.containers.playing import plays
+from tests.unit.servicekit.authorities import Authority
 
 if TYPE_CHECKING:
     import subprocess
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PREFIX = "stellwerk-e2e-"
 NETWORK = f"{PREFIX}network"
 SERVER = "orchestrator:50051"
+CALLERS = "orchestrator-callers:50071"
+"""Where those find it who have a key and no certificate."""
 RUN_SECONDS = 300.0
 
 
@@ -41,6 +43,8 @@ class Cluster:
             manifests: The rendered overlay.
             folder: An empty folder for files.
         """
+        manifests = tuple(manifests)
+        self.tls_ca = _issue_certificates(manifests, folder)
         keys = folder / "stellwerk-api-keys" / "api-keys.json"
         keys.parent.mkdir()
         self.admin_key = create_key(keys, role=Role.ADMIN, user="operator")
@@ -101,10 +105,10 @@ class Cluster:
         return podman("exec", self.container(pod), *command)
 
     def is_ready(self, pod: str) -> bool:
-        """Ask a pod as its image's health check does."""
-        built_from = podman("inspect", "--format", "{{.ImageName}}", self.container(pod)).strip()
-        check = podman("image", "inspect", "--format", "{{json .HealthCheck.Test}}", built_from)
-        return attempt("exec", self.container(pod), *json.loads(check)[1:]).returncode == 0
+        """Ask a pod for its readiness where Kubernetes would."""
+        (probe,) = (play.probe for play in self.plays if play.name == pod)
+        command = ("python", "-m", "servicekit.probe", probe)
+        return attempt("exec", self.container(pod), *command).returncode == 0
 
     def address(self, pod: str) -> str:
         """Return the address of a pod in the network, which this machine reaches, too."""
@@ -153,11 +157,34 @@ class Cluster:
         return [
             # Of a read-only container podman lets /tmp be written.
             *("run", "--network", NETWORK, "--read-only", "--cap-drop", "all", "--workdir", "/tmp"),
-            *("--env", f"STELLWERK_SERVER={SERVER}"),
             *("--env", f"STELLWERK_API_KEY={key or self.admin_key}"),
+            *self._where(),
             *(options or ("--rm",)),
             image("cli"),
         ]
+
+    def _where(self) -> list[str]:
+        """Tell a tool where the orchestrator is, and whom to believe that it is."""
+        if self.tls_ca is None:
+            return ["--env", f"STELLWERK_SERVER={SERVER}"]
+        return [
+            *("--env", f"STELLWERK_SERVER={CALLERS}", "--env", "STELLWERK_TLS_CA=/tls/ca.crt"),
+            *("--volume", f"{self.tls_ca.parent}:/tls:ro"),
+        ]
+
+
+def _issue_certificates(manifests: Iterable[Manifest], folder: Path) -> Path | None:
+    """Do what cert-manager would; returns the authority's certificate, None: nobody asked."""
+    authority, ca = Authority(), None
+    for manifest in manifests:
+        if manifest["kind"] == "Certificate" and not manifest["spec"].get("isCA"):
+            name, *others = manifest["spec"]["dnsNames"]
+            place = folder / manifest["spec"]["secretName"]
+            files = authority.issue(place, name, others=others)
+            ca = files.ca.rename(place / "ca.crt")
+            files.certificate.rename(place / "tls.crt")
+            files.key.rename(place / "tls.key").chmod(0o644)
+    return ca
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The classroom, running: made once, since building and starting it takes minutes."""
+"""Overlays that run: images are built once, since that takes minutes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.containers import images
 from tests.containers.cluster import running
 from tests.containers.engine import is_there
-from tests.deploy.rendering import rendered
+from tests.deploy.rendering import rendered_from
 from tests.support import eventually
 
 if TYPE_CHECKING:
@@ -27,19 +27,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The rendered classroom overlay as containers of images built now."""
+def built() -> None:
+    """All images, of the code that is here."""
     if not is_there():
         pytest.skip("podman is not installed")
-    manifests = rendered("classroom")
     images.build()
-    with running(manifests, tmp_path_factory.mktemp("classroom")) as cluster:
+
+
+@pytest.fixture(scope="module")
+def played(
+    built: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """The overlay in the module's folder `OVERLAY` as containers, rendered and started once."""
+    manifests = rendered_from(request.module.OVERLAY)
+    with running(manifests, tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
 
 
 @pytest.fixture
 async def classroom(played: Cluster) -> Cluster:
-    """The classroom with all pods ready, whatever a test before did to them."""
+    """The overlay with all pods ready, whatever a test before did to them."""
     await eventually(
         lambda: all(played.is_ready(play.name) for play in played.plays), within_seconds=180
     )

@@ -28,6 +28,7 @@ class Play:
         aliases: Names under which it is found, besides its own.
         manifests: What podman is given: maps and claims first, then the pod.
         volumes: The volumes that outlive it.
+        probe: What Kubernetes would ask inside of it for readiness, as `servicekit.probe` does.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Play:
     aliases: tuple[str, ...]
     manifests: tuple[Manifest, ...]
     volumes: tuple[str, ...]
+    probe: str
 
 
 def plays(
@@ -75,6 +77,8 @@ def _play(
     pod |= {"apiVersion": "v1", "kind": "Pod"}
     pod["metadata"] |= {"name": f"{prefix}{name}-{number}"}
     claims = _own_claims(workload, pod, of_kind, prefix, number)
+    (service,) = pod["spec"]["containers"]
+    probe = _probe(service)
     for container in pod["spec"]["containers"]:
         _say_plainly(container, f"{name}-{number}", secrets)
     for volume in pod["spec"]["volumes"]:
@@ -92,6 +96,7 @@ def _play(
         aliases=_aliases(workload, number, of_kind["Service"]),
         manifests=(*maps, *claims, pod),
         volumes=tuple(claim["metadata"]["name"] for claim in claims),
+        probe=probe,
     )
 
 
@@ -142,6 +147,15 @@ def _say_plainly(
             value = variable["value"].replace("$(POD_NAME)", pod_name)
             variables.append({"name": variable["name"], "value": value})
     container["env"] = variables
+
+
+def _probe(container: Manifest) -> str:
+    probe = container["readinessProbe"]
+    if "grpc" in probe:
+        return f"127.0.0.1:{probe['grpc']['port']}"
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    page = probe["httpGet"]
+    return f"http://127.0.0.1:{ports[page['port']]}{page['path']}"
 
 
 def _aliases(workload: Manifest, number: int, services: Mapping[str, Manifest]) -> tuple[str, ...]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from stellwerk_cli.commands.demo import ACTS, ATTEMPTS, Act
+from stellwerk_cli.commands.demo import ACTS, Act
 from stellwerk_cli.exits import Exit
 from tests.containers.cluster import RUN_SECONDS
 from tests.containers.engine import attempt
-from tests.e2e.deployment import assert_well_formed, items_of
+from tests.containers.runs import complete_record, played_act
+from tests.deploy.rendering import ROOT
+from tests.e2e.deployment import items_of
 from tests.support import eventually
 
 if TYPE_CHECKING:
     from tests.containers.cluster import Cluster
 
+OVERLAY = ROOT / "deploy" / "overlays" / "classroom"
 AT_ONCE = 3
 """The embedded model answers one after the other, and sends away whom it would keep waiting."""
 ROUNDS = 4
@@ -33,8 +35,6 @@ for person in $(seq %d); do many $person & done
 wait
 echo finished
 """
-
-Json = dict[str, Any]
 
 
 def test_services_run_without_any_right(classroom: Cluster) -> None:
@@ -124,31 +124,3 @@ async def killed_and_back(cluster: Cluster, pod: str) -> None:
     killed = cluster.kill(pod)
     await eventually(lambda: cluster.process(pod) not in (0, killed), within_seconds=60)
     await eventually(lambda: cluster.is_ready(pod), within_seconds=180)
-
-
-async def played_act(cluster: Cluster, act: Act) -> Json:
-    """Run an idea of the demo to the end that it must have; returns its record."""
-    how = ("--config", act.config, "--level", "kids", "--lang", "de", "--json")
-    for _ in range(ATTEMPTS):  # the model draws its words by lot
-        result = cluster.command("run", act.text, *how, key=cluster.learner_key)
-        if result.returncode != Exit.BLOCKED:
-            break
-    assert result.returncode == act.expected, result.stderr
-    execution_id = json.loads(result.stdout.splitlines()[0])["execution_id"]
-    return await complete_record(cluster, execution_id)
-
-
-async def complete_record(cluster: Cluster, execution_id: str) -> Json:
-    """Return a record once it is whole, and check what holds for every record."""
-
-    def record() -> Json | None:
-        shown = cluster.command("records", "show", execution_id, "--json")
-        if shown.returncode != Exit.OK:
-            return None
-        found: Json = json.loads(shown.stdout)
-        return found if found["complete"] else None
-
-    found = await eventually(record, within_seconds=120)
-    assert found is not None
-    assert_well_formed(found)
-    return found

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 HERE = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
@@ -49,7 +50,9 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
 
-    def issue(self, folder: Path, name: str, *, alternative: bool = True) -> TlsFiles:
+    def issue(
+        self, folder: Path, name: str, *, alternative: bool = True, others: Sequence[str] = ()
+    ) -> TlsFiles:
         """Write a new certificate for `name` into `folder`, over the one that was there.
 
         Args:
@@ -57,13 +60,16 @@ class Authority:
             name: Whose it is.
             alternative: Name it and this machine as alternative names; else as the common name
                 alone.
+            others: Further alternative names.
         """
         folder.mkdir(parents=True, exist_ok=True)
         files = TlsFiles(folder / "ca.pem", folder / "tls.pem", folder / "tls.key")
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _certificate(_name(name), self._name, key.public_key())
         if alternative:
-            names = x509.SubjectAlternativeName([x509.DNSName(name), *HERE])
+            names = x509.SubjectAlternativeName(
+                [*(x509.DNSName(one) for one in (name, *others)), *HERE]
+            )
             builder = builder.add_extension(names, critical=False)
         signed = builder.sign(self._key, hashes.SHA256())
         files.ca.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
