@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import structlog
+
 from generation_service.queue.journal import JobJournal
 from generation_service.queue.local import LocalJobQueue
 from generation_service.queue.pool import WorkerPool
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from generation_service.settings import GenerationSettings
     from generation_service.workers.opening import Crew
     from servicekit.server import Owned
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,8 @@ async def _open_deployment(
         raise ConfigurationError(
             "GENERATION_QUEUE=jetstream needs the extra nats: pip install 'stellwerk[nats]'."
         )
+    if settings.media_database_url is None:
+        log.warning("media_ledger_in_folder", hint="All processes must share this DATA_DIR.")
     # Only here: the library comes with the extra.
     from generation_service.queue.jetstream.deployment import open_deployment
     from generation_service.queue.jetstream.leader import Rules

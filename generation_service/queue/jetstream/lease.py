@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from generation_service.queue.jetstream.documents import Document, Documents
 
 _RENEWALS_PER_TERM = 4
-_GIVE_UP_SECONDS = 2.0
+_GIVE_UP_SECONDS = 1.0
 
 
 class Lease:
