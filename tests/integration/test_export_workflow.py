@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import hashlib
 import json
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from servicekit.channel import ending
+from servicekit.channel import ending, open_channel
 from servicekit.errors import Code
+from servicekit.server import start_server
 from stellwerk.tracker.v1 import export_workflow_pb2 as model
 from stellwerk.tracker.v1 import export_workflow_service_pb2 as pb
 from tests.integration.export_workflows import (
@@ -39,8 +41,11 @@ from tests.integration.tracker import (
     new_id,
     read_all,
     running_tracker,
+    tracker_on,
+    tracker_settings,
 )
 from tests.support import eventually
+from tracker_service.service import registration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -293,6 +298,22 @@ async def test_who_waits_is_told_of_the_deliverable(tracker: Tracker) -> None:
     request.max_wait_duration.FromMilliseconds(1)
     (last,) = await read_all(tracker.workflows.WatchExportWorkflow(request, metadata=RITA))
     assert last.deliverable_ready == 0
+
+
+async def test_watching_ends_when_the_tracker_stops(tmp_path: Path) -> None:
+    """Who waits is told to ask again, and keeps no tracker from stopping."""
+    settings = tracker_settings(tmp_path, generation_address=NOWHERE, grace_seconds=60)
+    stopping = contextlib.AsyncExitStack()
+    server = await stopping.enter_async_context(start_server(settings, registration(settings)))
+    async with open_channel(server.address) as channel:
+        tracker = tracker_on(channel, tmp_path)
+        request = pb.WatchExportWorkflowRequest(export_workflow_id=await started(tracker))
+        with ending(tracker.workflows.WatchExportWorkflow(request, metadata=RITA)) as call:
+            news = aiter(call)
+            assert (await anext(news)).workflow.status == AWAITING_REVIEW
+            await stopping.aclose()
+            error = await failure(anext(news))
+    assert (error.code, error.reason) == (Code.UNAVAILABLE, "DRAINING")
 
 
 async def test_quality_is_said_by_somebody(tracker: Tracker) -> None:
