@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 MAX_LABEL_SETS = 500
 """Combinations of label values of one metric; Prometheus keeps each as a series of its own."""
 OTHER = "other"
-_WORD = re.compile(r"[A-Za-z0-9_./:@+-]{0,80}")
+_WORD = re.compile(r"[A-Za-z0-9_./:@+{}-]{0,120}")
 
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 """Buckets for what a caller waits for, from a check of a text to a slow model."""

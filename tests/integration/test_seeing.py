@@ -165,6 +165,8 @@ def test_what_happened_was_counted(seen: Seen) -> None:
     assert number("stellwerk_recorder_items_dropped_total") == 0
     assert number("stellwerk_rpc_seconds_count", code="OK") > 10
     assert number("stellwerk_http_seconds_count", route="/api/executions", method="POST") == 2
+    events = "/api/executions/{execution_id}/events"
+    assert number("stellwerk_http_seconds_count", route=events) == 2
     assert number("stellwerk_build_info") == len(SERVICES)
 
 
