@@ -49,7 +49,11 @@ def read_settings(overlay: str, workload: str) -> ServiceSettings:
     values: dict[str, Any] = {
         name: A_SECRET if value == "secret" else value for name, value in named.items()
     }
-    for name in ("pod_name", "forwarded_allow_ips"):  # Kubernetes' and the HTTP server's
+    for name in (
+        "pod_name",
+        "pod_namespace",
+        "forwarded_allow_ips",
+    ):  # Kubernetes' and the HTTP server's
         values.pop(name, None)
     unknown = values.keys() - SETTINGS[service].model_fields.keys()
     assert not unknown, f"{service} knows no {unknown}"
@@ -139,11 +143,25 @@ def test_orchestrators_reach_each_other_while_they_drain(overlay: str) -> None:
     assert owner["kind"] == "StatefulSet"
     governing = owner["spec"]["serviceName"]
     told = environment(overlay, "orchestrator")["ORCHESTRATOR_OWNER_ADDRESS"]
-    assert told == f"$(POD_NAME).{governing}:{PORTS['orchestrator']}"
+    assert told == f"$(POD_NAME).{governing}.$(POD_NAMESPACE).svc:{PORTS['orchestrator']}"
     (service,) = [
         one for one in of_kind(overlay, "Service") if one["metadata"]["name"] == governing
     ]
     assert service["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_certificates_are_for_the_names_that_are_called(overlay: str) -> None:
+    """With TLS each service has one for its name, the orchestrators for their pods, too."""
+    names = {
+        it["metadata"]["name"]: set(it["spec"].get("dnsNames", ()))
+        for it in of_kind(overlay, "Certificate")
+    }
+    if not names:
+        return
+    assert all(service in names[service] for service in SERVICES)
+    (namespace,) = of_kind(overlay, "Namespace")
+    pods_of_ours = f"*.orchestrator-replicas.{namespace['metadata']['name']}.svc"
+    assert pods_of_ours in names["orchestrator"]
 
 
 def test_what_must_not_be_lost_is_on_a_volume(overlay: str) -> None:
