@@ -12,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
+from nats.errors import MaxPayloadError
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
@@ -60,6 +61,10 @@ class Document(NamedTuple):
 
 class WrongVersionError(Exception):
     """Somebody else has changed the document."""
+
+
+class DocumentTooLargeError(Exception):
+    """The document does not fit into a message of the server."""
 
 
 class Documents:
@@ -134,6 +139,7 @@ class Documents:
 
         Raises:
             WrongVersionError: It is another version.
+            DocumentTooLargeError: It is larger than the server's `max_payload`.
         """
         expected: dict[str, str] = {}
         if version is not None:
@@ -154,6 +160,8 @@ class Documents:
                 if found is not None and found.value == value:
                     return found.version  # our own write, whose answer was lost
                 raise WrongVersionError(key) from exc
+            except MaxPayloadError as exc:
+                raise DocumentTooLargeError(key) from exc
             except NoStreamResponseError:
                 await self.prepare()  # the server may have come back without its files
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from generation_service.queue.jetstream.documents import WrongVersionError
+from generation_service.queue.jetstream.documents import DocumentTooLargeError, WrongVersionError
 from generation_service.queue.jetstream.wire import pack, unpack
 from generation_service.queue.jobs import JobState
 from generation_service.queue.notes import JobRow, JournalError, WorkerNote
@@ -229,6 +229,8 @@ class Notebook:
                 await self._write(job_id, page)
             except WrongVersionError:
                 self._depose()
+            except DocumentTooLargeError as exc:
+                raise JournalError from exc
 
     async def _write(self, job_id: str, page: _Page) -> None:
         page.fields = {**page.fields, "term": self._lease.term}
