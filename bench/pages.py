@@ -42,6 +42,7 @@ PAGES: dict[str, tuple[str, dict[str, str] | None]] = {
     "sessions": ("/research/sessions", None),
     "session": ("/research/sessions/s5", None),
     "charts": ("/research/charts", None),
+    "exports": ("/exports", None),
     "workshop": ("/workshop", None),
     "workshop_live": ("/workshop/live", None),
 }

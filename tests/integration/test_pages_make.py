@@ -305,6 +305,7 @@ async def test_learners_never_see_what_others_make(
             f"/make/{execution_id}/words",
             f"/make/{execution_id}/panel",
             f"/look/{execution_id}",
+            f"/look/{execution_id}/programs/{execution_id}",
             picture,
         ):
             answer = await stranger.goto(f"{edge.url}{path}")
