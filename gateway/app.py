@@ -115,8 +115,18 @@ def create_app(settings: GatewaySettings, meter: Meter, tracer: Tracer) -> FastA
         app.include_router(module.router)
     add_pages(app, identity)
     add_handlers(app, page_of)
-    app.add_middleware(Unforeseen, page_of=page_of)
+    _wrap(app, settings, meter, tracer)
+    return app
+
+
+def _wrap(app: FastAPI, settings: GatewaySettings, meter: Meter, tracer: Tracer) -> None:
+    """Put around the endpoints what every request passes, innermost first.
+
+    Raises:
+        OSError: The cookies' secret cannot be kept.
+    """
     secret = _secret(settings)
+    app.add_middleware(Unforeseen, page_of=page_of)
     app.add_middleware(Pseudonyms, secret=secret, https_only=settings.secure_cookies)
     app.add_middleware(
         SessionMiddleware,
@@ -134,7 +144,6 @@ def create_app(settings: GatewaySettings, meter: Meter, tracer: Tracer) -> FastA
     )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog, meter=meter, tracer=tracer)
-    return app
 
 
 @asynccontextmanager
