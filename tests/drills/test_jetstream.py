@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
+import uuid
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from tests.integration.comfyui_jobs import comfy_order
 from tests.integration.generation import acting
 from tests.integration.generation_fleet import open_fleet
 from tests.nats import nats_server
+from tests.postgres import shared_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -93,6 +95,7 @@ async def test_all_jobs_end_rightly_whoever_dies(
             "WORKER_SILENCE_SECONDS": "3",
             "WORKER_CHECK_SECONDS": "1",
             "JOB_ATTEMPTS": "6",
+            "MEDIA_DATABASE_URL": shared_server().create(f"ledger_{uuid.uuid4().hex}"),
         }
         folder = tmp_path / "data"
         fleet = await stack.enter_async_context(

@@ -92,7 +92,7 @@ async def open_fleet(
 ) -> AsyncIterator[Fleet]:
     """Run some replicas, and a process for each of the ComfyUI servers.
 
-    They share a folder, as they would share a bucket and a database.
+    They share a folder, as they would share a bucket.
     """
     common = {
         "GENERATION_QUEUE": "jetstream",
