@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from tests.containers.cluster import Cluster
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder, and give it the time that builds take."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark everything in this folder, give it the time that builds take, and run it when asked."""
+    asked = "containers" in config.getoption("markexpr")
     for item in items:
         if "tests/containers/" in item.path.as_posix():
             item.add_marker(pytest.mark.containers)
             item.add_marker(pytest.mark.timeout(3600))
+            if not asked:
+                item.add_marker(pytest.mark.skip(reason="run by `make e2e-containers`"))
 
 
 @pytest.fixture(scope="session")

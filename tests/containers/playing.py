@@ -80,7 +80,7 @@ def _play(
     (service,) = pod["spec"]["containers"]
     probe = _probe(service)
     for container in pod["spec"]["containers"]:
-        _say_plainly(container, f"{name}-{number}", secrets)
+        _say_plainly(container, _fields(workload, number), secrets)
     for volume in pod["spec"]["volumes"]:
         if "secret" in volume:
             path = folder / volume.pop("secret")["secretName"]
@@ -127,7 +127,7 @@ def _own_claims(
 
 
 def _say_plainly(
-    container: Manifest, pod_name: str, secrets: Mapping[str, Mapping[str, str]]
+    container: Manifest, fields: Mapping[str, str], secrets: Mapping[str, Mapping[str, str]]
 ) -> None:
     """Resolve what podman does not: references among variables. It would publish each port, too."""
     container.pop("ports", None)
@@ -142,11 +142,23 @@ def _say_plainly(
                 continue
             variables.append({"name": variable["name"], "value": value})
         elif "fieldRef" in reference:
-            variables.append({"name": variable["name"], "value": pod_name})
+            value = fields[reference["fieldRef"]["fieldPath"]]
+            variables.append({"name": variable["name"], "value": value})
         else:
-            value = variable["value"].replace("$(POD_NAME)", pod_name)
+            value = variable["value"]
+            for earlier in variables:
+                value = value.replace(f"$({earlier['name']})", earlier["value"])
             variables.append({"name": variable["name"], "value": value})
     container["env"] = variables
+
+
+def _fields(workload: Manifest, number: int) -> dict[str, str]:
+    """Return what a replica is told of itself."""
+    metadata = workload["metadata"]
+    return {
+        "metadata.name": f"{metadata['name']}-{number}",
+        "metadata.namespace": metadata["namespace"],
+    }
 
 
 def _probe(container: Manifest) -> str:
@@ -165,5 +177,6 @@ def _aliases(workload: Manifest, number: int, services: Mapping[str, Manifest]) 
         name for name, service in services.items() if service["spec"]["selector"].items() <= labels
     ]
     if governing := workload["spec"].get("serviceName"):
-        names.append(f"{workload['metadata']['name']}-{number}.{governing}")
+        fields = _fields(workload, number)
+        names.append(f"{fields['metadata.name']}.{governing}.{fields['metadata.namespace']}.svc")
     return tuple(names)
