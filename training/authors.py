@@ -17,6 +17,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "authors"
 HARMFUL_KINDS = ("harm", "fresh")
 _FILLINGS = 8  # of a line with slots, unless its section says otherwise
+_MOST_FILLINGS = 80  # so that training stays a matter of minutes
 _SLOT = re.compile(r"\{(\w+)\}")
 _SECTION = re.compile(r"\[(\w+) (\w\w)(?: (\w+))?(?:\*(\d+))?\]")
 
@@ -103,6 +104,7 @@ def _fill(template: str, slots: dict[str, list[str]], times: int) -> list[str]:
     if not _SLOT.search(template):
         return [template]
     chance = random.Random(template)
+    times = min(times, _MOST_FILLINGS)
     return sorted({_filled(template, slots, chance) for _ in range(times)})
 
 

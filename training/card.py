@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from safety_service.model import Category, Level
 from safety_service.report import Share
-from training.thresholds import FALSE_ALARMS_WITH_HATE, LEAST_KNOWN, blocks
+from training.thresholds import FALSE_ALARMS, LEAST_KNOWN, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from safety_service.classifier import Judgement
     from training.data import Example
     from training.thresholds import Scores
+
+_FEW = 5  # categories that are named one by one
 
 _HEAD = """\
 # Model card of the text classifier
@@ -28,32 +30,43 @@ in none of its languages (German, English): it is not judged. Long texts are jud
 words.
 
 **What it is not**: it does not understand. It sees words and their neighbours, so irony, negation
-and quotation escape it, and talk about groups of people is blocked more often than it should be.
+and quotation escape it, and talk about groups of people is blocked more often than it should be. A
+bad sentence of common words can drown among many harmless ones.
 
 **Learned from** {learned} texts: the public sets named in NOTICE and our own (`training/authors`).
 Left out are what is no harm from a child (sorrows, moral questions) and copyright.
 
 **Measured on** {measured} texts that it did not learn from: the `dev` part of the public sets and
-own authors kept apart, by author and by template. All authors are one person's, who saw what was
-missed on `own_harm`, `overt_unsafe` and `parti` and wrote new training texts of that kind, so these
-lines flatter. `own_fresh` and the `blind` lines were written before the last two thousand training
-lines and the choice of features, and no line was written to answer them. Both are by the same hand,
-though, and some of the last lines answer false alarms on the other lines and on test wishes. The
-thresholds were chosen on all but `blind`, so false alarms elsewhere may be higher.
+own authors kept apart, by author and by template. The `blind` lines taught it nothing:
+those of `jury` were written before the last five thousand lines and the scores, those of `judge`
+before the two thousand lines before these. At scores of 0.5 to 0.57 too many of their near misses
+were blocked, as of the wishes of our tests and of authors left out of training. So `dev` is too
+kind, and no score is below 0.6; in this the `blind` lines had a say, and in nothing else.
+All authors are one person's,
+though, who saw what was missed on `own_harm`, `overt_unsafe` and `parti`, and wrote harmless lines
+of the kinds that were blocked on `own_wish`, `own_query` and `own_near`: these lines flatter,
+and false alarms elsewhere may be higher.
 
-**How well it carries over** to a kind of text of which it saw none, measured once, with these
-features, by leaving a source out of training: of `overt_unsafe` it blocks 77 % (but 46 % of
-`overt`, which look alike and are harmless; AUC 0.70 instead of 0.94), of `germeval18` 20 % (14 % of
-its harmless ones), of the English chat requests 59 %. Without any harmful text of ours it blocks
-26 % of the English and 6 % of the German `blind` lines. So it knows words and turns that it has
-seen, and little of meaning. Clusters of word vectors (of a language model's tokens) were tried and
-left these figures where they are.
+**How well it carries over** to voices of which it saw none, measured by leaving four pairs of own
+authors out of training, one after the other: it blocks 71 % of their lines at a score of 0.55 and
+63 % at 0.65, and 17 % and 12 % of the near misses that mirror these lines word by word. With
+`overt` left out it tells its two halves apart with an AUC of 0.71 instead of 0.95. So it knows
+words and turns that it has seen, and little of meaning.
 
-**Thresholds**: the lowest that keep these false alarms on `dev` (kids, youth). Kids: {kids_usual}
-(hate {kids_hate}), youth: {youth_usual} (hate {youth_hate}). With a listed term that only asks:
-{kids_asked} and {youth_asked}.
+**What else was tried**, by leaving sources and authors out, and left or lowered these figures:
+sentence vectors of WordLlama and of all-MiniLM-L6-v2 beside the words (they know what a text is
+about, not whether it is wanted), clusters of word vectors, pairs of words that are apart or of
+their beginnings, weights after naive Bayes, other penalties. What helped was more lines in pairs,
+harmful and harmless, with the same words: with 400 pairs more, an unseen author's harmful lines
+went from 33 % to 51 % caught at 8 % of the harmless ones that mirror them.
+
+**Thresholds**: lowered in turn, category by category, while these shares of false alarms on `dev`
+hold (kids, youth), but never below 0.6 and 0.65 (0.5 for hate):
 
 {limits}
+
+So at kids {kids}; at youth {youth}.
+With a listed term that only asks: {kids_asked} and {youth_asked}.
 
 All figures are of the classifier alone at `kids`, with 95 % intervals after Wilson; the term lists
 block on top of it.
@@ -77,7 +90,7 @@ def card(
     Returns:
         The page, Markdown.
     """
-    limits = FALSE_ALARMS_WITH_HATE
+    limits = FALSE_ALARMS
     kids, youth = chosen[Level.KIDS].thresholds, chosen[Level.YOUTH].thresholds
     head = _HEAD.format(
         least=LEAST_KNOWN,
@@ -87,15 +100,24 @@ def card(
             f"- {', '.join(sources)}: {share:.2%}, {limits[Level.YOUTH][sources]:.2%}"
             for sources, share in limits[Level.KIDS].items()
         ),
-        kids_usual=kids[Category.OTHER],
-        kids_hate=kids[Category.HATE],
-        youth_usual=youth[Category.OTHER],
-        youth_hate=youth[Category.HATE],
+        kids=_scores(kids),
+        youth=_scores(youth),
         kids_asked=chosen[Level.KIDS].asked,
         youth_asked=chosen[Level.YOUTH].asked,
     )
     outcomes = [(e, blocks(j, kids[j.category])) for e, j in [*found, *blind]]
     return f"{head}{_tables(outcomes)}"
+
+
+def _scores(thresholds: Mapping[Category, float]) -> str:
+    """The categories by their score, those that share one together."""
+    by_score = defaultdict[float, list[Category]](list)
+    for category, score in thresholds.items():
+        by_score[score].append(category)
+    return ", ".join(
+        f"{score} for {'all others' if len(names) > _FEW else ' and '.join(names)}"
+        for score, names in sorted(by_score.items())
+    )
 
 
 def _tables(outcomes: Sequence[tuple[Example, bool]]) -> str:

@@ -66,14 +66,20 @@ _OF_CATEGORY = {
 }
 # Picture prompts that look alike, harmful and harmless, teach the most; building blocks the least.
 _COUNTS = {
-    "overt_unsafe": 5.0,
-    "overt": 4.0,
-    "parti": 2.0,
+    "overt_unsafe": 8.0,
+    "overt": 6.0,
+    "parti": 3.0,
+    "ailuminate": 2.0,
+    "xsafety_en": 2.0,
+    "xsafety_de": 2.0,
+    "donotanswer": 2.0,
     "own_near": 2.0,
     "own_chat": 2.0,
     "own_word": 0.5,
+    "hatecheck": 0.3,  # thousands of lines from few templates, of one kind of harm
+    "hatemoji": 0.3,
 }
-_COUNT_OF_SINGLE = 3.0  # what is worded by itself teaches more than one of many fillings
+_COUNT_OF_SINGLE = 6.0  # what is worded by itself teaches more than one of many fillings
 _SINGLE_KINDS = (*HARMFUL_KINDS, "near", "wish", "query", "caption", "art")
 _WORD_AUTHOR = "dictionary"  # many texts from few words
 _LISTS = (_WORD_AUTHOR, "woerter")  # whose lines are words, not texts
@@ -150,5 +156,5 @@ def _own_source(text: OwnText) -> str:
     if text.author == _WORD_AUTHOR:
         return "own_word"
     if text.part is Part.BLIND:
-        return f"blind_{text.kind}"
+        return f"blind_{text.author}_{text.kind}"
     return f"own_{text.kind}"

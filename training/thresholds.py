@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # The share of harmless texts of some sources that may be above a score; they count together.
 Limits = dict[tuple[str, ...], float]
+_Kind = tuple[list["Judgement"], float]  # the harmless texts of some sources, and their limit
 
 LEAST_KNOWN = 0.5
 _WISHES = ("own_wish",)
@@ -27,15 +28,11 @@ _PICTURES = ("own_caption", "own_art", "parti")
 _QUERIES = ("own_query",)
 _NEAR = ("own_near", "overt")  # look risky and are not
 _GROUPS = ("gahd", "germeval18")  # harmless talk about groups, in tweets and contrast pairs
+# Talk about groups is much looser: the same words are hateful or not by a nuance that a linear
+# model does not see.
 FALSE_ALARMS: dict[Level, Limits] = {
-    Level.KIDS: {_WISHES: 0.0065, _PICTURES: 0.01, _QUERIES: 0.04, _NEAR: 0.06},
-    Level.YOUTH: {_WISHES: 0.0035, _PICTURES: 0.01, _QUERIES: 0.03, _NEAR: 0.05},
-}
-# With hate at its own score. Much looser for talk about groups: the same words are hateful or not
-# by a nuance that a linear model does not see.
-FALSE_ALARMS_WITH_HATE: dict[Level, Limits] = {
-    Level.KIDS: {**FALSE_ALARMS[Level.KIDS], _NEAR: 0.07, _GROUPS: 0.165},
-    Level.YOUTH: {**FALSE_ALARMS[Level.YOUTH], _NEAR: 0.06, _GROUPS: 0.125},
+    Level.KIDS: {_WISHES: 0.0065, _PICTURES: 0.01, _QUERIES: 0.04, _NEAR: 0.07, _GROUPS: 0.17},
+    Level.YOUTH: {_WISHES: 0.0035, _PICTURES: 0.01, _QUERIES: 0.03, _NEAR: 0.06, _GROUPS: 0.14},
 }
 # A text with an `ask` term looks risky already, so it is measured by those that do.
 FALSE_ALARMS_WHEN_ASKED: dict[Level, Limits] = {
@@ -48,6 +45,11 @@ FALSE_ALARMS_OF_GREY: dict[Level, Limits] = {
 }
 FALSE_ALARMS_BEYOND_GREY: dict[Level, Limits] = {level: {_NEAR: 0.02} for level in FALSE_ALARMS}
 _GRID = [step / 100 for step in range(30, 96)]
+# No category goes below, though `dev` would allow it: near misses of authors left out of training
+# were blocked more often than those of `dev`. Of hate far more is missed; its limit alone decides.
+_LEAST = {Level.KIDS: 0.6, Level.YOUTH: 0.65}
+_LEAST_OF_HATE = 0.5
+_LEAST_WHEN_ASKED = {Level.KIDS: 0.4, Level.YOUTH: 0.45}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,39 +76,51 @@ def judged(
 
 def scores(found: Sequence[tuple[Example, Judgement]], level: Level) -> Scores:
     """The scores of a level, chosen on judged examples."""
-    usual = _lowest(found, FALSE_ALARMS[level])
-    hate = _lowest(found, FALSE_ALARMS_WITH_HATE[level], hate_only=True, usual=usual)
+    thresholds = _by_category(_kinds(found, FALSE_ALARMS[level]), level)
+    strictest, laxest = min(thresholds.values()), max(thresholds.values())
+    asked = _lowest(_kinds(found, FALSE_ALARMS_WHEN_ASKED[level]))
     return Scores(
-        thresholds={name: hate if name is Category.HATE else usual for name in Category},
-        asked=min(usual, _lowest(found, FALSE_ALARMS_WHEN_ASKED[level])),
+        thresholds=thresholds,
+        asked=min(strictest, max(_LEAST_WHEN_ASKED[level], asked)),
         grey=(
-            min(usual, _lowest(found, FALSE_ALARMS_OF_GREY[level])),
-            max(usual, _lowest(found, FALSE_ALARMS_BEYOND_GREY[level])),
+            min(strictest, _lowest(_kinds(found, FALSE_ALARMS_OF_GREY[level]))),
+            max(laxest, _lowest(_kinds(found, FALSE_ALARMS_BEYOND_GREY[level]))),
         ),
     )
 
 
-def _lowest(
-    found: Sequence[tuple[Example, Judgement]],
-    limits: Mapping[tuple[str, ...], float],
-    *,
-    hate_only: bool = False,
-    usual: float = 1.0,
-) -> float:
-    """The lowest score, of hate alone if so wanted, at which every limit holds."""
-    kinds = [
+def _kinds(found: Sequence[tuple[Example, Judgement]], limits: Limits) -> list[_Kind]:
+    return [
         ([j for e, j in found if not e.harmful and e.source in sources], share)
         for sources, share in limits.items()
     ]
 
-    def blocked(kind: list[Judgement], score: float) -> int:
-        others = usual if hate_only else score
-        return sum(blocks(j, score if j.category is Category.HATE else others) for j in kind)
 
-    for score in _GRID:
-        if all(blocked(kind, score) <= share * len(kind) for kind, share in kinds):
-            return score
-    return 1.0
+def _by_category(kinds: Sequence[_Kind], level: Level) -> dict[Category, float]:
+    """Lower every category's score step by step, in turn, as long as every limit holds."""
+    least = dict.fromkeys(Category, _LEAST[level]) | {Category.HATE: _LEAST_OF_HATE}
+    thresholds = dict.fromkeys(Category, 1.0)
+    open_ones = list(Category)
+    for score in reversed(_GRID):
+        for category in tuple(open_ones):
+            if score >= least[category] and _holds(kinds, thresholds | {category: score}):
+                thresholds[category] = score
+            else:
+                open_ones.remove(category)
+    return thresholds
+
+
+def _lowest(kinds: Sequence[_Kind]) -> float:
+    """The lowest score, for all categories, at which every limit holds."""
+    return next((score for score in _GRID if _holds(kinds, dict.fromkeys(Category, score))), 1.0)
+
+
+def _holds(kinds: Sequence[_Kind], thresholds: Mapping[Category, float]) -> bool:
+    return all(
+        sum(blocks(judgement, thresholds[judgement.category]) for judgement in of_kind)
+        <= share * len(of_kind)
+        for of_kind, share in kinds
+    )
 
 
 def blocks(judgement: Judgement, threshold: float) -> bool:

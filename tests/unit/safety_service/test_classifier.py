@@ -102,12 +102,12 @@ def test_an_unknown_language_is_told(checker: TextChecker, text: str) -> None:
 
 
 def test_one_bad_sentence_does_not_drown(policy: Policy) -> None:
-    """A long harmless story around it changes little."""
-    bad = UNLISTED[1][0]
+    """Long texts are judged in parts, so a harmless story around it does not outweigh it."""
+    bad = UNLISTED[2][0]
     story = "The cat sits on the mat and looks at the moon. " * 40
     alone, amid = (policy.classifier.judge(text) for text in (bad, f"{story}{bad} {story}"))
-    assert amid.category is alone.category is Category.HATE
-    assert policy.classifier.judge(story).score < 0.2 < amid.score
+    assert amid.category is alone.category is Category.OTHER
+    assert policy.classifier.judge(story).score < 0.2 < 0.6 < amid.score
 
 
 @given(st.text(max_size=600))
