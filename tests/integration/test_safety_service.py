@@ -164,16 +164,16 @@ async def test_a_block_names_category_entry_and_place(
     stub: safety_grpc.SafetyServiceAsyncStub,
 ) -> None:
     """The place is one of the text as it was sent, in code points."""
-    text = "🎨 Äh, male k\u200b1ller bitte"
+    text = "🎨 Äh, male Massenm\u200b0rd bitte"
     verdict = (await stub.CheckText(_text(text))).verdict
     assert verdict.decision == verdict_pb2.DECISION_BLOCK
     reason = verdict.reasons[0]
     assert reason.category == verdict_pb2.CATEGORY_VIOLENCE
     assert (reason.score, reason.layer) == (1.0, 2)
     assert reason.entry_id.startswith("violence.")
-    assert text[reason.span.start : reason.span.end] == reason.span.text == "k\u200b1ller"
+    assert text[reason.span.start : reason.span.end] == reason.span.text == "Massenm\u200b0rd"
     assert set(verdict.message.texts) == {"de", "en"}
-    assert "k1ller" not in verdict.message.texts["de"].lower()
+    assert "massenm0rd" not in verdict.message.texts["de"].lower()
 
 
 async def test_levels_differ_and_the_law_does_not(
