@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Row = tuple[int, LabelledText]
 
-_ROWS_WORTH_A_PROCESS = 4_000  # what one judges in the time that another needs to start
+_ROWS_WORTH_A_PROCESS = 10_000  # less is judged sooner than another process is ready
 
 
 class Jury:
