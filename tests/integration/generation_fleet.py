@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.nats import NatsServer
 
 START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 QUICK = {"QUEUE_LEASE_SECONDS": "2", "WORKER_SILENCE_SECONDS": "3", "WORKER_CHECK_SECONDS": "1"}
 
 
@@ -35,11 +36,12 @@ class Member:
     environment: dict[str, str]
     address: str
     process: asyncio.subprocess.Process | None = None
+    module: str = "generation_service"
 
     async def start(self) -> None:
         """Start it, again if it was killed."""
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "generation_service"),
+            *(sys.executable, "-m", self.module),
             env=os.environ | self.environment,
             stdout=asyncio.subprocess.DEVNULL,
         )
@@ -49,6 +51,12 @@ class Member:
         if self.process is not None and self.process.returncode is None:
             self.process.kill()
             await self.process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to end, as a rolling restart does, and wait until it has."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+            await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
 
     async def serving(self) -> None:
         """Wait until it is ready."""

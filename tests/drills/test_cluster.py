@@ -1,0 +1,190 @@
+"""All of a cluster at once: its processes are killed or replaced while thirty sessions work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stellwerk.tracker.v1 import execution_pb2
+from tests.drills.children import (
+    COMPLETED,
+    SESSIONS,
+    Child,
+    checked_picture,
+    checked_record,
+)
+from tests.drills.cluster import open_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.drills.cluster import Cluster
+    from tests.fakes.ollama import FakeOllama
+    from tests.integration.generation_fleet import Member
+
+RUNS = int(os.environ.get("DRILL_RUNS", "200"))
+COUNTED_EACH = RUNS // SESSIONS - 1
+"""Turns of each session that are counted: the first ones, while all of them still wait."""
+JOB_SECONDS = 1.0
+CHAOS_SECONDS = 4.0
+MOST_SECONDS = 900.0
+GAP_SECONDS = 0.8
+NOT_YET = {"FAILED_PRECONDITION/LEASE_HELD", "FAILED_PRECONDITION/EXECUTION_CLOSED"}
+"""What a resumption is refused for while another one goes on, or has ended."""
+WORD = re.compile(r"Wort\d+wort")
+
+
+def _answer(request: object) -> str:
+    return f"Ein Bild mit {next(iter(WORD.findall(str(request))), 'nichts')}."
+
+
+@pytest.mark.timeout(1500)
+async def test_all_runs_end_rightly_whoever_dies(
+    tmp_path: Path, ollama: FakeOllama, seed: int, tell: Callable[[str], None]
+) -> None:
+    """Each of 200 runs ends with its own picture, made known once, in fair turns."""
+    ollama.answer = _answer
+    async with open_cluster(tmp_path, ollama.url, job_seconds=JOB_SECONDS) as cluster:
+        children = [Child(cluster, number, seed) for number in range(RUNS)]
+        killed: Counter[str] = Counter()
+        chaos = asyncio.create_task(unrest(cluster, random.Random(seed), killed))
+        started = time.monotonic()
+        async with asyncio.timeout(MOST_SECONDS):
+            await asyncio.gather(*(child.work() for child in children))
+        seconds = time.monotonic() - started
+        await calm(cluster, chaos)
+        resumed = sum(child.resumed for child in children)
+        tell(f"{ends_of(children)} in {seconds:.0f} s, {resumed} resumed; died: {dict(killed)}")
+        refusals = sum((child.refusals for child in children), Counter[str]())
+        tell(f"refused: {dict(refusals)}")
+        assert {child.state for child in children} == {COMPLETED}
+        assert set(refusals) <= NOT_YET
+        times = await check_all(cluster, children)
+        done = Counter(
+            run.prompt_id
+            for comfy in cluster.comfys
+            for run in comfy.runs
+            if run.outcome == "execution_success"
+        )
+        tell(f"{done.total()} pictures were made for {RUNS} runs")
+        assert set(done.values()) == {1}
+        shares = shares_of(children, times)
+        tell(f"of {COUNTED_EACH} turns, sessions had {min(shares.values())}–{max(shares.values())}")
+        assert all(abs(share / COUNTED_EACH - 1) <= 0.2 for share in shares.values())
+
+
+async def unrest(cluster: Cluster, choice: random.Random, killed: Counter[str]) -> None:
+    """Kill one of each kind every few seconds, and restart NATS and PostgreSQL once each."""
+    rounds = 0
+    while True:
+        await asyncio.sleep(CHAOS_SECONDS)
+        rounds += 1
+        victims = {kind: choice.choice(those) for kind, those in cluster.members.items()}
+        for kind, victim in victims.items():
+            await victim.kill()
+            killed[kind] += 1
+        if rounds == 2:
+            await cluster.restart_nats()
+            killed["nats"] += 1
+        if rounds == 3:
+            await cluster.restart_database()
+            killed["postgres"] += 1
+        for victim in victims.values():
+            await victim.start()
+        for victim in victims.values():
+            await victim.serving()
+
+
+async def calm(cluster: Cluster, chaos: asyncio.Task[None]) -> None:
+    """End the unrest, and wait until all serve again."""
+    if chaos.done():
+        chaos.result()  # it ends by itself only when it fails
+    chaos.cancel()
+    await asyncio.gather(chaos, return_exceptions=True)
+    for member in everyone(cluster):
+        if member.process is None or member.process.returncode is not None:
+            await member.start()
+        await member.serving()
+
+
+def everyone(cluster: Cluster) -> list[Member]:
+    """Return all processes."""
+    return [member for those in cluster.members.values() for member in those]
+
+
+def ends_of(children: Sequence[Child]) -> dict[str, int]:
+    """Count how runs ended, with the reasons."""
+    return dict(
+        Counter(
+            f"{execution_pb2.ExecutionState.Name(child.state)} {child.why}".strip()
+            for child in children
+        )
+    )
+
+
+async def check_all(cluster: Cluster, children: Sequence[Child]) -> list[int]:
+    """Check the records and pictures of all children; returns when each had its picture."""
+    prompts, times = [], []
+    for child in children:
+        record = await checked_record(cluster, child)
+        prompt_id, moment = await checked_picture(cluster, child, record)
+        prompts.append(prompt_id)
+        times.append(moment)
+    assert len({child.execution_id for child in children}) == len(children)
+    assert len(set(prompts)) == len(prompts)
+    return times
+
+
+def shares_of(children: Sequence[Child], times: Sequence[int]) -> Counter[str]:
+    """Count the turns of each session among the first ones."""
+    shares: Counter[str] = Counter({child.session: 0 for child in children})
+    in_order = sorted(zip(times, children, strict=True), key=lambda each: each[0])
+    shares.update(child.session for _, child in in_order[: SESSIONS * COUNTED_EACH])
+    return shares
+
+
+@pytest.mark.timeout(1500)
+async def test_nobody_notices_a_rolling_restart(
+    tmp_path: Path, ollama: FakeOllama, seed: int, tell: Callable[[str], None]
+) -> None:
+    """While every process is replaced, calls fail with UNAVAILABLE alone; watchers miss nothing."""
+    ollama.answer = _answer
+    async with open_cluster(tmp_path, ollama.url, job_seconds=JOB_SECONDS) as cluster:
+        children: list[Child] = []
+        replacing = asyncio.create_task(replace_all(cluster))
+        async with asyncio.timeout(MOST_SECONDS), asyncio.TaskGroup() as group:
+            while not replacing.done():
+                child = Child(cluster, len(children), seed)
+                children.append(child)
+                group.create_task(child.work())
+                group.create_task(child.watch())
+                await asyncio.sleep(GAP_SECONDS)
+        replacing.result()
+        resumed = sum(child.resumed for child in children)
+        repeated = sum(child.repeated for child in children)
+        tell(
+            f"{len(everyone(cluster))} processes replaced under {len(children)} runs: "
+            f"{ends_of(children)}, {resumed} resumed, {repeated} items shown twice to watchers"
+        )
+        assert sum((child.refusals for child in children), Counter[str]()) == Counter()
+        assert {child.state for child in children} == {COMPLETED}
+        await check_all(cluster, children)
+        for child in children:
+            record = await checked_record(cluster, child)
+            assert child.watched == [item.item_id for item in record.items]
+
+
+async def replace_all(cluster: Cluster) -> None:
+    """Restart one process after the other, as a rolling update does."""
+    for member in everyone(cluster):
+        await member.stop()
+        await member.start()
+        await member.serving()
