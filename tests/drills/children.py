@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SESSIONS = 30
 PAUSE_SECONDS = 0.5
+UNAVAILABLE = Code.UNAVAILABLE.value
 CALL_SECONDS = 300.0
 UNKNOWN = execution_pb2.EXECUTION_STATE_UNSPECIFIED
 INTERRUPTED = execution_pb2.EXECUTION_STATE_INTERRUPTED
@@ -50,7 +51,7 @@ class Child:
         state: The last one that was told.
         why: The reason that came with it.
         resumed: How often the child went on with what was interrupted.
-        refusals: Why calls failed, other than by UNAVAILABLE.
+        refusals: Why calls failed.
         watched: The items that a watcher beside the child was shown, each once, in order.
         repeated: How many items the watcher was shown again.
     """
@@ -132,8 +133,10 @@ class Child:
 
     def _note(self, exc: grpc.aio.AioRpcError) -> None:
         error = remote_error(exc)
-        if error.code is not Code.UNAVAILABLE:
-            self.refusals[f"{error.code}/{error.reason}"] += 1
+        if error.code is Code.UNAVAILABLE:
+            self.refusals[UNAVAILABLE] += 1
+        else:
+            self.refusals[error.reason or error.code] += 1
             self.state = UNKNOWN  # ask anew what has become of it
 
 
