@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import grpc
@@ -9,7 +10,7 @@ import structlog
 
 from safety_service.guards.interface import GuardFailedError, GuardModel, PromptForm
 from safety_service.images import MediaTooLargeError, MediaUnreachableError
-from servicekit.channel import deadline, ending
+from servicekit.channel import deadline, ending, retry_unavailable
 from servicekit.errors import Code, remote_error
 from stellwerk.common.v1 import types_pb2
 from stellwerk.generation.v1 import generation_service_pb2 as generation
@@ -25,6 +26,9 @@ _FORMS = {
     PromptForm.MODERATION: generation.PROMPT_FORM_MODERATION,
 }
 _RESOLVE_SECONDS = 5.0
+_MEDIA_ATTEMPTS = 8
+"""Within about three seconds: longer than the longest pause of a channel between two attempts to
+connect, shorter than the orchestrator waits for a verdict."""
 _WHOLE = "stop"  # why an answer ended that is not cut off
 
 log = structlog.get_logger(__name__)
@@ -44,21 +48,34 @@ class GenerationMediaReader:
         self._timeout_seconds = timeout_seconds
 
     async def read(self, sha256: str, max_bytes: int) -> bytes:
-        """Fetch a file; see `MediaReader`."""
-        request = generation.ReadMediaRequest(key=generation.MediaKey(sha256=sha256))
-        content = bytearray()
+        """Fetch a file; see `MediaReader`.
+
+        A neighbour that has just been restarted is waited for: pictures are checked in the moment
+        in which they are made, and everybody's would be withheld.
+        """
         try:
-            call = self._stub.ReadMedia(request, timeout=deadline(self._timeout_seconds))
-            with ending(call) as responses:
-                async for response in responses:
-                    content += response.data
-                    if len(content) > max_bytes:
-                        raise MediaTooLargeError
+            async with asyncio.timeout(self._timeout_seconds):
+                return await retry_unavailable(
+                    lambda: self._fetch(sha256, max_bytes), attempts=_MEDIA_ATTEMPTS
+                )
+        except TimeoutError as exc:
+            log.warning("media_unreachable", code=Code.DEADLINE_EXCEEDED, reason="")
+            raise MediaUnreachableError("unreachable") from exc
         except grpc.RpcError as exc:
             error = remote_error(exc)
             log.warning("media_unreachable", code=error.code, reason=error.reason)
             missing = error.code is Code.NOT_FOUND
             raise MediaUnreachableError("not_found" if missing else "unreachable") from exc
+
+    async def _fetch(self, sha256: str, max_bytes: int) -> bytes:
+        request = generation.ReadMediaRequest(key=generation.MediaKey(sha256=sha256))
+        content = bytearray()
+        call = self._stub.ReadMedia(request, timeout=deadline(self._timeout_seconds))
+        with ending(call) as responses:
+            async for response in responses:
+                content += response.data
+                if len(content) > max_bytes:
+                    raise MediaTooLargeError
         return bytes(content)
 
 

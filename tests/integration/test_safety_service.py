@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from io import BytesIO
@@ -25,7 +26,7 @@ from stellwerk.generation.v1 import generation_service_pb2_grpc as generation_gr
 from stellwerk.safety.v1 import safety_service_pb2 as safety
 from stellwerk.safety.v1 import safety_service_pb2_grpc as safety_grpc
 from stellwerk.safety.v1 import verdict_pb2
-from tests.support import free_port, local_settings
+from tests.support import eventually, free_port, local_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -302,6 +303,19 @@ async def test_unreachable_pictures_are_no_error_and_never_allowed(
     response = await stub.CheckImage(_image(media.add(_picture()), OFF))
     assert response.verdict.checks[0].detail == "unreachable"
     assert response.verdict.decision == verdict_pb2.DECISION_UNAVAILABLE
+
+
+async def test_a_neighbour_that_comes_back_is_asked_again(
+    stub: safety_grpc.SafetyServiceAsyncStub, media: MediaServer
+) -> None:
+    """A picture is judged although generation was away when it was asked for first."""
+    media.refuses = True
+    check = asyncio.ensure_future(
+        stub.CheckImage(_image(media.add(_picture()), photographic=False))
+    )
+    await eventually(lambda: media.callers)
+    media.refuses = False
+    assert (await check).verdict.decision == verdict_pb2.DECISION_ALLOW
 
 
 async def test_a_dead_neighbour_means_unavailable() -> None:
