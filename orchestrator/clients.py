@@ -18,6 +18,7 @@ import structlog
 
 from orchestrator.converters import generation, verdicts, words
 from orchestrator.model import StageFailure
+from orchestrator.ports import TextDelta
 from servicekit.channel import deadline, ending, retry_unavailable
 from servicekit.errors import Code, NotFoundError, RemoteError, UnavailableError, remote_error
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from orchestrator.model import Direction, MediaFile, SafetyLevel, Verdict
-    from orchestrator.ports import JobEvent, MediaRequest, TextAnswer, TextDelta, TextRequest
+    from orchestrator.ports import JobEvent, MediaRequest, TextAnswer, TextRequest
 
     T = TypeVar("T")
 
@@ -155,10 +156,11 @@ class GenerationClient:
     ) -> AsyncGenerator[TextDelta | TextAnswer, None]:
         """See `ports.Generation`.
 
-        A service that restarts is waited for, as long as it has not begun to answer.
+        A service that goes away is waited for a while, and asked anew: what it had begun to answer
+        is to be forgotten then.
         """
         message = generation.text_request_to_proto(request)
-        give_up = time.monotonic() + self._reattach_seconds
+        give_up = math.inf
         while True:
             begun = False
             call = self._stub.GenerateText(message, timeout=deadline(self._text_seconds))
@@ -170,9 +172,14 @@ class GenerationClient:
                 return
             except grpc.RpcError as exc:
                 error = remote_error(exc)
+                # Never put off again: a service that dies of each answer is not asked for ever.
+                give_up = min(give_up, time.monotonic() + self._reattach_seconds)
                 away = error.code is Code.UNAVAILABLE and error.reason in ("", "DRAINING")
-                if begun or not away or time.monotonic() >= give_up:
+                if not away or time.monotonic() >= give_up:
                     _raise_generation_failure(error, exc)
+                log.warning("text_stream_broken", begun=begun, reason=error.reason)
+            if begun:
+                yield TextDelta("", restart=True)
             await asyncio.sleep(REATTACH_PAUSE_SECONDS)
 
     async def generate_media(self, request: MediaRequest) -> AsyncGenerator[JobEvent, None]:
