@@ -16,9 +16,10 @@ import psycopg
 from servicekit.channel import open_channel
 from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
 from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
+from stellwerk_cli.readiness import wait_until_serving
 from tests.drills.database import Database, running_database
 from tests.fakes.comfyui import ComfyUIProcess
-from tests.integration.generation_fleet import Member, open_fleet
+from tests.integration.generation_fleet import START_SECONDS, Member, open_fleet
 from tests.nats import NatsServer, nats_server
 from tests.support import free_port
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 WORKERS = 4
 COUNTS = {"api": 3, "orchestrator": 3, "tracker": 2, "safety": 2}
 LEASE_SECONDS = 6.0
+KEYS = "keys.json"
+COOKIE_SECRET = "the same one for all gateways of the drill"
 GENERATION = {
     "QUEUE_LEASE_SECONDS": "2",
     "WORKER_SILENCE_SECONDS": "3",
@@ -52,6 +55,14 @@ PATIENCE = {
     "HEARTBEAT_SECONDS": "0.5",
 }
 """Limits for two dozen processes on one busy machine."""
+
+
+class Gateway(Member):
+    """A gateway, which speaks HTTP."""
+
+    async def serving(self) -> None:
+        """Wait until it is ready."""
+        assert await wait_until_serving(self.address, START_SECONDS, http=True)
 
 
 @dataclass
@@ -89,7 +100,7 @@ class Cluster:
 
 @contextlib.asynccontextmanager
 async def open_cluster(
-    folder: Path, ollama_url: str, *, job_seconds: float
+    folder: Path, ollama_url: str, *, job_seconds: float, gateways: int = 0
 ) -> AsyncIterator[Cluster]:
     """Run all of it; data go below `folder`.
 
@@ -97,6 +108,7 @@ async def open_cluster(
         folder: Of all data.
         ollama_url: The model.
         job_seconds: How long a ComfyUI server takes for a picture.
+        gateways: How many of them there are; their keys are in the file `KEYS`.
     """
     async with contextlib.AsyncExitStack() as stack:
         database = stack.enter_context(running_database())
@@ -111,7 +123,9 @@ async def open_cluster(
         fleet = await stack.enter_async_context(
             open_fleet(folder / "data", nats, urls, replicas=COUNTS["api"], settings=settings)
         )
-        members = await stack.enter_async_context(services_beside(fleet, folder, database.url))
+        members = await stack.enter_async_context(
+            services_beside(fleet, folder, database.url, gateways)
+        )
         ways = [
             await stack.enter_async_context(open_channel(one.address))
             for one in members["orchestrator"]
@@ -134,9 +148,9 @@ def second_database(url: str) -> str:
 
 @contextlib.asynccontextmanager
 async def services_beside(
-    fleet: Fleet, folder: Path, database_url: str
+    fleet: Fleet, folder: Path, database_url: str, gateway_count: int
 ) -> AsyncIterator[dict[str, list[Member]]]:
-    """Run trackers, safety services and orchestrators before a fleet of generation services."""
+    """Run the other services before a fleet of generation services."""
     generation = {"GENERATION_ADDRESS": target(fleet.replicas)}
     trackers = group(
         *("tracker_service", "TRACKER", COUNTS["tracker"]),
@@ -158,24 +172,44 @@ async def services_beside(
         | generation
         | PATIENCE,
     )
-    everyone = [*trackers, *guards, *orchestrators]
+    gateways = group(
+        *("gateway", "GATEWAY", gateway_count),
+        {
+            "ORCHESTRATOR_ADDRESS": target(orchestrators),
+            "TRACKER_ADDRESS": target(trackers),
+            "COOKIE_SECRET": COOKIE_SECRET,
+            "API_KEYS_FILE": str(folder / KEYS),
+            "CALLS_PER_MINUTE": "0",
+        }
+        | generation,
+        kind=Gateway,
+    )
+    everyone = [*trackers, *guards, *orchestrators, *gateways]
     try:
         for member in everyone:
             await member.start()
         for member in everyone:
             await member.serving()
-        yield {"tracker": trackers, "safety": guards, "orchestrator": orchestrators}
+        yield {"tracker": trackers, "safety": guards, "orchestrator": orchestrators} | (
+            {"gateway": gateways} if gateways else {}
+        )
     finally:
         await asyncio.gather(*(member.kill() for member in everyone))
 
 
-def group(module: str, prefix: str, count: int, settings: Mapping[str, str]) -> list[Member]:
+def group(
+    module: str,
+    prefix: str,
+    count: int,
+    settings: Mapping[str, str],
+    kind: type[Member] = Member,
+) -> list[Member]:
     """Describe some processes of one service, each at an address of its own."""
     common = {f"{prefix}_{name}": value for name, value in settings.items()}
     common[f"{prefix}_LOG_LEVEL"] = "ERROR"
     addresses = [f"127.0.0.1:{free_port()}" for _ in range(count)]
     return [
-        Member(common | {f"{prefix}_LISTEN_ADDRESS": address}, address, module=module)
+        kind(common | {f"{prefix}_LISTEN_ADDRESS": address}, address, module=module)
         for address in addresses
     ]
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from servicekit.api_keys import create_key
+from servicekit.principals import Role
 from stellwerk.tracker.v1 import execution_pb2
 from tests.drills.children import (
     COMPLETED,
@@ -21,10 +23,11 @@ from tests.drills.children import (
     checked_picture,
     checked_record,
 )
-from tests.drills.cluster import open_cluster
+from tests.drills.cluster import KEYS, open_cluster
+from tests.drills.page_watcher import PageWatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from tests.drills.cluster import Cluster
@@ -166,17 +169,10 @@ async def test_nobody_notices_a_rolling_restart(
 ) -> None:
     """While every process is replaced, calls fail with UNAVAILABLE alone; watchers miss nothing."""
     ollama.answer = _answer
-    async with open_cluster(tmp_path, ollama.url, job_seconds=JOB_SECONDS) as cluster:
-        children: list[Child] = []
-        replacing = asyncio.create_task(replace_all(cluster))
-        async with asyncio.timeout(MOST_SECONDS), asyncio.TaskGroup() as group:
-            while not replacing.done():
-                child = Child(cluster, len(children), seed)
-                children.append(child)
-                group.create_task(child.work())
-                group.create_task(child.watch())
-                await asyncio.sleep(GAP_SECONDS)
-        replacing.result()
+    key = create_key(tmp_path / KEYS, role=Role.ADMIN, user="aufsicht")
+    async with open_cluster(tmp_path, ollama.url, job_seconds=JOB_SECONDS, gateways=2) as cluster:
+        watchers = await load_while(cluster, replace_all(cluster), seed, key)
+        children = [watcher.child for watcher in watchers]
         resumed = sum(child.resumed for child in children)
         refusals = refusals_of(children)
         repeated = sum(child.repeated for child in children)
@@ -188,9 +184,33 @@ async def test_nobody_notices_a_rolling_restart(
         assert set(refusals) <= {UNAVAILABLE}
         assert {child.state for child in children} == {COMPLETED}
         await check_all(cluster, children)
-        for child in children:
-            record = await checked_record(cluster, child)
-            assert child.watched == [item.item_id for item in record.items]
+        for watcher in watchers:
+            assert not watcher.refusals
+            record = await checked_record(cluster, watcher.child)
+            item_ids = [item.item_id for item in record.items]
+            assert watcher.child.watched == item_ids
+            assert list(dict.fromkeys(watcher.shown)) == item_ids
+
+
+async def load_while(
+    cluster: Cluster, replacing: Coroutine[None, None, None], seed: int, key: str
+) -> list[PageWatcher]:
+    """Let child after child begin while something is done, each watched twice; wait for all.
+
+    Returns:
+        Those who watched on the page.
+    """
+    gateways = [gateway.address for gateway in cluster.members["gateway"]]
+    watchers: list[PageWatcher] = []
+    async with asyncio.timeout(MOST_SECONDS), asyncio.TaskGroup() as group:
+        replaced = group.create_task(replacing)
+        while not replaced.done():
+            child = Child(cluster, len(watchers), seed)
+            watchers.append(PageWatcher(child, gateways, key))
+            for work in (child.work(), child.watch(), watchers[-1].watch()):
+                group.create_task(work)
+            await asyncio.sleep(GAP_SECONDS)
+    return watchers
 
 
 async def replace_all(cluster: Cluster) -> None:
