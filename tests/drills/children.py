@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import numpy as np
 from PIL import Image
 
 from servicekit.errors import Code, remote_error
@@ -58,7 +59,7 @@ class Child:
 
     def __init__(self, cluster: Cluster, number: int, seed: int) -> None:
         """Choose an idea."""
-        self.session = f"tisch-{number % SESSIONS}"
+        self.session = session_of(number)
         self.idea = f"Eine Blume mit Wort{number}wort"
         self.execution_id, self.why = "", ""
         self.state: execution_pb2.ExecutionState.ValueType = UNKNOWN
@@ -155,17 +156,27 @@ async def checked_record(cluster: Cluster, child: Child) -> execution_pb2.Execut
 
 async def checked_picture(
     cluster: Cluster, child: Child, record: execution_pb2.ExecutionRecord
-) -> tuple[str, int]:
+) -> str:
     """Check that a record has one picture, in the child's colour.
 
     Returns:
-        The ComfyUI prompt that made it, and when it was recorded, in nanoseconds.
+        The ComfyUI prompt that made it.
     """
     (item,) = [item for item in record.items if item.item_type == "output_image"]
     content = await asyncio.to_thread((cluster.media / item.media.uri).read_bytes)
-    with Image.open(io.BytesIO(content)) as picture:
-        colour = picture.convert("RGB").getpixel((63, 63))  # the prompt's id is further up
-    assert colour == tuple(child.number.to_bytes(3, "big"))
+    assert number_in(content) == child.number
     prompt_id = prompt_id_of(content)
     assert prompt_id is not None
-    return prompt_id, item.occur_time.ToNanoseconds()
+    return prompt_id
+
+
+def number_in(content: bytes) -> int:
+    """Read from the colour of a picture which child wanted it."""
+    with Image.open(io.BytesIO(content)) as picture:
+        red, green, blue = np.asarray(picture.convert("RGB"))[-1, -1]  # the prompt's id is above
+    return int.from_bytes((red, green, blue), "big")
+
+
+def session_of(number: int) -> str:
+    """Return where a child sits."""
+    return f"tisch-{number % SESSIONS}"
