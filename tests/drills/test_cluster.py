@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 import time
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
     from tests.fakes.ollama import FakeOllama
     from tests.integration.generation_fleet import Member
 
-RUNS = int(os.environ.get("DRILL_RUNS", "200"))
-COUNTED_EACH = max(1, RUNS // SESSIONS - 1)
+RUNS = 200
+COUNTED_EACH = RUNS // SESSIONS - 1
 """Turns of each session that are counted: the first ones, while most of them still wait."""
 JOB_SECONDS = 1.0
 CHAOS_SECONDS = 4.0
