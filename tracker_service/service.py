@@ -48,6 +48,11 @@ if TYPE_CHECKING:
     from tracker_service.settings import TrackerSettings
     from tracker_service.store.database import DatabaseStore, OnWork
 
+SERVED = (
+    tracker_service_pb2.DESCRIPTOR.services_by_name["TrackerService"].full_name,
+    export_service_pb2.DESCRIPTOR.services_by_name["ExportService"].full_name,
+    export_workflow_service_pb2.DESCRIPTOR.services_by_name["ExportWorkflowService"].full_name,
+)
 DATABASE_NAME = "tracker.sqlite3"
 FILES_FOLDER = "research_data"
 EXPORTS_FOLDER = "exports"
@@ -78,11 +83,7 @@ def registration(settings: TrackerSettings) -> Register:
         sweeping = sweep(store, settings.execution_lease_seconds, metrics.interrupted)
         run_in_background(owned, sweeping, "sweeper")
         run_in_background(owned, keep_index(store.insights), "search-index")
-        folder = settings.data_dir / FILES_FOLDER
-        files = RecordFiles(store, hub, folder, settings.file_refresh_seconds)
-        if settings.files:
-            owned.push_async_callback(files.finish)
-            run_in_background(owned, files.run(), "record-files")
+        files = _keep_files(settings, store, hub, owned)
         generation = await owned.enter_async_context(open_generation(settings))
         built = await asyncio.to_thread(
             KeptFiles, settings.data_dir / EXPORTS_FOLDER, settings.export_keep_seconds
@@ -115,15 +116,21 @@ def registration(settings: TrackerSettings) -> Register:
         owned.before_stop(streams.drain)
         owned.before_stop(workflows.hub.close)
         owned.before_stop(hub.close)
-        return (
-            tracker_service_pb2.DESCRIPTOR.services_by_name["TrackerService"].full_name,
-            export_service_pb2.DESCRIPTOR.services_by_name["ExportService"].full_name,
-            export_workflow_service_pb2.DESCRIPTOR.services_by_name[
-                "ExportWorkflowService"
-            ].full_name,
-        )
+        return SERVED
 
     return register
+
+
+def _keep_files(
+    settings: TrackerSettings, store: DatabaseStore, hub: CommitHub, owned: Owned
+) -> RecordFiles:
+    """Write records as files in the background, if they are wanted."""
+    folder = settings.data_dir / FILES_FOLDER
+    files = RecordFiles(store, hub, folder, settings.file_refresh_seconds)
+    if settings.files:
+        owned.push_async_callback(files.finish)
+        run_in_background(owned, files.run(), "record-files")
+    return files
 
 
 async def retention_of(

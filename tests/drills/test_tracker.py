@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
+    from tests.drills.pipelines import Run
     from tests.e2e.deployment import Deployment
 
 EXECUTIONS = 200
@@ -52,10 +53,11 @@ async def test_a_tracker_killed_frozen_and_full_loses_nothing(
     """After 20 kills, 2 freezes and a full disk every record is complete, once, and sealed."""
     with deployed(tmp_path, "--no-restart", environment=settings) as deployment:
         deployment.remember()
-        durations = await calm_and_disturbed(
+        runs, durations = await calm_and_disturbed(
             deployment, TrackerFaults(deployment, random.Random(seed)).run
         )
         deployment.end_revived()
+    assert len(runs) == EXECUTIONS
     tell(f"{KILLS} kills, {FREEZES} freezes, {FULL_DISKS} full disk: {durations}")
 
 
@@ -79,17 +81,18 @@ async def test_a_database_that_restarts_loses_nothing(
 
     settings |= {"TRACKER_DATABASE_URL": postgres.url}
     with deployed(tmp_path, "--no-restart", environment=settings) as deployment:
-        durations = await calm_and_disturbed(deployment, restart)
+        runs, durations = await calm_and_disturbed(deployment, restart)
+    assert len(runs) == EXECUTIONS
     tell(f"{RESTARTS} restarts of PostgreSQL: {durations}")
 
 
 async def calm_and_disturbed(
     deployment: Deployment, disturb: Callable[[], Coroutine[Any, Any, None]]
-) -> str:
+) -> tuple[list[Run], str]:
     """Run the executions twice, the second time with faults, and check every record.
 
     Returns:
-        What was recorded, and how long the executions took, for people.
+        The runs of the second time; what was recorded, and how long it took, for people.
     """
     tracker = deployment.address("tracker")
     calm = await run_many(deployment.server, EXECUTIONS, GAP_SECONDS)
@@ -100,8 +103,9 @@ async def calm_and_disturbed(
     await disturbing
     await assert_all_recorded(tracker, disturbed)
     count = EXECUTIONS * ITEMS
-    return (
+    told = (
         f"{count} of {count} items; executions took {milliseconds(calm)} undisturbed, "
         f"{milliseconds(disturbed)} disturbed"
         + ("" if in_time else "; some faults came after the last execution")
     )
+    return disturbed, told

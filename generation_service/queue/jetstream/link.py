@@ -256,7 +256,7 @@ async def _connect(client: Client, options: NatsOptions) -> None:
                 disconnected_cb=_note_disconnected,
                 reconnected_cb=_note_reconnected,
                 connect_timeout=_CONNECT_SECONDS,
-                reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]  # sleeps so long
+                reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]  # int by name only
                 max_reconnect_attempts=-1,
                 tls=tls,
                 user_credentials=str(options.credentials) if options.credentials else None,

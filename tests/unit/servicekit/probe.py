@@ -108,10 +108,10 @@ def raising(error: BaseException) -> Do:
     return do
 
 
-async def unary_unary(channel: grpc.aio.Channel, **options: Any) -> None:
-    """Call GetExecution."""
+async def unary_unary(channel: grpc.aio.Channel, **options: Any) -> Any:
+    """Call GetExecution and return the answer."""
     stub = tracker_grpc.TrackerServiceStub(channel)
-    await stub.GetExecution(tracker_pb2.GetExecutionRequest(), **options)
+    return await stub.GetExecution(tracker_pb2.GetExecutionRequest(), **options)
 
 
 async def unary_stream(channel: grpc.aio.Channel, **options: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from servicekit.access import load_access_table
 from servicekit.acts import audited_fields
@@ -210,7 +211,9 @@ async def test_an_act_goes_on_where_the_log_cannot(tmp_path: Path) -> None:
     """A log that cannot be written stops nobody; the act is still told in the logs."""
     (tmp_path / "file").write_text("")
     audit = AuditLog("tracker", tmp_path / "file" / "audit.jsonl")
-    await audit.note(Act("PauseQueue", "tom", "teacher"))
+    with capture_logs() as told:
+        await audit.note(Act("PauseQueue", "tom", "teacher"))
+    assert [line["event"] for line in told] == ["administrative_act", "audit_not_written"]
 
 
 def test_a_torn_last_line_does_not_swallow_the_next(tmp_path: Path) -> None:

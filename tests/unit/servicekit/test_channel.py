@@ -74,8 +74,11 @@ async def test_fixed_names_of_a_channel() -> None:
 
 async def test_a_neighbour_that_answers_slowly_is_not_given_up() -> None:
     """A connection may take its time, as over TLS or to a busy machine: the call waits for it."""
+    connections = 0
 
     async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
         there, back = await asyncio.open_connection(*server.address.split(":"))
         await asyncio.sleep(0.4)  # the greeting comes late; four times what used to be waited
 
@@ -92,6 +95,7 @@ async def test_a_neighbour_that_answers_slowly_is_not_given_up() -> None:
             host, port = relay.sockets[0].getsockname()
             async with open_channel(f"{host}:{port}") as channel:
                 await unary_unary(channel)
+    assert connections == 1
 
 
 async def test_no_call_outlasts_the_one_being_served() -> None:

@@ -127,5 +127,5 @@ async def test_who_is_alone_needs_no_turn() -> None:
     """Without any credentials there is one person, at this machine, and no limit."""
     settings = local_settings().model_copy(update={"calls_per_minute": 1})
     async with serving(probe(), settings) as channel:
-        for _ in range(5):
-            await unary_unary(channel)
+        answers = [await unary_unary(channel) for _ in range(5)]
+    assert len(answers) == 5

@@ -18,6 +18,7 @@ from servicekit.logging import add_ids
 from servicekit.server import start_server
 from servicekit.settings import ServiceSettings
 from servicekit.spans import NoTracer, Role, open_tracer
+from stellwerk.tracker.v1.tracker_service_pb2 import GetExecutionResponse
 from tests.fakes.otlp_sink import Taken, collecting
 from tests.support import serving
 from tests.unit.servicekit.probe import nothing, probe, unary_unary
@@ -113,7 +114,7 @@ async def test_a_collector_that_is_away_costs_no_call() -> None:
         start_server(settings, probe(nothing)) as server,
         open_channel(server.address) as channel,
     ):
-        await unary_unary(channel)
+        assert await unary_unary(channel) == GetExecutionResponse()
 
 
 async def test_without_a_collector_the_header_goes_through() -> None:

@@ -31,8 +31,16 @@ def refusing(times: int, reason: str) -> Callable[[Any], Coroutine[Any, Any, Non
 
 async def test_one_call_too_many_waits_for_its_turn() -> None:
     """A call that came too soon is made again when the service said so, until it is let in."""
+    calls = 0
+
+    def call() -> Coroutine[Any, Any, Any]:
+        nonlocal calls
+        calls += 1
+        return unary_unary(channel)
+
     async with serving(probe(refusing(3, "RATE_LIMITED"))) as channel:
-        await in_turn(lambda: unary_unary(channel))
+        await in_turn(call)
+    assert calls == 4
 
 
 async def test_nothing_else_is_waited_for() -> None:
