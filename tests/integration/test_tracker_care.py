@@ -26,7 +26,7 @@ from tests.searching import holders
 from tests.support import eventually, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import AsyncIterator, Awaitable
     from pathlib import Path
 
     import grpc
@@ -74,10 +74,40 @@ async def test_chain_of_others_is_unknown(tmp_path: Path) -> None:
             assert (status.code, status.reason) == (Code.NOT_FOUND, "EXECUTION_NOT_FOUND")
 
 
+class MediaStore:
+    """The neighbour that keeps media; notes what it was told to erase."""
+
+    def __init__(self) -> None:
+        """Begin with nothing asked."""
+        self.erased: list[str] = []
+
+    async def delete_media(
+        self, request: generation_pb2.DeleteMediaRequest, _: Any
+    ) -> generation_pb2.DeleteMediaResponse:
+        """Note the execution or person."""
+        self.erased.append(request.execution_id or request.user_id)
+        return generation_pb2.DeleteMediaResponse()
+
+    async def register(self, server: grpc.aio.Server, _: Any) -> list[str]:
+        """Add it to a server."""
+        service = generation_pb2.DESCRIPTOR.services_by_name["GenerationService"]
+        return [add_partial_service(server, service, {"DeleteMedia": self.delete_media})]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        """Serve it; yields its address."""
+        settings = ServiceSettings(listen_address="127.0.0.1:0", grace_seconds=1)
+        async with start_server(settings, self.register) as neighbour:
+            yield neighbour.address
+
+
 async def test_erased_person_leaves_no_byte(tmp_path: Path) -> None:
     """After EraseUser nothing below the data folder holds a byte of the person's text or name."""
     secret, other = "Zitronenfalter", "Gänseblümchen"
-    async with running_tracker(tmp_path) as tracker:
+    async with (
+        MediaStore().running() as address,
+        running_tracker(tmp_path, generation_address=address) as tracker,
+    ):
         for number in range(20):
             mine = make_run(f"a{number}", 6, user="annalena")
             mine[1].content = f"Ein {secret} Nummer {number} " * 50
@@ -104,33 +134,12 @@ async def test_erased_person_leaves_no_byte(tmp_path: Path) -> None:
     assert holders(tmp_path, secret) == []
 
 
-class MediaStore:
-    """The neighbour that keeps media; notes what it was told to erase."""
-
-    def __init__(self) -> None:
-        """Begin with nothing asked."""
-        self.erased: list[str] = []
-
-    async def delete_media(
-        self, request: generation_pb2.DeleteMediaRequest, _: Any
-    ) -> generation_pb2.DeleteMediaResponse:
-        """Note the execution or person."""
-        self.erased.append(request.execution_id or request.user_id)
-        return generation_pb2.DeleteMediaResponse()
-
-    async def register(self, server: grpc.aio.Server, _: Any) -> list[str]:
-        """Add it to a server."""
-        service = generation_pb2.DESCRIPTOR.services_by_name["GenerationService"]
-        return [add_partial_service(server, service, {"DeleteMedia": self.delete_media})]
-
-
 async def test_late_run_of_an_erased_person_leaves_nothing(tmp_path: Path) -> None:
     """What a spool brings after EraseUser is acked, dropped, and its media are erased."""
     media = MediaStore()
-    settings = ServiceSettings(listen_address="127.0.0.1:0", grace_seconds=1)
     async with (
-        start_server(settings, media.register) as neighbour,
-        running_tracker(tmp_path, generation_address=neighbour.address) as tracker,
+        media.running() as address,
+        running_tracker(tmp_path, generation_address=address) as tracker,
     ):
         erase = pb.EraseUserRequest(user_id="annalena")
         receipt = (await tracker.stub.EraseUser(erase)).receipt
@@ -162,6 +171,18 @@ async def test_receipt_waits_for_media(tmp_path: Path) -> None:
         again = await tracker.stub.GetErasure(pb.GetErasureRequest(receipt_id=receipt.receipt_id))
         assert again.receipt == receipt
         assert (await tracker.read("e")).summary.erased
+
+
+async def test_uploads_of_somebody_without_a_run_are_erased(tmp_path: Path) -> None:
+    """A person who only uploaded something is told of to the media store, too."""
+    media = MediaStore()
+    async with (
+        media.running() as address,
+        running_tracker(tmp_path, generation_address=address) as tracker,
+    ):
+        receipt = (await tracker.stub.EraseUser(pb.EraseUserRequest(user_id="anna"))).receipt
+        assert (receipt.state, receipt.execution_count) == (pb.ERASURE_STATE_DONE, 0)
+    assert media.erased == ["anna"]
 
 
 async def test_executions_are_deleted_by_filter(tmp_path: Path) -> None:

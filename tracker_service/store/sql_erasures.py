@@ -122,13 +122,17 @@ class SqlErasures:
     async def forget(self, erasure: Erasure) -> None:
         """See `Erasures.forget`."""
 
+        receipt_id, wanted = erasure.receipt_id, erasure.wanted
+
         def forget(book: TransactionalBook) -> None:
             book.connection.execute(
-                "UPDATE erasures SET wanted = '' WHERE receipt_id = ?", (erasure.receipt_id,)
+                "UPDATE erasures SET wanted = '' WHERE receipt_id = ?", (receipt_id,)
             )
-            _add_task(book.connection, ErasureTask(0, erasure.receipt_id, TaskKind.SCRUB, ""))
-            if erasure.wanted is not None and erasure.wanted.user_id:
-                _add_person_task(book.connection, erasure.receipt_id, erasure.wanted.user_id)
+            _add_task(book.connection, ErasureTask(0, receipt_id, TaskKind.SCRUB, ""))
+            if wanted is not None and wanted.user_id:
+                # Of uploads that no execution used, nothing here tells: the store is always asked.
+                person = ErasureTask(0, receipt_id, TaskKind.PERSON, wanted.user_id)
+                _add_task(book.connection, person)
 
         await self._write(forget)
 
@@ -224,16 +228,6 @@ def add_late_erasure(connection: SqlConnection, execution: Execution, now_us: in
     wanted = None if execution.erased_time_us is not None else Wanted(execution_ids=(name,))
     _add_erasure(connection, receipt_id, wanted, now_us)
     _add_task(connection, ErasureTask(0, receipt_id, TaskKind.MEDIA, name))
-
-
-def _add_person_task(connection: SqlConnection, receipt_id: str, user_id: str) -> None:
-    """Add a task for what a person uploaded, if anything of theirs is with the media store."""
-    used = connection.execute(
-        "SELECT 1 FROM erasure_tasks WHERE receipt_id = ? AND kind = ? LIMIT 1",
-        (receipt_id, TaskKind.MEDIA.value),
-    ).fetchone()
-    if used is not None:
-        _add_task(connection, ErasureTask(0, receipt_id, TaskKind.PERSON, user_id))
 
 
 def _add_erasure(
