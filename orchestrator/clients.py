@@ -18,7 +18,7 @@ import structlog
 
 from orchestrator.converters import generation, verdicts, words
 from orchestrator.model import StageFailure
-from orchestrator.ports import TextDelta
+from orchestrator.ports import JobFinished, TextDelta
 from servicekit.channel import deadline, ending, retry_unavailable
 from servicekit.errors import Code, NotFoundError, RemoteError, UnavailableError, remote_error
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
@@ -49,6 +49,8 @@ MODELS_FRESH_SECONDS = 30.0
 RESOLVE_SECONDS = 0.5
 RELEASE_SECONDS = 10.0
 REATTACH_PAUSE_SECONDS = 0.25
+JOB_LEFT = "JOB_LEFT"
+"""Why a job ended whose caller had gone: not ours, as we are here."""
 MAX_TEXTS_IN_CALL = 64
 
 
@@ -186,10 +188,11 @@ class GenerationClient:
         """See `ports.Generation`.
 
         A job outlives its service: the same key finds it again after a restart, so a broken stream
-        is taken up anew for a while before the output is given up.
+        is taken up anew for a while before the output is given up. It outlives us, too: who takes
+        our execution up finds it, unless it was just ended since we had gone; then it begins anew.
         """
         message = generation.media_request_to_proto(request)
-        give_up = math.inf
+        give_up, left = math.inf, False
         while True:
             call = self._stub.GenerateMedia(message, timeout=deadline(self._media_seconds))
             try:
@@ -197,9 +200,12 @@ class GenerationClient:
                     async for response in call:
                         give_up = math.inf
                         event = generation.job_event_from_proto(response)
-                        if event is not None:
+                        left = isinstance(event, JobFinished) and event.error_reason == JOB_LEFT
+                        if event is not None and not left:
                             yield event
-                return
+                if not left:
+                    return
+                log.warning("job_left_before")
             except grpc.RpcError as exc:
                 error = remote_error(exc)
                 give_up = min(give_up, time.monotonic() + self._reattach_seconds)

@@ -143,11 +143,19 @@ class MediaLedger:
     ) -> None:
         """Let `owner` read a file as an item.
 
+        Another item that was announced for it is forgotten, if it was not released: whoever
+        announced it died, and its successor tells of the file under a name of its own.
+
         Raises:
             ItemTakenError: The item already stands for another file.
         """
 
         def note() -> None:
+            self._base.execute(
+                "DELETE FROM reference WHERE execution_id = ? AND sha256 = ? AND item_id <> ? "
+                "AND released = 0",
+                (execution_id, media.sha256, item_id),
+            )
             self._add_reference(media, execution_id, item_id, owner, released=True)
 
         await self._do(self._in_transaction(note))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from generation_service.queue.endings import NOT_TRIED
 from generation_service.queue.interface import JobNotFoundError
 
 if TYPE_CHECKING:
@@ -30,9 +31,16 @@ class Book:
         """All of them."""
         return iter(list(self._entries.values()))
 
-    def repeated(self, job: Job) -> str | None:
-        """The id of the job that this one repeats; None: it is a new one."""
-        return self._by_key.get(job.own_key) if job.own_key else None
+    def repeated(self, job: Job) -> Entry | None:
+        """The job that this one repeats; None: it is a new one.
+
+        A job that nobody waited for any more, or that never had its turn, is not repeated: who
+        comes back to it still wants what it did not bring.
+        """
+        if job.job_id in self._entries:  # the same question has come twice
+            return self._entries[job.job_id]
+        first = self._entries.get(self._by_key.get(job.own_key, "")) if job.own_key else None
+        return None if first is None or first.end_reason in NOT_TRIED else first
 
     def add(self, entry: Entry) -> None:
         """Enter a job."""

@@ -129,7 +129,7 @@ class Dispatcher:
             entry.stop_waiting()
         else:
             entry.stop_running()
-        entry.state = ending.state
+        entry.state, entry.end_reason = ending.state, ending.reason
         if entry.work is not None and ending.state is not JobState.DONE:
             entry.work.cancel()
         self._spawn(entry, self._tell_end(entry, ending), self._endings)

@@ -38,7 +38,10 @@ class Ending:
 
 
 CANCELLED = Ending(JobState.CANCELLED, "JOB_CANCELLED", "The job was cancelled.")
+LEFT = Ending(JobState.CANCELLED, "JOB_LEFT", "Whoever asked for it has gone.")
 EXPIRED = Ending(JobState.EXPIRED, "JOB_EXPIRED", "It waited too long for its turn.")
+NOT_TRIED = frozenset({LEFT.reason, EXPIRED.reason})
+"""Ends that say nothing about what a job would have brought: who asks again may have a new one."""
 
 
 def ending_of(failure: AttemptFailedError, attempt_id: str = "") -> Ending:

@@ -45,6 +45,7 @@ class Entry:
         abandoned: Why the attempt was given up from outside, such as a worker that died.
         wait_seconds: Time spent waiting so far.
         run_seconds: Time spent on workers so far.
+        end_reason: Why it ended, or ends, without what was asked for; empty: it did not.
     """
 
     job: Job
@@ -62,6 +63,7 @@ class Entry:
     run_seconds: float = 0.0
     events: list[JobEvent] = field(default_factory=list)
     count: int = 0
+    end_reason: str = ""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     expiry: asyncio.TimerHandle | None = None
     since: float = field(default_factory=time.monotonic)

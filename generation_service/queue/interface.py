@@ -92,7 +92,8 @@ class JobQueue(Protocol):
         """Take a job; it is kept durably when this returns.
 
         Returns:
-            Its id, or that of the job that came before with the same idempotency key.
+            Its id, or that of the job that came before with the same idempotency key. One that
+            its caller has left, or that never had its turn, is not found again.
 
         Raises:
             QueueFullError: Too many wait, in all or of this session.

@@ -15,7 +15,7 @@ import structlog
 from generation_service.queue.book import Book
 from generation_service.queue.dispatch import Dispatcher
 from generation_service.queue.durations import Durations
-from generation_service.queue.endings import CANCELLED
+from generation_service.queue.endings import CANCELLED, LEFT
 from generation_service.queue.entry import Entry
 from generation_service.queue.interface import (
     NotSupportedError,
@@ -26,7 +26,7 @@ from generation_service.queue.interface import (
     QueueStatus,
     WorkerNotFoundError,
 )
-from generation_service.queue.jobs import Job, JobState
+from generation_service.queue.jobs import Finished, Job, JobState
 from generation_service.queue.observer import Unobserved
 from generation_service.queue.outlook import announce, forecast
 from generation_service.queue.records import job_from_text, story_from_text
@@ -129,11 +129,12 @@ class LocalJobQueue:
         """See `JobQueue.submit`."""
         if self._closing.is_set():
             raise QueueClosedError
+        if (first := self._book.repeated(job)) is not None:
+            first.caller_left = False  # whoever has left it: its caller is here again
+            return first.job.job_id
         key = job.own_key
         if key is None:
             return await self._enter(job)
-        if (first := self._book.repeated(job)) is not None:
-            return first
         if key in self._entering:  # the same request comes twice at once
             return await asyncio.shield(self._entering[key])
         entering = self._entering[key] = asyncio.ensure_future(self._enter(job))
@@ -269,7 +270,7 @@ class LocalJobQueue:
         """Nobody makes something for nobody, unless they asked for it."""
         nobody = entry.watchers == 0 and entry.caller_left and not entry.job.detach
         if nobody and not self._closing.is_set():
-            self._dispatcher.conclude(entry, CANCELLED)
+            self._dispatcher.conclude(entry, LEFT)
 
     def _changed(self) -> None:
         """Have jobs given out and everybody told, once for all that happens now."""
@@ -316,6 +317,7 @@ class LocalJobQueue:
             worker=row.worker,
             events=events,
             count=events[-1].sequence_number if events else number,
+            end_reason=_end_reason(events),
         )
         self._book.add(entry)
         if row.state.is_final:
@@ -337,3 +339,8 @@ class LocalJobQueue:
         except WorkerNotFoundError:
             return None
         return None if seat.running is not None else seat
+
+
+def _end_reason(events: Sequence[JobEvent]) -> str:
+    end = events[-1].happening if events else None
+    return end.error_reason if isinstance(end, Finished) else ""

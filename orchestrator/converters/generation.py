@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ def media_request_to_proto(request: ports.MediaRequest) -> generation_pb2.Genera
             "A parameter of the output has a wrong type.",
             recoverable=False,
         ) from exc
-    return generation_pb2.GenerateMediaRequest(
+    message = generation_pb2.GenerateMediaRequest(
         execution_id=request.execution_id,
         safety_level=LEVELS[request.level],
         loop_iteration=request.loop_iteration,
@@ -111,11 +112,21 @@ def media_request_to_proto(request: ports.MediaRequest) -> generation_pb2.Genera
         media_type=MEDIA_TYPES[request.media_type],
         prompt=request.prompt,
         parameters=parameters,
-        item_id=request.item_id,
-        idempotency_key=request.item_id,
         previews=request.previews,
         workflow=_workflow_to_proto(request.workflow) if request.workflow else None,
     )
+    message.idempotency_key = _job_key(message)
+    message.item_id = request.item_id
+    return message
+
+
+def _job_key(message: generation_pb2.GenerateMediaRequest) -> str:
+    """Return the name of a job: what is asked for, by which execution, for which output.
+
+    Whoever takes the execution up after a death asks for the same, and so finds the job that runs
+    or has ended since. Another epoch's item is another item, hence not part of the name.
+    """
+    return hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _workflow_to_proto(workflow: PlannedWorkflow) -> generation_pb2.Workflow:

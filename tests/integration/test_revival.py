@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
+from servicekit.channel import open_channel
 from servicekit.errors import remote_error
 from servicekit.principals import Role, identity_metadata
 from stellwerk.common.v1 import types_pb2
+from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
+from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from stellwerk.orchestrator.v1 import orchestrator_service_pb2 as pb2
 from stellwerk.tracker.v1 import execution_pb2, tracker_service_pb2
 from tests.fakes.text_server import Fault
@@ -25,8 +28,10 @@ from tests.integration.steps import AWAITING, Person
 from tests.support import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
     from stellwerk.orchestrator.v1 import event_pb2
     from tests.fakes.ollama import FakeOllama
 
@@ -84,14 +89,34 @@ async def interrupted_run(house: House, spool: Path, ollama: FakeOllama, until: 
         execution_id = (await anext(aiter(call))).event.execution_id
         await eventually(lambda: len(ollama.requests) >= until)
 
-    async def given_back() -> bool:
+    await given_back(house, execution_id)
+    ollama.next_faults.clear()
+    return execution_id
+
+
+async def given_back(house: House, execution_id: str) -> None:
+    """Wait until the tracker knows that nobody runs an execution."""
+
+    async def is_interrupted() -> bool:
         ask = tracker_service_pb2.GetExecutionRequest(execution_id=execution_id)
         record = (await house.tracker.GetExecution(ask)).record
         return record.summary.state == execution_pb2.EXECUTION_STATE_INTERRUPTED
 
-    await eventually(given_back)
-    ollama.next_faults.clear()
-    return execution_id
+    await eventually(is_interrupted)
+
+
+async def jobs_of(
+    stub: GenerationServiceAsyncStub, execution_id: str
+) -> Sequence[generation_pb2.Job]:
+    """Return the jobs of an execution, the latest first."""
+    wanted = generation_pb2.ListJobsRequest(execution_id=execution_id)
+    return (await stub.ListJobs(wanted)).jobs
+
+
+async def is_left(stub: GenerationServiceAsyncStub, job_id: str) -> bool:
+    """Tell whether a job has ended since its caller had gone."""
+    job = (await stub.GetJob(generation_pb2.GetJobRequest(job_id=job_id))).job
+    return job.finished.error_reason == "JOB_LEFT"
 
 
 async def test_a_resumed_run_goes_on_after_what_is_recorded(
@@ -149,6 +174,38 @@ async def test_an_execution_that_waits_for_its_person_is_resumed_as_it_was(
     await person.render(edits=[edit])
     assert person.state == execution_pb2.EXECUTION_STATE_COMPLETED
     assert "Eine Blume schläft." in ollama.requests[-1].prompt
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_a_resumed_run_makes_nothing_twice(
+    house: House, ollama: FakeOllama, tmp_path: Path, *, noticed: bool
+) -> None:
+    """The job of its predecessor is taken over; one that ended with it is asked for once more."""
+    async with open_channel(house.settings.generation_address) as channel:
+        stub = GenerationServiceStub(channel)
+        await stub.PauseQueue(generation_pb2.PauseQueueRequest())
+        request = pb2.RunExecutionRequest(
+            config="passthrough", texts=[IDEA], outputs=["embedded_image"], safety_level=ADULT
+        )
+        async with another_orchestrator(house, spool_dir=tmp_path / "spool") as other:
+            call = other.orchestrator.RunExecution(request, **CALL)
+            execution_id = (await anext(aiter(call))).event.execution_id
+            (first,) = await eventually(lambda: jobs_of(stub, execution_id))
+            # Nobody notices that the orchestrator has gone when the replica it asked dies with it.
+            # Somebody who looks on has the same effect: the job is kept.
+            looking = stub.WatchJob(generation_pb2.WatchJobRequest(job_id=first.job_id))
+            await anext(aiter(looking))
+            if noticed:
+                looking.cancel()
+        await given_back(house, execution_id)
+        if noticed:
+            await eventually(lambda: is_left(stub, first.job_id))
+        await stub.ResumeQueue(generation_pb2.ResumeQueueRequest())
+        assert no_faults(await resume(house, execution_id)) == execution_id
+        jobs = await jobs_of(stub, execution_id)
+        looking.cancel()
+    assert len(jobs) == (2 if noticed else 1)
+    assert item_types(await house.record(execution_id)).count("output_image") == 1
 
 
 async def test_an_output_is_made_once_more(house: House, ollama: FakeOllama) -> None:

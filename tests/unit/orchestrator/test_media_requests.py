@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from orchestrator.configs import PlanRequest, build_plan, load_configs, shipped_configs_dir
 from orchestrator.configs.model import Lora
@@ -54,3 +55,29 @@ def test_workflow_and_its_inputs_travel_exactly() -> None:
     )
     assert [(lora.name, lora.strength) for lora in parameters.loras] == [("ink.safetensors", 0.5)]
     assert [media.sha256 for media in parameters.input_media] == ["a" * 64]
+
+
+def test_a_job_is_named_after_what_is_asked_for() -> None:
+    """Whoever takes an execution up asks by the same key, under an item of its own."""
+    first = MediaRequest(
+        execution_id="e",
+        level=SafetyLevel.ADULT,
+        loop_iteration=1,
+        output_config="embedded_image",
+        backend="embedded",
+        model="picture-a",
+        media_type="image",
+        prompt="A whale swims.",
+        parameters={"seed": 7, "mood": "calm"},
+        item_id="one",
+    )
+    others = [
+        replace(first, execution_id="f"),
+        replace(first, loop_iteration=2),
+        replace(first, prompt="A whale sings."),
+        replace(first, parameters={"seed": 8, "mood": "calm"}),
+    ]
+    key = media_request_to_proto(first).idempotency_key
+    heir = media_request_to_proto(replace(first, item_id="two"))
+    assert (heir.idempotency_key, heir.item_id) == (key, "two")
+    assert len({key, *(media_request_to_proto(other).idempotency_key for other in others)}) == 5

@@ -174,6 +174,14 @@ async def test_a_second_attempt_replaces_what_nobody_has_seen(library: MediaLibr
         await made(library, shade=2)
 
 
+async def test_a_file_taken_over_is_the_successors_item(library: MediaLibrary) -> None:
+    """Who asked for it died; with the item that was recorded instead, the file is erased."""
+    media = await made(library, item_id="never recorded")
+    await library.release("e1", "i1", media.sha256, FOR_ANNA)
+    await cannot(library, MediaName("e1", "never recorded"), SERVICE)
+    assert (await library.erase(ITEM, SERVICE)).files == 1
+
+
 async def test_an_upload_is_seen_by_its_uploader_only(library: MediaLibrary) -> None:
     """Also who acts on behalf of somebody else is told that there is no such file."""
     media = await uploaded(library, ANNA)

@@ -140,6 +140,23 @@ async def test_a_key_replays_the_first_answer_after_a_restart(
     assert len(bench.begun) == 1
 
 
+async def test_a_job_that_was_left_begins_anew_after_a_restart(
+    queueing: Queueing, path: Path
+) -> None:
+    """Why it ended is remembered, and the later job of a key is the one that is found."""
+    async with queueing(Bench(), path=path) as queue:
+        left = await queue.submit(job(idempotency_key="k"))
+        watcher = queue.watch(left)
+        await anext(watcher)
+        await watcher.aclose()
+        await follow(queue, left)
+    async with queueing(Bench(), path=path) as queue:
+        again = await queue.submit(job(idempotency_key="k"))
+        assert again != left
+    async with queueing(Bench(), path=path) as queue:
+        assert await queue.submit(job(idempotency_key="k")) == again
+
+
 async def test_the_prompt_of_an_ended_job_is_not_kept(path: Path) -> None:
     """No text of a person stays in the file longer than needed."""
     async with local_queueing(Bench(free=True), path=path) as queue:

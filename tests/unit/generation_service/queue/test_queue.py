@@ -273,6 +273,39 @@ async def test_an_idempotency_key_returns_the_first_job(queueing: Queueing) -> N
         assert await queue.submit(job("s2", idempotency_key="k")) != first
 
 
+async def test_who_comes_back_finds_the_job_that_still_runs(queueing: Queueing) -> None:
+    """The same key takes it over from a caller that leaves only afterwards."""
+    bench = Bench()
+    async with queueing(bench) as queue:
+        first = await queue.submit(job(idempotency_key="k"))
+        dead = queue.watch(first)
+        await anext(dead)
+        await eventually(lambda: bench.begun)
+        assert await queue.submit(job(idempotency_key="k")) == first
+        heir = queue.watch(first)
+        await anext(heir)
+        await dead.aclose()
+        bench.permits.release()
+        rest = [event.happening async for event in heir]
+    assert end_of(rest).state is JobState.DONE
+    assert len(bench.begun) == 1
+
+
+async def test_a_job_that_was_left_begins_anew_for_who_comes_back(queueing: Queueing) -> None:
+    """What ended since nobody waited for it is no answer to the same key, a cancelled one is."""
+    bench = Bench()
+    async with queueing(bench) as queue:
+        left = await queue.submit(job(idempotency_key="k"))
+        watcher = queue.watch(left)
+        await anext(watcher)
+        await watcher.aclose()
+        assert end_of(await follow(queue, left)).error_reason == "JOB_LEFT"
+        again = await queue.submit(job(idempotency_key="k"))
+        assert again != left
+        await queue.cancel(again, person())
+        assert await queue.submit(job(idempotency_key="k")) == again
+
+
 async def test_old_jobs_are_forgotten(queueing: Queueing) -> None:
     """Memory is bounded: only the latest ended jobs can still be asked for."""
     async with queueing(Bench(free=True), QueueLimits(remembered=2)) as queue:

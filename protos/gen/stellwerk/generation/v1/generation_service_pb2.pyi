@@ -694,7 +694,10 @@ class GenerateMediaRequest(_message.Message):
     detach: _builtins.bool
     """The job goes on when the caller leaves."""
     idempotency_key: _builtins.str
-    """The same key returns the same job. Up to 128 characters. Empty: none."""
+    """The same key of the same person and session returns the same job, unless
+    that one was left by its caller or waited too long: then it begins a new
+    one. Up to 128 characters. Empty: none.
+    """
     priority: _builtins.int
     """Turns of the caller's session are more frequent with a higher number,
     0 to 9. Only teachers, admins and services may set it.
@@ -1212,6 +1215,7 @@ class JobFinished(_message.Message):
     error_reason: _builtins.str
     """Why it did not end well, as an ErrorInfo reason. Of the queue:
     JOB_EXPIRED (waited too long), LOAD_TIMED_OUT, JOB_TIMEOUT, JOB_CANCELLED,
+    JOB_LEFT (its caller has gone; one that comes back sends its key again),
     WORKER_UNREACHABLE, WORKER_HUNG, INTERNAL. Of the embedded renderers:
     RENDERER_FAILED, RENDERER_TIMEOUT. Of ComfyUI: WORKFLOW_INVALID,
     WORKFLOW_PARTLY_INVALID, WORKFLOW_TOO_LARGE, LORA_NOT_APPLICABLE,
