@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from generation_service.backends.interface import InputMedia
     from generation_service.media.library import MediaLibrary
+    from generation_service.media.patience import Patience
     from servicekit.principals import Principal
 
 
@@ -40,9 +41,10 @@ class InputUnreadableError(AttemptFailedError):
 class InputFiles:
     """The library as those see it who make something from its files."""
 
-    def __init__(self, library: MediaLibrary) -> None:
-        """Use a library."""
+    def __init__(self, library: MediaLibrary, patience: Patience) -> None:
+        """Use a library; its store is waited for where nobody is on the line."""
         self._library = library
+        self._patience = patience
 
     async def check(self, inputs: Iterable[InputMedia], caller: Principal) -> None:
         """Make sure that the caller may use the files.
@@ -60,12 +62,14 @@ class InputFiles:
             InputMissingError: It has been deleted meanwhile.
             InputUnreadableError: The media store does not answer.
         """
-        name = MediaName(sha256=sha256)
         try:
-            found = await self._library.find_for_reading(name, SERVICE)
-            delivered = await self._library.deliver(name, found)
-            return b"".join([piece async for piece in self._library.read(delivered, 0)])
+            return await self._patience.try_again(lambda: self._read(MediaName(sha256=sha256)))
         except StoreUnavailableError as exc:
             raise InputUnreadableError from exc
         except MediaNotFoundError as exc:
             raise InputMissingError from exc
+
+    async def _read(self, name: MediaName) -> bytes:
+        found = await self._library.find_for_reading(name, SERVICE)
+        delivered = await self._library.deliver(name, found)
+        return b"".join([piece async for piece in self._library.read(delivered, 0)])

@@ -14,6 +14,7 @@ from generation_service.inputs import InputFiles
 from generation_service.intake import Intake
 from generation_service.job_observing import ObservedJobs, QueueGauges
 from generation_service.media.opening import open_library
+from generation_service.media.patience import Patience
 from generation_service.media.settings import media_options
 from generation_service.offsite import read_offsite_levels
 from generation_service.queue_opening import open_host, open_queue
@@ -68,11 +69,13 @@ async def add_generation(
         text: Answers the text RPCs; closed by its owner.
     """
     library = await _open_library(settings, owned)
-    inputs = InputFiles(library)
+    patience = Patience(settings.media_store_seconds)
+    inputs = InputFiles(library, patience)
     backends, crew = await _open_backends(settings, inputs, owned)
     tell_free_bytes(owned.meter, settings.data_dir)
     observer = ObservedJobs(owned.meter, owned.tracer)
-    queue = await open_queue(settings, crew, LibraryKeeper(library), observer, owned)
+    keeper = LibraryKeeper(library, patience)
+    queue = await open_queue(settings, crew, keeper, observer, owned)
     looking = asyncio.create_task(
         QueueGauges(owned.meter).look(queue.jobs, queue.workforce), name="queue-gauges"
     )
@@ -92,8 +95,9 @@ async def add_workers(settings: GenerationSettings, owned: Owned) -> None:
         owned: Gets what must be closed.
     """
     library = await _open_library(settings, owned)
-    _, crew = await _open_backends(settings, InputFiles(library), owned)
-    await open_host(settings, crew, LibraryKeeper(library), owned)
+    patience = Patience(settings.media_store_seconds)
+    _, crew = await _open_backends(settings, InputFiles(library, patience), owned)
+    await open_host(settings, crew, LibraryKeeper(library, patience), owned)
 
 
 async def _open_library(settings: GenerationSettings, owned: Owned) -> MediaLibrary:

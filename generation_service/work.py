@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from generation_service.backends.interface import MadeFile
     from generation_service.media.interface import StoredMedia
     from generation_service.media.library import MediaLibrary
+    from generation_service.media.patience import Patience
     from generation_service.queue.jobs import Job
     from generation_service.queue.keeping import AttemptName
 
@@ -22,9 +23,15 @@ if TYPE_CHECKING:
 class LibraryKeeper:
     """A queue's `Keeper`."""
 
-    def __init__(self, library: MediaLibrary) -> None:
-        """Build the keeper from the library where the files go."""
+    def __init__(self, library: MediaLibrary, patience: Patience) -> None:
+        """Build the keeper from the library where the files go.
+
+        Args:
+            library: Where they go.
+            patience: With its store, while that is away.
+        """
         self._library = library
+        self._patience = patience
 
     async def keep(
         self, job: Job, attempt: AttemptName, files: Iterable[MadeFile]
@@ -36,13 +43,15 @@ class LibraryKeeper:
             raise AttemptFailedError(exc.reason, exc.message, worth_retrying=False) from exc
 
     async def _keep(self, job: Job, number: int, file: MadeFile) -> StoredMedia:
-        return await self._library.keep_made(
-            file.data,
-            filename=_filename(job, number, file.data),
-            execution_id=job.execution_id,
-            item_id=job.item_id if number == 1 else "",
-            owner=job.owner,
-            origin=_origin(job),
+        return await self._patience.try_again(
+            lambda: self._library.keep_made(
+                file.data,
+                filename=_filename(job, number, file.data),
+                execution_id=job.execution_id,
+                item_id=job.item_id if number == 1 else "",
+                owner=job.owner,
+                origin=_origin(job),
+            )
         )
 
 

@@ -220,9 +220,9 @@ class GenerationClient:
             execution_id=execution_id, item_id=item_id, sha256=sha256
         )
         with _generation_failures():
-            # What was made would be lost for a restart in this moment, so it is waited for.
+            # What was made would be lost for a restart in this moment: a minute is waited for it.
             await retry_unavailable(
-                lambda: self._stub.ReleaseMedia(request, timeout=RELEASE_SECONDS), attempts=20
+                lambda: self._stub.ReleaseMedia(request, timeout=RELEASE_SECONDS), attempts=80
             )
 
     async def media_info(self, sha256: str) -> MediaFile:

@@ -60,6 +60,13 @@ class MediaSettings(ServiceSettings):
         description="PostgreSQL that knows whose a file is, `postgresql://…` (extra `postgres`), "
         "for processes on several machines. Unset: `DATA_DIR/media.sqlite3`.",
     )
+    media_store_seconds: float = Field(
+        120,
+        ge=0,
+        le=3600,
+        description="How long what was made waits for a bucket or a ledger that is away, such as "
+        "while it restarts, before its job fails. 0: it does not wait.",
+    )
     media_url_seconds: float = Field(
         0,
         ge=0,

@@ -80,14 +80,9 @@ class Dispatcher:
                 seat.driver.release(seat.running.attempt_id)
         for task in list(self._tasks):
             task.cancel()
-        if self._deliveries:  # what is being stored is as good as done
-            await asyncio.wait(self._deliveries, timeout=_DELIVERY_SECONDS)
+        await _end(self._deliveries)  # what is being stored is as good as done
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._endings:
-            await asyncio.wait(self._endings, timeout=_DELIVERY_SECONDS)
-        for task in list(self._endings):  # the journal does not answer: the next start knows less
-            task.cancel()
-        await asyncio.gather(*self._endings, return_exceptions=True)
+        await _end(self._endings)  # a journal that does not answer: the next start knows less
 
     def enqueue(self, entry: Entry) -> None:
         """Let a job wait for its turn."""
@@ -102,7 +97,9 @@ class Dispatcher:
 
     def assign(self) -> None:
         """Give jobs to free workers, until there are none of either."""
-        while not self.paused and len(self.waiting):
+        # What is made but not yet stored is held in memory: no more than two for each worker.
+        most = 2 * len(self._pool.seats)
+        while not self.paused and len(self.waiting) and len(self._deliveries) < most:
             found = self._next()
             if found is None:
                 return
@@ -385,6 +382,15 @@ class Dispatcher:
             task = asyncio.create_task(work)
         tasks.add(task)
         task.add_done_callback(partial(_ended, tasks))
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Let tasks come to their end, but not for long."""
+    if tasks:
+        await asyncio.wait(tasks, timeout=_DELIVERY_SECONDS)
+    for task in list(tasks):
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _ended(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import os
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import grpc
 import httpx
 import pytest
+import structlog
 from PIL import Image
 
 from generation_service.media.provenance import Verdict, read_provenance
@@ -20,6 +22,7 @@ from generation_service.settings import GenerationSettings
 from servicekit.errors import Code
 from servicekit.principals import Role
 from stellwerk.generation.v1 import generation_service_pb2 as pb
+from tests.drills.database import running_database
 from tests.integration.generation import (
     Echo,
     Stub,
@@ -32,14 +35,19 @@ from tests.integration.generation import (
     run,
     upload,
 )
+from tests.support import eventually
 from tests.unit.generation_service.media.pictures import plain_png
-from tests.unit.generation_service.media.stores import new_bucket, s3_server
+from tests.unit.generation_service.media.stores import S3Server, new_bucket, s3_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import TypeAlias
 
     from stellwerk.common.v1.types_pb2 import MediaRef
+
+    Away: TypeAlias = tuple[Mapping[str, object], Callable[[], None], Callable[[], None]]
+    """Settings that name a store, what stops it, and what starts it."""
 
 ADMIN = acting("admin", Role.ADMIN)
 
@@ -193,6 +201,48 @@ async def test_a_service_may_keep_its_files_in_a_bucket(tmp_path: Path) -> None:
     assert not (tmp_path / "media").exists()
 
 
+@contextlib.contextmanager
+def away_bucket() -> Iterator[Away]:
+    """A bucket, and how it goes away and comes back."""
+    server = S3Server()
+    options = {
+        "media_store": "s3",
+        "media_bucket": new_bucket(server.url).name,
+        "media_endpoint": server.url,
+        "media_access_key_id": "key",
+        "media_secret_access_key": "secret",
+    }
+    try:
+        yield options, server.stop, server.start
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def away_ledger() -> Iterator[Away]:
+    """A ledger in PostgreSQL, and how it goes away and comes back."""
+    with running_database() as database:
+        yield {"media_database_url": database.url}, database.stop, database.start
+
+
+@pytest.mark.parametrize("place", [away_bucket, away_ledger])
+async def test_a_picture_waits_for_a_store_that_restarts(
+    tmp_path: Path, place: Callable[[], contextlib.AbstractContextManager[Away]]
+) -> None:
+    """What was made while the store was away is stored when it is back, and made only once."""
+    with place() as (options, stop, start), structlog.testing.capture_logs() as lines:
+        async with generation(tmp_path, Echo(), options=options) as stub:
+            await asyncio.to_thread(stop)
+            job = asyncio.create_task(run(stub, order()))
+            await eventually(lambda: any(line["event"] == "media_store_away" for line in lines))
+            assert not job.done()
+            await asyncio.to_thread(start)
+            events = await job
+    assert events[-1].finished.state == pb.JOB_STATE_DONE
+    assert events[-2].output.media.sha256
+    assert [line["attempt"] for line in lines if line["event"] == "job_finished"] == [1]
+
+
 async def test_a_job_without_a_bucket_says_so(tmp_path: Path) -> None:
     """A job that cannot store its picture ends FAILED, and says why."""
     with s3_server() as server:
@@ -203,6 +253,7 @@ async def test_a_job_without_a_bucket_says_so(tmp_path: Path) -> None:
             "media_endpoint": server,
             "media_access_key_id": "key",
             "media_secret_access_key": "secret",
+            "media_store_seconds": 0,
         }
         async with generation(tmp_path, Echo(), options=options) as stub:
             end = (await run(stub, order()))[-1].finished

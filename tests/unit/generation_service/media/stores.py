@@ -17,14 +17,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+class S3Server:
+    """An S3-API server that can be stopped and started; what it keeps ends with the process."""
+
+    def __init__(self) -> None:
+        """Start it."""
+        self._port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start it, again at the same address."""
+        self._server = ThreadedMotoServer("127.0.0.1", port=self._port, verbose=False)
+        self._server.start()
+        _, self._port = self._server.get_host_and_port()
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._server.stop()
+
+
 @contextlib.contextmanager
 def s3_server() -> Iterator[str]:
-    """The address of an S3-API server that forgets everything when it ends."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    """The address of an S3-API server."""
+    server = S3Server()
     try:
-        yield f"http://{host}:{port}"
+        yield server.url
     finally:
         server.stop()
 

@@ -137,6 +137,19 @@ async def test_a_job_that_is_being_stored_can_be_cancelled(queueing: Queueing) -
         assert await follow(queue, storing) == story
 
 
+async def test_while_nothing_can_be_stored_nothing_more_is_begun(queueing: Queueing) -> None:
+    """What is made and not yet stored is held in memory: twice as much as there are workers."""
+    bench, shelf = Bench(free=True), Shelf()
+    shelf.open.clear()
+    async with queueing(bench, shelf=shelf) as queue:
+        ids = [await queue.submit(job()) for _ in range(4)]
+        await eventually(lambda: shelf.busy == 2)
+        assert (await queue.status(person())).waiting == 2
+        assert len(bench.begun) == 2
+        shelf.open.set()
+        assert {(await outcome(queue, each)).state for each in ids} == {JobState.DONE}
+
+
 async def test_cancelling_a_finished_job_changes_nothing(queueing: Queueing) -> None:
     """What is done stays done."""
     async with queueing(Bench(free=True)) as queue:
