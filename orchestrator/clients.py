@@ -51,6 +51,8 @@ RELEASE_SECONDS = 10.0
 REATTACH_PAUSE_SECONDS = 0.25
 JOB_LEFT = "JOB_LEFT"
 """Why a job ended whose caller had gone: not ours, as we are here."""
+UNTIL_THE_LIMIT = 10_000
+"""Attempts where only the time counts."""
 MAX_TEXTS_IN_CALL = 64
 
 
@@ -119,7 +121,7 @@ class SafetyClient:
         """Call, and again while unreachable, within the limit."""
         try:
             async with asyncio.timeout(self._limit_seconds):
-                return await retry_unavailable(call, attempts=20)
+                return await retry_unavailable(call, attempts=UNTIL_THE_LIMIT)
         except TimeoutError as exc:
             raise _safety_unavailable("The safety service did not answer in time") from exc
         except grpc.RpcError as exc:
