@@ -22,6 +22,7 @@ from gateway.pages.wiring import add_pages
 from gateway.pages.works import Works
 from gateway.problems import Problem, Unforeseen, add_handlers
 from gateway.pseudonyms import Pseudonyms
+from gateway.rights import Rights
 from gateway.routes import choices, executions, exports, health, media, research, workshop
 from gateway.security import SameOriginOnly, SecurityHeaders
 from servicekit.version import software_version
@@ -108,12 +109,13 @@ def create_app(settings: GatewaySettings, meter: Meter, tracer: Tracer) -> FastA
     )
     app.state.settings = settings
     app.state.meter = meter
+    app.state.rights = rights = Rights()
     identity = Identity(settings)
     app.state.identity = identity
     app.state.stopping = asyncio.Event()
     for module in _ROUTERS:
         app.include_router(module.router)
-    add_pages(app, identity)
+    add_pages(app, identity, rights)
     add_handlers(app, page_of)
     _wrap(app, settings, meter, tracer)
     return app
@@ -148,9 +150,10 @@ def _wrap(app: FastAPI, settings: GatewaySettings, meter: Meter, tracer: Tracer)
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with open_neighbours(app.state.settings) as neighbours, Works() as works:
-        app.state.neighbours = neighbours
-        app.state.works = works
+    state = app.state
+    async with open_neighbours(state.settings, state.rights) as neighbours, Works() as works:
+        state.neighbours = neighbours
+        state.works = works
         yield
 
 

@@ -9,11 +9,12 @@ at it the local admin's rights.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
 from gateway.pseudonyms import has_offer, offered
+from gateway.rights import rights_of
 from gateway.security import SAFE_METHODS
 from servicekit.api_keys import KEY_PREFIX
 from servicekit.authentication import Authenticator, Peer
@@ -100,7 +101,8 @@ class Identity:
 
     def viewer(self, request: Request) -> Principal | None:
         """Return who may see what learners may not, for the look of a page; None: a learner."""
-        principal = _logged_in(request) or (LOCAL_ADMIN if self.is_open else None)
+        shown: Principal | None = getattr(request.state, "staff", None)
+        principal = shown or _logged_in(request) or (LOCAL_ADMIN if self.is_open else None)
         return principal if principal and principal.role in _STAFF else None
 
     async def staff(self, request: Request) -> Principal:
@@ -176,8 +178,23 @@ async def act_as_staff(request: Request) -> Principal:
     """Let what follows be done for somebody who is no learner."""
     identity: Identity = request.app.state.identity
     principal = await identity.staff(request)
+    request.state.staff = principal
     set_principal(principal)
     return principal
+
+
+def staff_who_may(rpc: str) -> Any:
+    """Return what lets those of the staff act who may call an RPC, such as `EraseUser`.
+
+    For pages that offer something, and forms that ask twice before they do it.
+    """
+
+    async def act(request: Request) -> Principal:
+        principal = await act_as_staff(request)
+        rights_of(request).demand(principal.role, rpc)
+        return principal
+
+    return Depends(act)
 
 
 Person = Annotated[Principal, Depends(act_as_person)]

@@ -11,11 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gateway.pages.assets import Assets
 from gateway.pages.language import LANGUAGES, Catalogue, language_of, localised
+from servicekit.principals import Role
 
 if TYPE_CHECKING:
     from fastapi import Request
 
     from gateway.identity import Identity
+    from gateway.rights import Rights
 
 HEADERS = {
     # What a person wrote must not stay behind on a shared tablet.
@@ -27,10 +29,11 @@ HEADERS = {
 class Pages:
     """Makes pages and parts of them."""
 
-    def __init__(self, assets: Assets, identity: Identity) -> None:
+    def __init__(self, assets: Assets, identity: Identity, rights: Rights) -> None:
         """Take what every page needs."""
         self.catalogue = Catalogue()
         self._identity = identity
+        self._rights = rights
         self._templates = Environment(
             loader=PackageLoader("gateway"),
             autoescape=True,
@@ -53,16 +56,18 @@ class Pages:
             template: Its file.
             status: The HTTP status.
             values: What the template shows beside what every page has: `t`, `has_text`, `local`,
-                `language`, `path`, `viewer` (None: a learner) and `is_open`.
+                `language`, `path`, `viewer` (None: a learner), `may` (an RPC) and `is_open`.
         """
         language = language_of(request)
+        viewer = self._identity.viewer(request)
         content = self._templates.get_template(template).render(
             t=partial(self.catalogue.text, language),
             has_text=self.catalogue.has,
             local=partial(localised, language=language),
             language=language,
             path=request.url.path,
-            viewer=self._identity.viewer(request),
+            viewer=viewer,
+            may=partial(self._rights.may, viewer.role if viewer else Role.LEARNER),
             is_open=self._identity.is_open,
             **values,
         )

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import UploadFile
 
 from gateway.exports import EXPORT_SECONDS
-from gateway.identity import Staff
+from gateway.identity import Staff, staff_who_may
 from gateway.imports import import_parts, pieces_of
 from gateway.pages.rendering import pages_of
 from gateway.pages.research_exports import works_of
@@ -21,6 +21,7 @@ from gateway.routes.answers import Id, Services
 from gateway.routes.research import ERASE_SECONDS
 from servicekit.errors import InvalidArgumentError
 from servicekit.plain import enum_word, plain_message
+from servicekit.principals import Principal
 from stellwerk.tracker.v1 import export_service_pb2 as export_pb
 from stellwerk.tracker.v1 import tracker_service_pb2 as pb
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from gateway.pages.works import Work
 
 router = APIRouter(prefix="/research", include_in_schema=False)
+
+Importer = Annotated[Principal, staff_who_may("ImportExecutions")]
+Verifier = Annotated[Principal, staff_who_may("VerifyChain")]
+Eraser = Annotated[Principal, staff_who_may("EraseUser")]
 
 IMPORT_PATH = "/research/import"
 AT_ONCE = 8
@@ -64,7 +69,7 @@ class Verified:
 
 
 @router.get("/import")
-async def import_page(request: Request, staff: Staff) -> Response:
+async def import_page(request: Request, staff: Importer) -> Response:
     """Ask for a file."""
     return pages_of(request).page(request, "research/import.html", report=None)
 
@@ -72,7 +77,7 @@ async def import_page(request: Request, staff: Staff) -> Response:
 @router.post("/import")
 async def import_(
     request: Request,
-    staff: Staff,
+    staff: Importer,
     services: Services,
     dry_run: Annotated[bool, Query()] = False,
     x_filename: Annotated[str, Header(max_length=600)] = "",
@@ -116,7 +121,7 @@ async def verify_one(
 
 
 @router.post("/verify")
-async def verify_all(request: Request, staff: Staff, services: Services) -> Response:
+async def verify_all(request: Request, staff: Verifier, services: Services) -> Response:
     """Begin to verify all records that the person may see."""
     work = await works_of(request).begin(staff, lambda work: _verified(services, work))
     if "hx-request" in request.headers:
@@ -125,7 +130,7 @@ async def verify_all(request: Request, staff: Staff, services: Services) -> Resp
 
 
 @router.get("/verify/{work_id}")
-async def verify_progress(request: Request, work_id: Id, staff: Staff) -> Response:
+async def verify_progress(request: Request, work_id: Id, staff: Verifier) -> Response:
     """Tell how far it is."""
     work = works_of(request).find(work_id, staff)
     if "hx-request" in request.headers:
@@ -134,7 +139,7 @@ async def verify_progress(request: Request, work_id: Id, staff: Staff) -> Respon
 
 
 @router.post("/erase")
-async def erase(request: Request, staff: Staff, services: Services) -> Response:
+async def erase(request: Request, staff: Eraser, services: Services) -> Response:
     """Erase what a person made: first say what it is, then do it when the name is typed again."""
     form = await request.form()
     user_id = str(form.get("user_id") or "").strip()[:64]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from gateway.identity import Identity
+    from gateway.rights import Rights
 
 ROUTERS = (
     assets.router,
@@ -40,9 +41,9 @@ ROUTERS = (
 )
 
 
-def add_pages(app: FastAPI, identity: Identity) -> None:
+def add_pages(app: FastAPI, identity: Identity, rights: Rights) -> None:
     """Let an app serve the pages, too."""
     app.state.assets = Assets()
-    app.state.pages = Pages(app.state.assets, identity)
+    app.state.pages = Pages(app.state.assets, identity, rights)
     for router in ROUTERS:
         app.include_router(router)
