@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tracker_service.export.json_form import canonical_metadata
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tracker_service.records import ExecutionSummary
 
 PSEUDONYM_DIGITS: Final = 16
+_NAMED: Final = ("group", "session", "user")
 
 # Texts under these keys are names, codes and versions of ours; any other text may be a person's.
 _CODES_TEXT: Final = """
@@ -72,12 +74,13 @@ class Shaper:
 
     def summary(self, summary: ExecutionSummary) -> ExecutionSummary:
         """Return what the export shows of an execution without its items."""
-        if known := self.pseudonyms(summary):
+        if self._shape.pseudonymise:
+            hidden = {kind: self.pseudonym(kind, name) for kind, name in _names(summary).items()}
             summary = replace(
                 summary,
-                user_id=known.get(summary.user_id, summary.user_id),
-                session_id=known.get(summary.session_id, summary.session_id),
-                group_id=known.get(summary.group_id, summary.group_id),
+                user_id=hidden.get("user", ""),
+                session_id=hidden.get("session", ""),
+                group_id=hidden.get("group", ""),
             )
         return replace(summary, user_input="") if self._shape.drop_text else summary
 
@@ -85,8 +88,7 @@ class Shaper:
         """Return the names that an execution holds, with what stands in their places."""
         if not self._shape.pseudonymise:
             return {}
-        kinds = {"group": summary.group_id, "session": summary.session_id, "user": summary.user_id}
-        return {real: self.pseudonym(kind, real) for kind, real in kinds.items() if real}
+        return {real: self.pseudonym(kind, real) for kind, real in _names(summary).items()}
 
     def pseudonym(self, kind: str, real: str) -> str:
         """Return what stands for a name.
@@ -108,7 +110,7 @@ class Shaper:
         shape = self._shape
         metadata_json = item.metadata_json
         if known and any(real in metadata_json for real in known):
-            metadata_json = _mapped(metadata_json, lambda _, text: known.get(text, text))
+            metadata_json = _mapped(metadata_json, partial(self._hidden, known))
         if shape.drop_text and metadata_json:
             metadata_json = _mapped(
                 metadata_json, lambda key, text: text if key in _CODES else None
@@ -118,6 +120,19 @@ class Shaper:
             media=None if shape.drop_media or item.media is None else _nameless(item.media),
             metadata_json=metadata_json,
         )
+
+    def _hidden(self, known: Mapping[str, str], key: str, text: str) -> str:
+        """Hide a name; where a person and their session have the same, the key tells which."""
+        if text not in known:
+            return text
+        kind = key.removesuffix("_id")
+        return self.pseudonym(kind, text) if kind in _NAMED else known[text]
+
+
+def _names(summary: ExecutionSummary) -> dict[str, str]:
+    """Return the names that an execution has, by what they name."""
+    names = {kind: str(getattr(summary, f"{kind}_id")) for kind in _NAMED}
+    return {kind: real for kind, real in names.items() if real}
 
 
 def _nameless(media: MediaRef) -> MediaRef:

@@ -34,6 +34,21 @@ def test_pseudonyms_leave_no_name_anywhere() -> None:
     assert json.loads(shaped.items[1].metadata_json)["told"]["who"][0] == summary.user_id
 
 
+def test_a_session_that_is_called_as_its_person_has_a_pseudonym_of_its_own() -> None:
+    """As with a login that knows no sessions; else a session could not be found by its name."""
+    started = multi_output().items[0]
+    names = json.loads(started.metadata_json) | {"user_id": "anna", "session_id": "anna"}
+    record = record_of([started._replace(metadata_json=json.dumps(names))])
+    shaper = Shaper(Shape(pseudonymise=True), KEY)
+    shaped = shaper.shaped(record)
+    found = json.loads(shaped.items[0].metadata_json)
+    for kind, name in (
+        ("user", shaped.summary.user_id),
+        ("session", shaped.summary.session_id),
+    ):
+        assert name == found[f"{kind}_id"] == shaper.pseudonym(kind, "anna")
+
+
 def test_pseudonyms_are_those_of_the_key() -> None:
     """The same key gives the same pseudonyms, so that records can be joined; another one others."""
     shape = Shape(pseudonymise=True)
