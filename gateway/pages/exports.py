@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/exports", include_in_schema=False)
 
 ROWS = 50
+TOP_FIELDS = 10
 PREVIEW_BYTES = 256 * 1024
 PREVIEW_POLICY = "; ".join(
     (
@@ -58,10 +59,11 @@ async def history(
     services: Services,
     page_token: Annotated[str, Query(max_length=400)] = "",
 ) -> Response:
-    """Offer to begin, and list what was begun before."""
+    """Offer to begin, list what was begun before, and show figures of all of it."""
     asked = pb.ListExportHistoryRequest(page_size=ROWS, page_token=page_token)
-    page, usage = await asyncio.gather(
+    page, insights, usage = await asyncio.gather(
         services.workflows.ListExportHistory(asked),
+        services.workflows.GetExportInsights(pb.GetExportInsightsRequest(field_limit=TOP_FIELDS)),
         services.tracker.ListConfigUsage(tracker_pb.ListConfigUsageRequest()),
     )
     found = plain_message(page)
@@ -72,6 +74,7 @@ async def history(
         configs=sorted((each.config_name, each.execution_count) for each in usage.configs),
         workflows=found.get("workflows", []),
         next_page_token=found.get("next_page_token", ""),
+        insights=plain_message(insights),
     )
 
 

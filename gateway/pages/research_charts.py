@@ -35,6 +35,7 @@ async def charts(
     """Show figures of a config, or of all, in a span of days."""
     facets = Facets.read({"config_name": config_name, "first_day": first_day, "last_day": last_day})
 
+    # Two calls, since how long a config's runs took does not follow from what each day's took.
     by_day, by_config = await asyncio.gather(
         _rows(services, facets, pb.STATISTICS_DIMENSION_DAY),
         _rows(services, facets, pb.STATISTICS_DIMENSION_CONFIG),

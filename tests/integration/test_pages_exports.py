@@ -13,7 +13,13 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.fakes.ollama import FakeOllama
-from tests.integration.chromium import PHONE, assert_accessible, open_browser, visiting
+from tests.integration.chromium import (
+    PHONE,
+    assert_accessible,
+    assert_accessible_everywhere,
+    open_browser,
+    visiting,
+)
 from tests.integration.http_edge import Edge, events_of, open_edge
 from tests.integration.test_gateway_api import WISH
 from tests.support import eventually
@@ -121,6 +127,10 @@ async def test_from_data_to_a_document(edge: Edge, browser: Browser) -> None:
         await assert_accessible(page)
         await page.goto(f"{edge.url}/exports")
         await expect(page.locator("tbody tr").first).to_contain_text("fertig")
+        insights = page.locator("#insights")
+        for told in ("von Menschen geändert", "Ganzer Bericht", "Markdown", "items[].price"):
+            await expect(insights).to_contain_text(told)
+        await assert_accessible_everywhere(page)
         assert researcher.never_told("Zaunkönig")
 
 
