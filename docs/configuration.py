@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import AliasChoices, SecretStr
 
 from gateway.settings import GatewaySettings
 from generation_service.settings import GenerationSettings
@@ -57,12 +57,18 @@ def page() -> str:
         parts.append(f"## {prefix.rstrip('_').capitalize()}\n\n{_summary(cls)}\n")
         parts.append(
             _table(
-                (prefix + name.upper(), field)
+                (_variable(prefix, name, field), field)
                 for name, field in cls.model_fields.items()
                 if name not in shared or field.default != shared[name].default
             )
         )
     return "\n".join(parts)
+
+
+def _variable(prefix: str, name: str, field: FieldInfo) -> str:
+    """Return the variable of a setting: an alias has no prefix."""
+    alias = field.validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else prefix + name.upper()
 
 
 def _summary(cls: type[ServiceSettings]) -> str:

@@ -22,7 +22,8 @@ from generation_service.servicer import GenerationServicer
 from generation_service.text_opening import TextOptions, open_text_generator
 from generation_service.work import LibraryKeeper
 from generation_service.workers.comfyui_backend import ComfyUIBackend
-from generation_service.workers.opening import NO_CREW, allowed_classes, make_crew
+from generation_service.workers.node_classes import allowed_classes
+from generation_service.workers.opening import NO_CREW, make_crew
 from servicekit.principals import Role
 from servicekit.vitals import tell_free_bytes
 from stellwerk.generation.v1 import generation_service_pb2, generation_service_pb2_grpc
@@ -117,7 +118,7 @@ async def _open_backends(
         await embedded.start()
     comfyui = ComfyUIBackend(
         make_seed=_seed,
-        allowed_classes=allowed_classes(settings.node_classes_file, settings.models_file),
+        allowed_classes=allowed_classes(settings, settings.models_file),
     )
     backends: dict[str, Planner] = {embedded.name: embedded, comfyui.name: comfyui}
     places: Sequence[WorkerDriver] = ()

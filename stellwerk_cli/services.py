@@ -152,7 +152,10 @@ def models_file(environment: Mapping[str, str]) -> Path:
 
 def _defaults() -> dict[str, str]:
     """What the user may override."""
-    return {"GENERATION_MODELS_FILE": str(models_file({})), "PYTHONUNBUFFERED": "1"}
+    own = {"GENERATION_MODELS_FILE": str(models_file({})), "PYTHONUNBUFFERED": "1"}
+    classes = shipped_configs_dir() / "node_classes.json"
+    # What the orchestrator allows in a folder of one's own, the generation service does, too.
+    return own | ({"GENERATION_NODE_CLASSES_FILE": str(classes)} if classes.is_file() else {})
 
 
 def _stop_seconds(name: str, environment: Mapping[str, str]) -> float:

@@ -41,14 +41,12 @@ class ComfyUIBackend:
     photographic = True
     leaves_site = False
 
-    def __init__(
-        self, *, make_seed: Callable[[], int], allowed_classes: frozenset[str] | None
-    ) -> None:
+    def __init__(self, *, make_seed: Callable[[], int], allowed_classes: frozenset[str]) -> None:
         """Build the backend.
 
         Args:
             make_seed: Gives a seed where a workflow takes one and the request has none.
-            allowed_classes: Node classes that a graph may use; None: all.
+            allowed_classes: Node classes that a graph may use; no others.
         """
         self._make_seed = make_seed
         self._allowed = allowed_classes
@@ -118,15 +116,19 @@ class ComfyUIBackend:
         return given
 
     def _check_classes(self, graph: Graph) -> None:
-        if self._allowed is None:
-            return
         faults = [
-            NodeFault(node_id, node["class_type"], "", "This class is not on the allow-list.")
+            NodeFault(node_id, node["class_type"], "", NOT_ALLOWED)
             for node_id, node in graph.items()
             if node["class_type"] not in self._allowed
         ]
         if faults:
             raise NodeClassForbiddenError(faults=faults)
+
+
+NOT_ALLOWED = (
+    "This node class is not allowed. Whoever runs the service may add it to node_classes.json or "
+    "COMFYUI_NODE_CLASSES."
+)
 
 
 class NodeClassForbiddenError(JobFaultError):

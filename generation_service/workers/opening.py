@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,7 +19,6 @@ from servicekit.settings import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
 
     from generation_service.backends.interface import MediaBackend
     from generation_service.queue.drivers import WorkerDriver
@@ -127,23 +125,3 @@ def worker_url(address: str) -> str:
     if not may_be_worker(parts.hostname or ""):
         raise AddressInvalidError("No worker may be at a link-local or multicast address.")
     return text
-
-
-def allowed_classes(chosen: Path | None, models_file: Path) -> frozenset[str] | None:
-    """Node classes that a workflow may use; None: all.
-
-    Args:
-        chosen: The file of the settings.
-        models_file: The file beside which it is looked for otherwise.
-
-    Raises:
-        ConfigurationError: The file cannot be read.
-    """
-    path = chosen or models_file.with_name("node_classes.json")
-    if chosen is None and not path.is_file():
-        return None
-    try:
-        groups = json.loads(path.read_text(encoding="utf-8"))["classes"]
-        return frozenset(str(name) for names in groups.values() for name in names)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as exc:
-        raise ConfigurationError(f"The list of node classes {path} cannot be read.") from exc

@@ -22,12 +22,18 @@ class WorkerSettings(ServiceSettings):
         "",
         validation_alias=AliasChoices("COMFYUI_WORKERS", "comfyui_workers"),
         description="Addresses of ComfyUI servers, `http://gpu1:8188,http://gpu2:8188`. More can "
-        "be added while the service runs. This variable has no prefix.",
+        "be added while the service runs.",
     )
     node_classes_file: Path | None = Field(
         None,
         description="JSON file of the ComfyUI node classes that a workflow may use. Unset: "
-        "`node_classes.json` beside `MODELS_FILE`; none there: all classes.",
+        "`node_classes.json` beside `MODELS_FILE`; none there: the list that ships.",
+    )
+    comfyui_node_classes: str = Field(
+        "",
+        validation_alias=AliasChoices("COMFYUI_NODE_CLASSES", "comfyui_node_classes"),
+        description="More node classes that a workflow may use, `MyUpscaler,MyLoader`: those of "
+        "custom nodes that you trust. The orchestrator reads it, too.",
     )
     worker_slots: int = Field(
         1,

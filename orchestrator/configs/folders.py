@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "ORCHESTRATOR_CONFIGS_DIR"
+NODE_CLASSES_VARIABLE = "COMFYUI_NODE_CLASSES"
 
 
 def shipped_configs_dir() -> Path:
@@ -30,3 +31,9 @@ def own_configs_dir() -> Path:
     if (checkout / "schema").is_dir():
         return checkout
     return Path(sys.prefix) / "share" / "stellwerk" / "configs"
+
+
+def more_node_classes() -> frozenset[str]:
+    """Return the node classes that a deployment allows beside those of a file."""
+    named = os.environ.get(NODE_CLASSES_VARIABLE, "").split(",")
+    return frozenset(name.strip() for name in named if name.strip())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _GRAPH = "graph"
 _NAMES = ("node_id", "title", "class_type")
 MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".gguf", ".pt", ".pth", ".bin")
+_ALLOW_HINT = "An admin may add it to node_classes.json or COMFYUI_NODE_CLASSES."
 _WRAP_HINT = 'Write a link as ["<node id>", 0], and a literal list as {"__value__": […]}.'
 
 
@@ -47,7 +48,7 @@ def graph_faults(document: Document, allowed: Collection[str]) -> Iterator[Fault
         at: Path = (_GRAPH, node_id)
         class_type = node["class_type"]
         if allowed and class_type not in allowed:
-            hint = did_you_mean(class_type, allowed) or "An admin may add it to node_classes.json."
+            hint = did_you_mean(class_type, allowed) or _ALLOW_HINT
             message = f"The node class {class_type} is not allowed."
             yield document.fault((*at, "class_type"), message, hint)
         for name, value in node["inputs"].items():

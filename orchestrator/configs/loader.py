@@ -15,7 +15,7 @@ from orchestrator.configs import graphs, references, semantics
 from orchestrator.configs.documents import Document, Kind, UnreadableFileError, read_document
 from orchestrator.configs.faults import ConfigError, Fault
 from orchestrator.configs.files import config_files
-from orchestrator.configs.folders import own_configs_dir, schema_dir
+from orchestrator.configs.folders import more_node_classes, own_configs_dir, schema_dir
 from orchestrator.configs.library import Library
 from orchestrator.configs.model import (
     Chunk,
@@ -75,7 +75,7 @@ def _is_users(fault: Fault) -> bool:
 
 
 def load_node_classes(folder: Path) -> frozenset[str]:
-    """Return the node classes that workflows may use: the folder's, else those that we ship.
+    """Return the node classes that workflows may use: the folder's, else ours, and the settings'.
 
     Raises:
         ConfigError: Their file is faulty.
@@ -86,7 +86,8 @@ def load_node_classes(folder: Path) -> frozenset[str]:
         document = read_document(root, root / Kind.NODE_CLASSES.value, Kind.NODE_CLASSES)
     except UnreadableFileError as exc:
         raise ConfigError(list(exc.faults)) from exc
-    return frozenset(name for names in document.data["classes"].values() for name in names)
+    listed = frozenset(name for names in document.data["classes"].values() for name in names)
+    return listed | more_node_classes()
 
 
 class _Loader:
@@ -162,6 +163,7 @@ class _Loader:
             case Kind.NODE_CLASSES:
                 for names in document.data["classes"].values():
                     library.node_classes.update(names)
+                library.node_classes.update(more_node_classes())
             case Kind.CHUNK:
                 yield from self._keep(document, Chunk, library.chunks)
                 if chunk := library.chunks.get(document.id):

@@ -80,7 +80,7 @@ def _client_checks(server: str) -> dict[str, Check]:
 
 
 def _own_checks(server: str, data: Path, environment: Mapping[str, str]) -> dict[str, Check]:
-    workers = environment.get("GENERATION_COMFYUI_WORKERS", "").split(",")
+    workers = environment.get("COMFYUI_WORKERS", "").replace(";", ",").split(",")
     checks: dict[str, Check] = {
         "python": blocking(machine.python),
         "model": blocking(machine.model),

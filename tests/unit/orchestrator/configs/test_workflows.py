@@ -221,11 +221,16 @@ def test_loras_need_a_place(with_graph: Path) -> None:
     assert only_fault(with_graph).field == "loras"
 
 
-def test_own_allow_list_replaces_the_shipped_one(with_graph: Path) -> None:
-    """A folder's node_classes.json says what its workflows may use."""
+def test_own_allow_list_replaces_the_shipped_one(
+    with_graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder's node_classes.json says what its workflows may use; the environment names more."""
     classes = sorted({str(each["class_type"]) for each in NODES.values()} - {"KSampler"})
     write_json(with_graph / "node_classes.json", {"classes": {"few": classes}})
     assert only_fault(with_graph).field == "graph.sampler.class_type"
+    monkeypatch.setenv("COMFYUI_NODE_CLASSES", "MyLoader,KSampler")
+    assert check_folder(with_graph) == []
+    monkeypatch.delenv("COMFYUI_NODE_CLASSES")
     write_json(with_graph / "node_classes.json", {"classes": {"few": [*classes, "KSampler"]}})
     assert check_folder(with_graph) == []
 
