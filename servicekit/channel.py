@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 import grpc
 
 from servicekit.certificates import Certificates
+from servicekit.client_spans import spanned
 from servicekit.context import (
     EXECUTION_ID_KEY,
     REQUEST_ID_KEY,
@@ -204,11 +205,14 @@ class _Channel(grpc.aio.Channel):
             if self._check is not None:
                 self._check(method)
             limit = default_timeout if timeout is None else timeout
-            return start(
-                request,
-                timeout=remaining_seconds() if limit is None else deadline(limit),
-                metadata=self._metadata(metadata or ()),
-                **rest,
+            return spanned(
+                method,
+                lambda: start(
+                    request,
+                    timeout=remaining_seconds() if limit is None else deadline(limit),
+                    metadata=self._metadata(metadata or ()),
+                    **rest,
+                ),
             )
 
         return call

@@ -47,7 +47,7 @@ from servicekit.errors import (
 )
 from servicekit.metrics import RPC_SECONDS
 from servicekit.principals import set_principal
-from servicekit.spans import NO_SPAN, TRACEPARENT_KEY, Role, Span, Tracer
+from servicekit.spans import NO_SPAN, TRACEPARENT_KEY, Role, Span, Tracer, rpc_attributes
 from servicekit.status import read_status, to_wire
 from servicekit.version import VERSION_KEY, software_version
 
@@ -194,8 +194,7 @@ class ContextInterceptor(AroundInterceptor):
     def _span(self, method: str, parent: str) -> AbstractContextManager[Span]:
         if method.startswith(_QUIET_METHODS):
             return nullcontext(NO_SPAN)
-        service, _, rpc = method[1:].partition("/")
-        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": rpc}
+        attributes = rpc_attributes(method)
         return self._tracer.begin(method[1:], Role.SERVER, parent=parent, attributes=attributes)
 
 

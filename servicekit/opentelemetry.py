@@ -44,6 +44,7 @@ _REASON = re.compile(r"[A-Z][A-Z_]{0,63}")
 _KINDS = {
     Role.SERVER: SpanKind.SERVER,
     Role.INTERNAL: SpanKind.INTERNAL,
+    Role.CLIENT: SpanKind.CLIENT,
     Role.CONSUMER: SpanKind.CONSUMER,
 }
 
@@ -112,11 +113,23 @@ class OpenTelemetrySpan:
         """See `Span.traceparent`."""
         return self._traceparent
 
+    @property
+    def is_sent(self) -> bool:
+        """See `Span.is_sent`."""
+        return True
+
     @contextlib.contextmanager
-    def child(self, name: str, attributes: Attributes | None = None) -> Iterator[OpenTelemetrySpan]:
+    def child(
+        self,
+        name: str,
+        attributes: Attributes | None = None,
+        role: Role = Role.INTERNAL,
+    ) -> Iterator[OpenTelemetrySpan]:
         """See `Span.child`."""
         above: Context = set_span_in_context(self._span)
-        span = self._tracer.start_span(name, context=above, attributes=dict(attributes or {}))
+        span = self._tracer.start_span(
+            name, context=above, kind=_KINDS[role], attributes=dict(attributes or {})
+        )
         with _ended(OpenTelemetrySpan(self._tracer, span)) as begun:
             yield begun
 

@@ -33,6 +33,8 @@ class Role(Enum):
     """It answers a caller."""
     INTERNAL = "internal"
     """It is a part of that."""
+    CLIENT = "client"
+    """It asks another service, and lasts until that has answered."""
     CONSUMER = "consumer"
     """It does what was put into a queue or a spool earlier."""
 
@@ -44,8 +46,15 @@ class Span(Protocol):
     def traceparent(self) -> str:
         """How others name this span; empty when there is no trace."""
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether somebody collects it, so that its parts are worth naming."""
+
     def child(
-        self, name: str, attributes: Attributes | None = None
+        self,
+        name: str,
+        attributes: Attributes | None = None,
+        role: Role = Role.INTERNAL,
     ) -> AbstractContextManager[Span]:
         """Begin a part of it, which ends with the context."""
 
@@ -84,9 +93,13 @@ class NoSpan:
     """A span where nothing is traced: it knows its caller's name, and passes it on."""
 
     traceparent: str = ""
+    is_sent: bool = False
 
     def child(
-        self, name: str, attributes: Attributes | None = None
+        self,
+        name: str,
+        attributes: Attributes | None = None,
+        role: Role = Role.INTERNAL,
     ) -> AbstractContextManager[Span]:
         """Return the same."""
         return nullcontext(self)
@@ -140,6 +153,16 @@ async def open_tracer(endpoint: str | None, service: str) -> AsyncIterator[Trace
         ) from exc
     async with sending(endpoint, service) as tracer:
         yield tracer
+
+
+def rpc_attributes(method: str) -> Attributes:
+    """Return what both sides of a call know of it.
+
+    Args:
+        method: `/package.Service/Rpc`.
+    """
+    service, _, rpc = method[1:].partition("/")
+    return {"rpc.system": "grpc", "rpc.service": service, "rpc.method": rpc}
 
 
 def trace_id_of(traceparent: str) -> str:

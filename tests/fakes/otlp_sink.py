@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Taken:
     Attributes:
         service: Who sent it.
         name: What was done.
+        kind: `server`, `client`, `internal` or `consumer`.
         trace_id: 32 hexadecimal digits.
         span_id: 16 hexadecimal digits.
         parent: The span above it; empty: none.
@@ -38,6 +40,7 @@ class Taken:
 
     service: str
     name: str
+    kind: str
     trace_id: str
     span_id: str
     parent: str
@@ -102,6 +105,7 @@ def _taken(request: trace_service_pb2.ExportTraceServiceRequest) -> Iterator[Tak
                 yield Taken(
                     service=about.get("service.name", ""),
                     name=span.name,
+                    kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
                     trace_id=span.trace_id.hex(),
                     span_id=span.span_id.hex(),
                     parent=span.parent_span_id.hex(),

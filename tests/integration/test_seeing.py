@@ -138,6 +138,21 @@ def test_one_run_is_one_trace_over_all_services(seen: Seen) -> None:
     assert stages == {"stage 1", "stage 2", "stage 3", "stage 4"}
 
 
+def test_each_call_is_seen_from_both_sides(seen: Seen) -> None:
+    """What a service answers hangs under the call of the one that asked; all calls end well."""
+    spans = {span.span_id: span for span in seen.spans if span.trace_id == seen.trace_id}
+    calls = [span for span in spans.values() if span.kind == "client"]
+    answers = [span for span in spans.values() if span.kind == "server" and span.parent]
+    assert {span.service for span in calls} == {"gateway", "orchestrator", "safety"}
+    assert {span.service for span in answers} == SERVICES - {"gateway"}
+    for answer in answers:
+        call = spans[answer.parent]
+        assert (call.kind, call.name) == ("client", answer.name)
+        assert call.service != answer.service
+        assert call.attributes["rpc.grpc.status_code"] in ("OK", "CANCELLED")
+    assert all(spans[call.parent].service == call.service for call in calls)
+
+
 def test_queue_and_spool_link_to_the_run(seen: Seen) -> None:
     """An attempt of a job and the storing of items come later, and say what they are about."""
     [attempt] = seen.named("job attempt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from servicekit.settings import ServiceSettings
 from servicekit.spans import NoTracer, Role, open_tracer
 from stellwerk.tracker.v1.tracker_service_pb2 import GetExecutionResponse
 from tests.fakes.otlp_sink import Taken, collecting
-from tests.support import serving
+from tests.support import free_port, serving
 from tests.unit.servicekit.probe import nothing, probe, unary_unary
 
 if TYPE_CHECKING:
@@ -92,6 +93,27 @@ async def test_a_failure_is_a_code_and_never_words() -> None:
     crashed, _ = await traced(crash)
     assert crashed.status == "ValueError"
     assert not [span for span in (part, call, crashed) if "Zarubilo" in span.text]
+
+
+async def test_a_call_to_a_neighbour_is_a_span_until_it_has_answered() -> None:
+    """Named with the code that came back, and above all where nobody answers."""
+    asked: dict[str, grpc.aio.Channel] = {}
+
+    async def do(context: Any) -> None:
+        for channel in asked.values():
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await unary_unary(channel)
+
+    async with (
+        serving(probe(nothing)) as asked["there"],
+        open_channel(f"127.0.0.1:{free_port()}") as asked["away"],
+    ):
+        there, away, call = await traced(do)
+    assert [there.kind, away.kind, call.kind] == ["client", "client", "server"]
+    assert there.parent == away.parent == call.span_id
+    codes = [span.attributes["rpc.grpc.status_code"] for span in (there, away, call)]
+    assert codes == ["OK", "UNAVAILABLE", "OK"]
+    assert [there.status, away.status, call.status] == ["", "UNAVAILABLE", ""]
 
 
 async def test_queued_work_names_the_span_that_asked_for_it() -> None:
