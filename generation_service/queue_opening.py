@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -108,21 +109,29 @@ async def _open_deployment(
     if settings.media_database_url is None:
         log.warning("media_ledger_in_folder", hint="All processes must share this DATA_DIR.")
     # Only here: the library comes with the extra.
+    from generation_service.queue.jetstream.access import NatsOptions
     from generation_service.queue.jetstream.deployment import open_deployment
     from generation_service.queue.jetstream.leader import Rules
-    from generation_service.queue.jetstream.link import NatsOptions
     from generation_service.queue.jetstream.pace import Pace
 
     pace = Pace(silence=settings.worker_silence_seconds, lease=settings.queue_lease_seconds)
     rules = Rules(queue_limits(settings), health_limits(settings), pace, identify, observer)
     options = NatsOptions(
-        settings.nats_url,
-        settings.nats_prefix,
-        settings.nats_credentials,
-        settings.nats_authority,
-        settings.nats_replicas,
+        url=settings.nats_url,
+        prefix=settings.nats_prefix,
+        credentials=settings.nats_credentials,
+        authority=settings.nats_authority,
+        certificate=settings.nats_certificate,
+        key=settings.nats_key,
+        tls_first=settings.nats_tls_first,
+        replicas=settings.nats_replicas,
     )
-    return await owned.enter_async_context(open_deployment(options, rules))
+    return await owned.enter_async_context(open_deployment(options, rules, _end_process))
+
+
+def _end_process() -> None:
+    """Stop as if asked to: who starts us again gives us what NATS wants to see today."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 async def _take_up(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from generation_service.queue.jetstream.link import NatsOptions
+from generation_service.queue.jetstream.access import NatsOptions
 from tests.support import free_port
 
 if TYPE_CHECKING:
@@ -25,17 +26,30 @@ START_SECONDS = 30.0
 class NatsServer:
     """A server with JetStream over a folder, that can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start it."""
-        self._folder = folder
+    def __init__(self, folder: Path, config: str = "", name: str = "") -> None:
+        """Prepare it.
+
+        Args:
+            folder: Of its files.
+            config: What else its configuration file says.
+            name: Of the server; empty: of no interest.
+        """
+        self._folder, self._name = folder, name
         self._port, self._monitor = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.start()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "nats.conf"
+        self._config.write_text(config)
 
     @property
     def url(self) -> str:
         """Where it is reached."""
-        return f"nats://127.0.0.1:{self._port}"
+        return f"nats://{self.address}"
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self._port}"
 
     def options(self, prefix: str, *, in_memory: bool = False) -> NatsOptions:
         """What a deployment connects with; each test has a prefix of its own."""
@@ -43,20 +57,36 @@ class NatsServer:
 
     def start(self) -> None:
         """Start it, again if it was killed, and wait until it takes connections."""
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start it, without waiting until it is there."""
         self._process = subprocess.Popen(
             [
                 *(_executable(), "--addr", "127.0.0.1", "--port", str(self._port)),
                 *("--http_port", str(self._monitor), "--jetstream"),
-                *("--store_dir", str(self._folder)),
+                *("--store_dir", str(self._folder), "--config", str(self._config)),
+                *(("--name", self._name) if self._name else ()),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+    def wait(self) -> None:
+        """Wait until it takes connections."""
         give_up = time.monotonic() + START_SECONDS
         while not self._is_healthy():
+            assert self._process is not None
             assert self._process.poll() is None, "the NATS server did not start"
             assert time.monotonic() < give_up, "the NATS server does not answer"
             time.sleep(0.02)
+
+    def change(self, config: str) -> None:
+        """Give it another configuration while it runs."""
+        self._config.write_text(config)
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         """Kill it, as a machine that loses its power would."""
@@ -73,10 +103,11 @@ class NatsServer:
 
 
 @contextlib.contextmanager
-def nats_server(folder: Path) -> Iterator[NatsServer]:
-    """Run a server."""
-    server = NatsServer(folder)
+def nats_server(folder: Path, config: str = "") -> Iterator[NatsServer]:
+    """Run a server; see `NatsServer`."""
+    server = NatsServer(folder, config)
     try:
+        server.start()
         yield server
     finally:
         server.kill()

@@ -27,7 +27,7 @@ class QueueSettings(ServiceSettings):
     nats_url: SecretStr = Field(
         SecretStr("nats://127.0.0.1:4222"),
         description="NATS server with JetStream, `nats://nats:4222` or `tls://…`; several with "
-        "commas between. May hold a user and password or a token.",
+        "commas between. The first may hold user and password, or a token, for all of them.",
     )
     nats_prefix: str = Field(
         "stellwerk",
@@ -40,6 +40,17 @@ class QueueSettings(ServiceSettings):
     )
     nats_authority: Path | None = Field(
         None, description="Certificate (PEM) of the authority that signed the NATS server's."
+    )
+    nats_certificate: Path | None = Field(
+        None,
+        description="Own certificate chain (PEM), for NATS servers that ask for one. Read again "
+        "whenever the connection is made anew.",
+    )
+    nats_key: Path | None = Field(None, description="The private key (PEM) of it.")
+    nats_tls_first: bool = Field(
+        False,
+        description="Speak TLS with NATS before it has said anything, so that nobody on the way "
+        "can talk us out of it. Needs `handshake_first` in the server's `tls`.",
     )
     nats_replicas: int = Field(
         1, ge=1, le=5, description="On how many servers of a NATS cluster each job is kept."
@@ -71,9 +82,11 @@ class QueueSettings(ServiceSettings):
     )
 
     @model_validator(mode="after")
-    def _role_fits_queue(self) -> Self:
+    def _hold_together(self) -> Self:
         if self.role != "all" and self.queue != "jetstream":
             raise ValueError(f"GENERATION_ROLE={self.role} needs GENERATION_QUEUE=jetstream.")
+        if (self.nats_certificate is None) != (self.nats_key is None):
+            raise ValueError("GENERATION_NATS_CERTIFICATE and GENERATION_NATS_KEY belong together.")
         return self
 
     @property

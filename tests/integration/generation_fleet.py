@@ -58,6 +58,11 @@ class Member:
             self.process.terminate()
             await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and runs no more."""
+        return self.process is not None and self.process.returncode is not None
+
     async def serving(self) -> None:
         """Wait until it is ready."""
         assert await wait_until_serving(self.address, START_SECONDS)

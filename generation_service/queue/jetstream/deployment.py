@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from generation_service.queue.drivers import WorkerDriver
+    from generation_service.queue.jetstream.access import NatsOptions
     from generation_service.queue.jetstream.leader import Rules
-    from generation_service.queue.jetstream.link import Link, NatsOptions
+    from generation_service.queue.jetstream.link import Link
     from generation_service.queue.keeping import Keeper
 
 
@@ -67,13 +68,20 @@ class Deployment:
 
 
 @contextlib.asynccontextmanager
-async def open_deployment(options: NatsOptions, rules: Rules) -> AsyncIterator[Deployment]:
+async def open_deployment(
+    options: NatsOptions, rules: Rules, turned_out: Callable[[], None] = lambda: None
+) -> AsyncIterator[Deployment]:
     """Connect to NATS and prepare what is kept there.
+
+    Args:
+        options: Where and how.
+        rules: Of the queue.
+        turned_out: Called when a server ends the connection for good.
 
     Raises:
         ConfigurationError: The server is not there, or does not let us in.
     """
-    async with open_link(options, answer_seconds=rules.pace.answer) as link:
+    async with open_link(options, answer_seconds=rules.pace.answer, turned_out=turned_out) as link:
         deployment = Deployment(link, rules)
         await deployment.prepare()
         yield deployment

@@ -30,7 +30,8 @@ from nats.js.errors import (
     NotFoundError,
 )
 
-from generation_service.queue.jetstream.link import LOST, heeding
+from generation_service.queue.jetstream.access import LOST
+from generation_service.queue.jetstream.link import heeding
 
 if TYPE_CHECKING:
     from generation_service.queue.jetstream.link import Link

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import nats.errors
 import structlog
-from nats.aio.client import Client
 
+from generation_service.queue.jetstream.access import LOST, connect
 from generation_service.queue.jetstream.wire import (
     Fields,
     error_fields,
@@ -30,16 +27,16 @@ from servicekit.errors import (
     ServiceError,
     UnavailableError,
 )
-from servicekit.settings import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-    from pathlib import Path
 
+    from nats.aio.client import Client
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
     from nats.js import JetStreamContext
-    from pydantic import SecretStr
+
+    from generation_service.queue.jetstream.access import NatsOptions
 
 T = TypeVar("T")
 
@@ -48,33 +45,8 @@ log = structlog.get_logger(__name__)
 Answerer: TypeAlias = "Callable[[Fields], Awaitable[Fields]]"
 Listener: TypeAlias = "Callable[[Fields], None]"
 
-LOST = (nats.errors.Error, TimeoutError, OSError)
-"""What NATS or its network may fail with; trying again helps unless the settings are wrong."""
-_CONNECT_SECONDS = 5
-_RECONNECT_SECONDS = 0.25
 _ANSWERS_AT_ONCE = 2000
 _HEADROOM_BYTES = 32 * 1024
-
-
-@dataclass(frozen=True)
-class NatsOptions:
-    """Where NATS is and how to get in.
-
-    Attributes:
-        url: Of the server, or of several with commas between.
-        prefix: Before all subjects and streams; deployments that share a server differ in it.
-        credentials: A credentials file of the account; None: what the URL says.
-        authority: Certificate of the authority (PEM) that signed the server's; None: the system's.
-        replicas: On how many servers of a NATS cluster each document is kept.
-        in_memory: Keep documents in the server's memory only; for tests.
-    """
-
-    url: SecretStr
-    prefix: str = "stellwerk"
-    credentials: Path | None = None
-    authority: Path | None = None
-    replicas: int = 1
-    in_memory: bool = False
 
 
 class NobodyAnswersError(Exception):
@@ -216,7 +188,11 @@ async def end(subscription: Subscription) -> None:
 
 @contextlib.asynccontextmanager
 async def open_link(
-    options: NatsOptions, *, answer_seconds: float = 2.0, connect_seconds: float = 60.0
+    options: NatsOptions,
+    *,
+    answer_seconds: float = 2.0,
+    connect_seconds: float = 60.0,
+    turned_out: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Link]:
     """Connect, and stay connected: a server that restarts is found again.
 
@@ -224,18 +200,12 @@ async def open_link(
         options: Where and how.
         answer_seconds: How long one question waits for its answer.
         connect_seconds: How long the server may take to be there at the start.
+        turned_out: Called when a server ends the connection for good.
 
     Raises:
         ConfigurationError: It was not there by then, or does not let us in.
     """
-    client = Client()
-    try:
-        async with asyncio.timeout(connect_seconds):
-            await _connect(client, options)
-    except TimeoutError as exc:
-        raise ConfigurationError(
-            f"No NATS server answered within {connect_seconds:.0f} s. Is GENERATION_NATS_URL right?"
-        ) from exc
+    client = await connect(options, connect_seconds=connect_seconds, turned_out=turned_out)
     link = Link(client, options, answer_seconds=answer_seconds)
     try:
         yield link
@@ -243,42 +213,6 @@ async def open_link(
         await link.close()
         with contextlib.suppress(*LOST):
             await client.close()
-
-
-async def _connect(client: Client, options: NatsOptions) -> None:
-    tls = ssl.create_default_context(cafile=options.authority) if options.authority else None
-    while True:
-        try:
-            await client.connect(
-                servers=[part.strip() for part in options.url.get_secret_value().split(",")],
-                name="stellwerk-generation",
-                error_cb=_note_error,
-                disconnected_cb=_note_disconnected,
-                reconnected_cb=_note_reconnected,
-                connect_timeout=_CONNECT_SECONDS,
-                reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]  # int by name only
-                max_reconnect_attempts=-1,
-                tls=tls,
-                user_credentials=str(options.credentials) if options.credentials else None,
-            )
-        except nats.errors.AuthorizationError as exc:
-            raise ConfigurationError("The NATS server does not let this service in.") from exc
-        except LOST:
-            await asyncio.sleep(_RECONNECT_SECONDS)
-        else:
-            return
-
-
-async def _note_error(error: Exception) -> None:
-    log.debug("nats_error", error=str(error))
-
-
-async def _note_disconnected() -> None:
-    log.warning("nats_disconnected")
-
-
-async def _note_reconnected() -> None:
-    log.info("nats_reconnected")
 
 
 class QueueUnavailableError(UnavailableError):
