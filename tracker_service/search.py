@@ -30,6 +30,7 @@ MAX_WORDS_BYTES: Final = 500_000
 # Chinese, Japanese and Thai write without spaces: each of their characters is a word here.
 _WORD: Final = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+")
 _NAMES: Final = re.compile(r"[a-z0-9_]+(, [a-z0-9_]+)*")
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _UNSPACED: Final = re.compile(r"([\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])")
 
 
@@ -64,9 +65,13 @@ class SearchEntry:
 def words_of(text: str) -> set[str]:
     """Return the words of a text: without case and accents, the rest as it is."""
     plain = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    plain = _NOT_ASCII.sub(_without_accents, plain)
     spaced = _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", plain))
     return {word[:MAX_WORD] for word in _WORD.findall(spaced)}
+
+
+def _without_accents(found: re.Match[str]) -> str:
+    return "".join(c for c in found[0] if not unicodedata.combining(c))
 
 
 def query_words(query: str) -> tuple[str, ...]:
@@ -90,7 +95,7 @@ def entry_of(
 
     What was withheld from its person is not: a search must not tell what a reading would not.
     """
-    words: set[str] = set()
+    texts: set[str] = set()  # what one stage hands to the next is there twice
     facets: set[tuple[str, str]] = set()
     for item in items:
         facets.add((FacetKind.ITEM_TYPE.value, item.item_type))
@@ -99,7 +104,8 @@ def entry_of(
         if item.item_type in STAGE_BLOCKS:
             facets.update((FacetKind.BLOCK.value, one) for one in _categories(item))
         if item.content and not is_withheld(item.metadata_json):
-            words |= words_of(item.content)
+            texts.add(item.content)
+    words = set().union(*map(words_of, texts))
     return SearchEntry(key, revision, start_time_us, _bounded(words), frozenset(facets))
 
 

@@ -82,7 +82,7 @@ def registration(settings: TrackerSettings) -> Register:
         await store.extend_leases()
         sweeping = sweep(store, settings.execution_lease_seconds, metrics.interrupted)
         run_in_background(owned, sweeping, "sweeper")
-        run_in_background(owned, keep_index(store.insights), "search-index")
+        run_in_background(owned, keep_index(store.insights, store.writes_waiting), "search-index")
         files = _keep_files(settings, store, hub, owned)
         generation = await owned.enter_async_context(open_generation(settings))
         built = await asyncio.to_thread(

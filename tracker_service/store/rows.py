@@ -34,16 +34,16 @@ class ManyRows:
     a row does.
     """
 
-    def __init__(self, beginning: str, width: int, end: str = "") -> None:
+    def __init__(self, beginning: str, values: Sequence[str], end: str = "") -> None:
         """Insert rows.
 
         Args:
             beginning: What stands before VALUES.
-            width: Values in a row.
+            values: The values of a row; each `?` is one that is given.
             end: What stands behind the rows.
         """
-        row = f"({', '.join('?' * width)})"
-        self._width = width
+        row = f"({', '.join(values)})"
+        self._width = row.count("?")
         self._statements = [
             (count, f"{beginning} VALUES {', '.join([row] * count)} {end}") for count in _CHUNKS
         ]
@@ -78,10 +78,7 @@ ITEM_COLUMNS: Final = (
     "metadata, late, seal"
 )
 SAVE_EXECUTIONS: Final = ManyRows(
-    f"INSERT INTO executions ({EXECUTION_LIST})", len(EXECUTION_COLUMNS), ON_KNOWN_EXECUTION
-)
-INSERT_ITEMS: Final = ManyRows(
-    f"INSERT INTO items (execution_key, position, {ITEM_COLUMNS})", 2 + ITEM_COLUMNS.count(",") + 1
+    f"INSERT INTO executions ({EXECUTION_LIST})", "?" * len(EXECUTION_COLUMNS), ON_KNOWN_EXECUTION
 )
 SELECT_ITEM: Final = f"SELECT position, {ITEM_COLUMNS} FROM items WHERE execution_key = ?"
 SELECT_ITEMS: Final = f"SELECT execution_key, {ITEM_COLUMNS} FROM items WHERE execution_key"

@@ -186,6 +186,7 @@ class CareContract(StoreTests):
                 ("file", "e"),
                 ("session", "s-anna"),
                 ("scrub", ""),
+                ("person", "anna"),
             ]
 
 
