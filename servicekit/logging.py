@@ -12,11 +12,11 @@ import sys
 from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
-from structlog.tracebacks import ExceptionDictTransformer
 
 from servicekit.context import current_call
 from servicekit.principals import principal_or_none
 from servicekit.spans import trace_id_of
+from servicekit.tracebacks import Tracebacks, log_crashes, without_reprs
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -29,8 +29,8 @@ def configure_logging(service: str, level: str = "INFO") -> None:
         service: Name on every line.
         level: Lowest level that is written: DEBUG, INFO, WARNING or ERROR.
     """
-    shared = _processors(service)
     threshold = logging.getLevelNamesMapping()[level]
+    shared = _processors(service, Tracebacks(with_words=threshold <= logging.DEBUG))
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -40,7 +40,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[without_reprs, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
@@ -48,6 +48,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
         )
     )
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)
+    log_crashes()
 
 
 class _Console:
@@ -69,7 +70,7 @@ class _Console:
             self._stream.flush()
 
 
-def _processors(service: str) -> list[Processor]:
+def _processors(service: str, tracebacks: Tracebacks) -> list[Processor]:
     def add_service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         # A processor, not a bound contextvar: clearing the context must not lose it.
         event["service"] = service
@@ -81,9 +82,7 @@ def _processors(service: str) -> list[Processor]:
         add_ids,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.ExceptionRenderer(
-            ExceptionDictTransformer(show_locals=False, max_frames=30)
-        ),
+        structlog.processors.ExceptionRenderer(tracebacks),
     ]
 
 

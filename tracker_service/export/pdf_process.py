@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from tracker_service.export.crashing import crash_without_words
 from tracker_service.export.typesetting import HERE, draw, typeset
 
 LONGER_SIDE: Final = 1_400
@@ -33,4 +34,5 @@ def _forget_missing(path: Path, drawn: set[str]) -> None:
 
 
 if __name__ == "__main__":
+    crash_without_words()
     main(Path(sys.argv[1]), Path(sys.argv[2]))

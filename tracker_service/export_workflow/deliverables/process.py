@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tracker_service.export.crashing import crash_without_words
 from tracker_service.export_workflow.deliverables.formats import DeliverableFormat
 from tracker_service.export_workflow.deliverables.model import Document
 from tracker_service.export_workflow.deliverables.pictures import drawn_pictures
@@ -31,4 +32,5 @@ def main(folder: Path, form: DeliverableFormat, target: Path) -> None:
 
 
 if __name__ == "__main__":
+    crash_without_words()
     main(Path(sys.argv[1]), DeliverableFormat(sys.argv[2]), Path(sys.argv[3]))
