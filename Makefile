@@ -43,10 +43,9 @@ protos: $(DEV) ## Make the stubs again from the .proto files
 	@rm -rf protos/gen/stellwerk
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python protos/generate.py
 
-bench: $(DEV) ## Measure: one file of bench/ per figure
-	@set -e; for figure in bench/[a-z]*.py; do \
-		$(BIN)/python -m "bench.$$(basename "$$figure" .py)"; \
-	done
+bench: $(DEV) ## Measure and print one table; ONLY=record,pipeline picks, SHORT=1 takes minutes
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(SHORT),--short) \
+		$(if $(JSON),--json $(JSON))
 
 # The same numbers anywhere need one thread; the libraries are no part of what is developed with.
 classifier: $(DEV) ## Train the safety classifier again from DATA=../shared/safety-data

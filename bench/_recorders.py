@@ -13,7 +13,6 @@ import logging
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
@@ -21,14 +20,15 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from bench.report import ROOT
 from stellwerk_client.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Record = Callable[[str, int], object]
 
-ROOT = Path(__file__).resolve().parent.parent
 Subject = Literal["ours", "opentelemetry"]
 STATES = ("alive", "frozen", "dead")
 
@@ -119,8 +119,3 @@ def recording(subject: Subject, folder: Path, address: str) -> Iterator[Record]:
 
     yield record
     # No shutdown: it waits for a dead server, and whoever measures ends with its process.
-
-
-def percentile(values: list[float], share: float) -> float:
-    """Return the value below which `share` of `values` lie."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]

@@ -7,8 +7,6 @@
   then the same by n bare scripts, one for each worker: what the stand-ins can give here.
 - Memory: the service's resident set over many jobs of several sessions; the slope is that of a line
   through the samples after the first 40 %, when the remembered jobs are as many as they may be.
-
-Usage: `python -m bench.comfyui [PAIRS] [JOBS_PER_WORKER] [JOBS_FOR_MEMORY]`; 0 leaves a part out.
 """
 
 from __future__ import annotations
@@ -27,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import psutil
 
+from bench.figures import Figure, at_least, at_most
+from bench.report import main
 from servicekit.channel import open_channel
 from stellwerk.generation.v1 import generation_service_pb2 as pb
 from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
@@ -36,12 +36,14 @@ from tests.integration.generation import acting
 from tests.support import eventually, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from tests.integration.generation import Stub
 
 WARM_UP = 10
 JOB_SECONDS = 0.2
+ADDED_MS = 5.0
+LINEAR = 0.95
 SESSIONS = 10
 SAMPLES = 50
 SETTLED = 0.4
@@ -113,7 +115,7 @@ async def bare(
             raise SystemExit("the bare script fetched a foreign picture")
 
 
-async def added_time(pairs: int) -> dict[str, float]:
+async def added_time(pairs: int) -> Figure:
     """Compare ours and the bare script, job by job in turn."""
     ours: list[float] = []
     reference: list[float] = []
@@ -131,12 +133,9 @@ async def added_time(pairs: int) -> dict[str, float]:
                 started = time.perf_counter()
                 await work
                 times.append((time.perf_counter() - started) * 1000)
-    ours_ms, bare_ms = (statistics.median(times[WARM_UP:]) for times in (ours, reference))
-    return {
-        "ours_p50_ms": round(ours_ms, 2),
-        "bare_p50_ms": round(bare_ms, 2),
-        "added_p50_ms": round(ours_ms - bare_ms, 2),
-    }
+    mine, bare_script = (statistics.median(times[WARM_UP:]) for times in (ours, reference))
+    goals = (at_most(ADDED_MS, "added"),)
+    return Figure("ComfyUI job without delay, p50", "ms", mine, bare_script, goals)
 
 
 async def speed_up(worker_count: int, jobs_per_worker: int) -> tuple[float, float]:
@@ -175,7 +174,7 @@ async def bare_jobs(url: str, first: int, count: int) -> None:
             await bare(http, socket, url, number)
 
 
-async def memory(jobs: int) -> dict[str, float]:
+async def memory(jobs: int) -> list[Figure]:
     """Follow the service's resident set over many jobs."""
     samples: list[tuple[int, int]] = []
     every = max(1, jobs // SAMPLES)
@@ -199,39 +198,31 @@ async def memory(jobs: int) -> dict[str, float]:
         seconds = time.perf_counter() - started
     settled = [(count, rss) for count, rss in samples if count > jobs * SETTLED]
     slope, _ = statistics.linear_regression(*zip(*settled, strict=True))
-    return {
-        "memory_jobs": done,
-        "jobs_per_second": round(done / seconds, 1),
-        "rss_first_mib": round(samples[0][1] / 2**20, 1),
-        "rss_settled_mib": round(settled[0][1] / 2**20, 1),
-        "rss_last_mib": round(samples[-1][1] / 2**20, 1),
-        "rss_slope_bytes_per_job": round(slope),
-    }
+    return [
+        Figure("ComfyUI jobs per second, one worker", "/s", done / seconds, more_is_better=True),
+        Figure("memory of the generation service", "MiB", samples[-1][1] / 2**20),
+        Figure("memory kept per ComfyUI job", "bytes", slope),
+    ]
 
 
-async def measure(pairs: int, jobs_per_worker: int, memory_jobs: int) -> dict[str, float]:
-    """Return the figures."""
-    figures: dict[str, float] = {}
-    if pairs:
-        figures |= await added_time(pairs)
-    if jobs_per_worker:
-        for count in (1, 2, 4):
-            ours, bare_script = await speed_up(count, jobs_per_worker)
-            figures[f"speed_up_{count}"] = round(ours, 3)
-            figures[f"efficiency_{count}"] = round(ours / count, 3)
-            figures[f"bare_efficiency_{count}"] = round(bare_script / count, 3)
-    if memory_jobs:
-        figures |= await memory(memory_jobs)
-    return figures
+async def scaling(jobs_per_worker: int) -> list[Figure]:
+    """Measure 1, 2 and 4 workers."""
+    found = []
+    for count in (1, 2, 4):
+        ours, bare_script = await speed_up(count, jobs_per_worker)
+        name = f"{count} ComfyUI workers, jobs of 200 ms, of the ideal"
+        goals = (at_least(LINEAR),)
+        found.append(Figure(name, "", ours / count, bare_script / count, goals, True))
+    return found
 
 
-def main() -> None:
-    """Measure and print the figures as one JSON object."""
-    given = [int(text) for text in sys.argv[1:]]
-    pairs, jobs_per_worker, memory_jobs = (*given, *(200, 20, 1000)[len(given) :])
-    figures = asyncio.run(measure(pairs, jobs_per_worker, memory_jobs))
-    print(json.dumps({"bench": "comfyui", **figures}))
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure the added time, the scaling, and the memory."""
+    pairs, jobs_per_worker, memory_jobs = (50, 10, 300) if short else (200, 20, 1_000)
+    yield asyncio.run(added_time(pairs))
+    yield from asyncio.run(scaling(jobs_per_worker))
+    yield from asyncio.run(memory(memory_jobs))
 
 
 if __name__ == "__main__":
-    main()
+    main("comfyui", figures)

@@ -1,4 +1,4 @@
-"""What a deliverable costs. Run: `python -m bench.deliverables [EXECUTIONS …]`.
+"""What a deliverable costs.
 
 Makes the learning journey of 10 and of 100 executions (the most that a workflow takes), one picture
 of 1024 × 768 each, in every format, as the service does: in a process of its own, start included.
@@ -17,12 +17,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
+from bench.figures import Figure
+from bench.report import main
 from tracker_service.export_workflow.deliverables.building import (
     DocumentSource,
     Provenance,
@@ -36,7 +37,7 @@ from tracker_service.export_workflow.summary.machine import MachineSummarizer, N
 from tracker_service.export_workflow.summary.model import Language, SummaryTask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tracker_service.export_workflow.summary.machine import WrittenText
 
@@ -59,28 +60,23 @@ class _NoModel:
         raise NoTextError("NO_MODEL")
 
 
-def main(sizes: Sequence[int]) -> None:
-    """Measure and print a table for each size."""
-    for count in sizes:
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure every format, for a short and for the longest journey."""
+    for count in SIZES[:1] if short else SIZES:
         data, pictures = _sitting(count)
-        started = time.perf_counter()
         document = _document(data)
-        build_ms = (time.perf_counter() - started) * 1000
-        print(f"\n{count} executions; summary and document made in {build_ms:.0f} ms")
-        reference = _reference(data)
-        print(f"{'reference':<10} {reference[0]:6.2f} s        {reference[1]:5.0f} MiB")
+        reference_seconds, _ = _reference(data)
         for form in DeliverableFormat:
-            seconds, peak, size = _made(document, pictures, form)
-            print(
-                f"{form.value:<10} {seconds:6.2f} s {seconds / reference[0]:5.1f}x "
-                f"{peak:5.0f} MiB  {size / 1e6:6.2f} MB"
-            )
+            seconds, peak = _made(document, pictures, form)
+            name = f"{form.value} of {count} executions"
+            yield Figure(f"{name}, CPU", "s", seconds, reference_seconds)
+            yield Figure(f"{name}, memory", "MiB", peak)
 
 
 def _made(
     document: Document, pictures: dict[str, bytes], form: DeliverableFormat
-) -> tuple[float, float, int]:
-    """Return seconds, MiB and the size of the file."""
+) -> tuple[float, float]:
+    """Return seconds and MiB."""
     runs = []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as name:
@@ -90,17 +86,17 @@ def _made(
             for sha256, content in pictures.items() if form.holds_pictures else ():
                 (folder / FOLDER / f"{sha256}.jpg.raw").write_bytes(content)
             arguments = ["-P", "-m", _PROCESS, name, form.value, str(target)]
-            runs.append((*_run(arguments), target.stat().st_size))
+            runs.append(_run(arguments))
     return _typical(runs)
 
 
-def _reference(data: Any) -> tuple[float, float, int]:
+def _reference(data: Any) -> tuple[float, float]:
     runs = []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as name:
             source = Path(name) / "data.json"
             source.write_text(json.dumps(data), encoding="utf-8")
-            runs.append((*_run(["-c", _REFERENCE, str(source), f"{name}/copy.json"]), 0))
+            runs.append(_run(["-c", _REFERENCE, str(source), f"{name}/copy.json"]))
     return _typical(runs)
 
 
@@ -115,9 +111,9 @@ def _run(arguments: Sequence[str]) -> tuple[float, float]:
     return float(seconds), int(peak_kib) / 1024
 
 
-def _typical(runs: Sequence[tuple[float, float, int]]) -> tuple[float, float, int]:
-    seconds, peaks, sizes = zip(*runs, strict=True)
-    return statistics.median(seconds), max(peaks), sizes[0]
+def _typical(runs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    seconds, peaks = zip(*runs, strict=True)
+    return statistics.median(seconds), max(peaks)
 
 
 def _document(data: Any) -> Document:
@@ -189,4 +185,4 @@ def _execution(number: int, sha256: str, size_bytes: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main([int(one) for one in sys.argv[1:]] or SIZES)
+    main("deliverables", figures)

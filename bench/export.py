@@ -1,28 +1,24 @@
 """What an export costs, beside a bare library writing the same rows from memory.
 
-Usage: `python -m bench.export [--items N] [--json FILE]`. Every figure is taken in a process of its
+Every figure is taken in a process of its
 own, so that its peak memory is its own. The export reads a SQLite store as the tracker does, shapes
 records and writes the file; the reference has its rows in memory already.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import csv
-import io
 import json
-import platform
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.apart import apart
+from bench.figures import Figure, at_least, at_most, medians
+from bench.report import main
 from tracker_service.__main__ import spare_collector
 from tracker_service.access import EVERYTHING, Writer
 from tracker_service.export.building import Progress, build_file, shaped_records
@@ -50,11 +46,16 @@ SLICE = 2_000
 """Executions that the reference holds in memory at once."""
 FORMATS = ("PARQUET", "CSV", "JSON_LINES", "ZIP")
 ROUNDS = 3
+SHARE = 0.4
+PEAK_MB = 300.0
 START_US = 1_763_000_000_000_000
 TEXT = "Eine Blume auf der Wiese, gesehen durch ein Prisma aus Papier und Lärm. " * 5
 METADATA = json.dumps(
     {"width": 512, "height": 512, "seed": 2**63 + 5, "cfg_scale": 7.5, "steps": 20, "loras": []}
 )
+
+
+Values = dict[str, float]
 
 
 class Stopwatch:
@@ -147,7 +148,7 @@ async def opened(path: Path) -> Any:
 # --- the export ----------------------------------------------------------------------------------
 
 
-async def export(form: ExportFormat, database: Path, folder: Path) -> dict[str, Any]:
+async def export(form: ExportFormat, database: Path, folder: Path) -> Values:
     """Export everything to a file and measure it."""
     store = await opened(database)
     request = ExportRequest(form, (), ExecutionFilter(), EVERYTHING, "", Shape())
@@ -165,13 +166,13 @@ async def export(form: ExportFormat, database: Path, folder: Path) -> dict[str, 
         await build_file(form, records, NoMedia(), path, note, Progress())
     watch.stop()
     await store.close()
-    return {**watch.read(), "bytes": path.stat().st_size, "peak_mb": peak_mb()}
+    return {**watch.read(), "peak_mb": peak_mb()}
 
 
 # --- the reference -------------------------------------------------------------------------------
 
 
-async def reference(form: ExportFormat, database: Path, folder: Path) -> dict[str, Any]:
+async def reference(form: ExportFormat, database: Path, folder: Path) -> Values:
     """Write the same rows with the bare library; only the writing is timed."""
     store = await opened(database)
     write, close = _bare_writer(form, folder / "reference")
@@ -257,68 +258,46 @@ def _bare_parquet(path: Path) -> tuple[Callable[[Any], object], Callable[[], obj
 
 
 def peak_mb() -> float:
-    """Return the most memory that this process had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the most memory that this process had, in MB.
+
+    Not from `getrusage`, which begins with the peak of the process that started this one.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
-def child(what: str, form: str, database: Path) -> dict[str, Any]:
-    """Run one measurement in a process of its own."""
-    command = [sys.executable, "-m", "bench.export", "--child", what, form, str(database)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    measured: dict[str, Any] = json.loads(answer.splitlines()[-1])
-    return measured
+def measure(what: str, form: str, database: Path) -> Values:
+    """Measure one way to write a format; call it in a process of its own."""
+    spare_collector()
+    work = export if what == "export" else reference
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(work(ExportFormat[form], database, Path(folder)))
 
 
-def paired(form: str, database: Path) -> dict[str, Any]:
-    """Return medians of rounds in which ours and the reference take turns."""
-    rounds: dict[str, list[dict[str, Any]]] = {"export": [], "reference": []}
-    for _ in range(ROUNDS):
-        for what, measured in rounds.items():
-            measured.append(child(what, form, database))
-    return {
-        what: {name: statistics.median(one[name] for one in measured) for name in measured[0]}
-        for what, measured in rounds.items()
-    }
-
-
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=1_000_000)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--child", nargs=3)
-    arguments = parser.parse_args()
-    if arguments.child:
-        what, form, database = arguments.child
-        spare_collector()
-        work = export if what == "export" else reference
-        with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(asyncio.run(work(ExportFormat[form], Path(database), Path(folder)))))
-        return
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure all formats; ours and the reference take turns."""
+    executions = (100_000 if short else 1_000_000) // LENGTH
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "tracker.sqlite3"
-        executions = arguments.items // LENGTH
         asyncio.run(fill(database, executions))
-        figures = {form: paired(form, database) for form in FORMATS}
-    _print(figures, executions * LENGTH)
-    if arguments.json:
-        told = {"machine": platform.platform(), "items": executions * LENGTH, "figures": figures}
-        arguments.json.write_text(json.dumps(told, indent=2))
+        for form in FORMATS:
+            rounds: dict[str, list[Values]] = {"export": [], "reference": []}
+            for _ in range(1 if short else ROUNDS):
+                for what, values in rounds.items():
+                    values.append(apart(measure, what, form, database))
+            yield from beside(form, executions * LENGTH, *map(medians, rounds.values()))
 
 
-def _print(figures: dict[str, Any], items: int) -> None:
-    out = io.StringIO()
-    out.write(f"{items:,} items of {LENGTH} an execution\n")
-    out.write(f"{'':<12}{'items/s':>10}{'bare/s':>12}{'ratio':>8}{'cpu':>6}{'peak MB':>9}\n")
-    for form, measured in figures.items():
-        ours, bare = measured["export"]["seconds"], measured["reference"]["seconds"]
-        processor = [measured[what]["processor_seconds"] for what in ("reference", "export")]
-        out.write(
-            f"{form.lower():<12}{items / ours:>10,.0f}{items / bare:>12,.0f}{bare / ours:>8.2f}"
-            f"{processor[0] / processor[1]:>6.2f}{measured['export']['peak_mb']:>9.0f}\n"
-        )
-    print(out.getvalue(), end="")
+def beside(form: str, items: int, ours: Values, bare: Values) -> Iterator[Figure]:
+    """Return the figures of a format."""
+    name, goals = f"export of {items:,} items, {form}", (at_least(SHARE, "ratio"),)
+    rates = items / ours["seconds"], items / bare["seconds"]
+    yield Figure(name, "items/s", *rates, goals, more_is_better=True)
+    rates = items / ours["processor_seconds"], items / bare["processor_seconds"]
+    yield Figure(f"{name}, CPU", "items/s", *rates, more_is_better=True)
+    yield Figure(f"{name}, memory", "MB", ours["peak_mb"], goals=(at_most(PEAK_MB),))
 
 
 if __name__ == "__main__":
-    main()
+    main("export", figures)

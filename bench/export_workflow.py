@@ -4,18 +4,12 @@ The first 1 000 workflows go through the store, each with all three stages; the 
 them, of other people, but that one in three always belongs to one busy person. Then a tracker
 serves them, and what is measured is whole calls over gRPC. The reference is the same tracker with
 1 000 of them.
-
-Usage: `python -m bench.export_workflow [--database sqlite|postgres] [WORKFLOWS]…` (default: SQLite,
-1000 100000; the first is the reference).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
-import logging
 import random
 import statistics
 import tempfile
@@ -23,9 +17,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from bench.lists import Database
+from bench.figures import Figure, at_most
+from bench.lists import SLOWER, Database
+from bench.report import main
 from servicekit.channel import open_channel
 from servicekit.principals import Role, identity_metadata
 from servicekit.server import start_server
@@ -42,7 +36,7 @@ from tracker_service.service import registration
 from tracker_service.settings import TrackerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from stellwerk.tracker.v1.export_workflow_service_pb2_grpc import (
         ExportWorkflowServiceAsyncStub,
@@ -151,8 +145,8 @@ def questions(stub: ExportWorkflowServiceAsyncStub) -> dict[str, Callable[[], Aw
     }
 
 
-async def measure(database: Database, folder: Path, count: int) -> dict[str, list[float]]:
-    """Return the times of each question, in milliseconds."""
+async def measure(database: Database, folder: Path, count: int) -> dict[str, float]:
+    """Return the median of each question, in milliseconds."""
     async with database.opened() as store:
         await fill(store)
     if count > UNIT:
@@ -160,15 +154,15 @@ async def measure(database: Database, folder: Path, count: int) -> dict[str, lis
     settings = TrackerSettings(
         listen_address="127.0.0.1:0", data_dir=folder, database_url=database.url
     )
-    times: dict[str, list[float]] = {}
     async with (
         start_server(settings, registration(settings)) as server,
         open_channel(server.address) as channel,
     ):
         stub: ExportWorkflowServiceAsyncStub = ExportWorkflowServiceStub(channel)
-        for name, ask in questions(stub).items():
-            times[name] = [await elapsed_ms(ask) for _ in range(ROUNDS)]
-    return times
+        return {
+            name: statistics.median([await elapsed_ms(ask) for _ in range(ROUNDS)])
+            for name, ask in questions(stub).items()
+        }
 
 
 async def elapsed_ms(ask: Callable[[], Awaitable[object]]) -> float:
@@ -178,31 +172,21 @@ async def elapsed_ms(ask: Callable[[], Awaitable[object]]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def main() -> None:
-    """Measure and print one JSON object per number of workflows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("counts", type=int, nargs="*", default=[UNIT, 100_000])
-    arguments = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    reference: dict[str, float] = {}
-    for count in arguments.counts:
-        with tempfile.TemporaryDirectory() as folder:
-            database = Database(arguments.database, Path(folder))
-            times = asyncio.run(measure(database, Path(folder), count))
-        medians = {name: statistics.median(of) for name, of in times.items()}
-        reference = reference or medians
-        figures = {
-            name: {
-                "p50_ms": round(medians[name], 2),
-                "p95_ms": round(sorted(of)[len(of) * 95 // 100], 2),
-                "ratio": round(medians[name] / reference[name], 2),
-            }
-            for name, of in times.items()
-        }
-        told = {"bench": "export_workflow", "database": arguments.database, "workflows": count}
-        print(json.dumps(told | figures), flush=True)
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure the first workflows, then many more, in a SQLite file and in a PostgreSQL."""
+    many = 10_000 if short else 100_000
+    for kind, name in {"sqlite": "SQLite", "postgres": "PostgreSQL"}.items():
+        few_ms, many_ms = (measured(kind, count) for count in (UNIT, many))
+        for question, ms in many_ms.items():
+            what = f"{question.replace('_', ' ')}, {name}, {many:,} workflows, p50"
+            yield Figure(what, "ms", ms, few_ms[question], (at_most(SLOWER, "ratio"),))
+
+
+def measured(kind: str, count: int) -> dict[str, float]:
+    """Return the median of each question to a fresh tracker, in milliseconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(measure(Database(kind, Path(folder)), Path(folder), count))
 
 
 if __name__ == "__main__":
-    main()
+    main("export_workflow", figures)

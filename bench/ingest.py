@@ -4,8 +4,6 @@ The reference, measured in the same run on the same disk, writes the same rows i
 without gRPC, checks or chains: `executemany` on SQLite (`synchronous=FULL`), `COPY` on PostgreSQL,
 one commit per batch. Ours sends batches over one record stream to a tracker in a process of its
 own, as in a deployment, and counts what was acknowledged. PostgreSQL comes from its wheel.
-
-Usage: `python -m bench.ingest [ITEMS] [BATCH]`.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ import json
 import signal
 import sqlite3
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import uuid_utils
 
+from bench.figures import Figure, at_least
+from bench.report import main
 from servicekit.channel import open_channel
 from tests.integration.tracker import Item, Process, Request, tracker_on
 from tests.postgres import fresh_database, shared_server
@@ -33,9 +32,10 @@ from tracker_service.recording import NewItem
 from tracker_service.store import rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Iterator
 
-ROUNDS = 3
+BATCHES = (64, 512)
+LEAST_SHARE = 0.5
 ITEMS_PER_EXECUTION = 15
 _NAMES = f"execution_key, position, {rows.ITEM_COLUMNS}"
 _TYPES = {"item_id": "TEXT UNIQUE", "metadata": "TEXT", "content": "TEXT", "seal": "BLOB"}
@@ -143,39 +143,30 @@ def bare_postgres(count: int, size: int) -> float:
         return count / (time.perf_counter() - started)
 
 
-def measure(count: int, size: int) -> dict[str, float]:
-    """Return the figures, medians of rounds in which ours and the reference take turns."""
-    measured: dict[str, list[float]] = {}
-
-    def note(name: str, figure: Callable[[], float]) -> None:
-        measured.setdefault(name, []).append(figure())
-
-    for _ in range(ROUNDS):
-        note("sqlite", lambda: asyncio.run(ours(count, size, "")))
-        note("sqlite_bare", lambda: bare_sqlite(count, size))
-        note("postgres", lambda: asyncio.run(ours(count, size, fresh_database())))
-        note("postgres_bare", lambda: bare_postgres(count, size))
-    figures = {
-        f"{name}_items_per_second": round(statistics.median(all_))
-        for name, all_ in measured.items()
-    }
-    ratios = {
-        f"{name}_ratio": round(
-            figures[f"{name}_items_per_second"] / figures[f"{name}_bare_items_per_second"], 2
-        )
-        for name in ("sqlite", "postgres")
-    }
-    return {**figures, **ratios}
+def measure(kind: str, count: int, size: int) -> tuple[float, float]:
+    """Return items per second of ours and of the reference, one after the other."""
+    if kind == "SQLite":
+        return asyncio.run(ours(count, size, "")), bare_sqlite(count, size)
+    return asyncio.run(ours(count, size, fresh_database())), bare_postgres(count, size)
 
 
-def main() -> None:
-    """Measure and print one JSON object per size of batch."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 30_000
-    sizes = [int(sys.argv[2])] if len(sys.argv) > 2 else [64, 512]
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure both databases with both sizes of batch; figures are medians of the rounds."""
+    count, rounds = (10_000, 1) if short else (30_000, 3)
     shared_server()
-    for size in sizes:
-        print(json.dumps({"bench": "ingest", "batch": size, **measure(count, size)}), flush=True)
+    for size in BATCHES:
+        for kind in ("SQLite", "PostgreSQL"):
+            pairs = [measure(kind, count, size) for _ in range(rounds)]
+            mine, bare = (statistics.median(values) for values in zip(*pairs, strict=True))
+            yield Figure(
+                f"items stored durably, {kind}, {size} a batch",
+                "items/s",
+                mine,
+                bare,
+                (at_least(LEAST_SHARE, "ratio"),),
+                more_is_better=True,
+            )
 
 
 if __name__ == "__main__":
-    main()
+    main("ingest", figures)

@@ -3,18 +3,12 @@
 The reference is the same store with 10 000 executions. Executions have few items, since a list
 never reads them; times are medians over repeated questions, in milliseconds, without gRPC. The
 first 10 000 executions are recorded, the others are copies of them.
-
-Usage: `python -m bench.lists [--database sqlite|postgres] [EXECUTIONS]…` (default: SQLite, 10000
-1000000; the first is the reference).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
-import logging
 import random
 import sqlite3
 import statistics
@@ -24,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import structlog
 
+from bench.figures import Figure, at_most
 from bench.multiplying import multiply
+from bench.report import main
 from tests.postgres import fresh_database
 from tests.unit.tracker_service.builders import SECOND_US, SERVICE, make_item, make_start
 from tracker_service.access import EVERYTHING, Audience
@@ -36,7 +31,7 @@ from tracker_service.store.postgres import open_postgres_store
 from tracker_service.store.sqlite import open_sqlite_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from tracker_service.items import ExecutionItem
     from tracker_service.store.interface import Committed, Store
@@ -47,6 +42,7 @@ MOST_SECONDS = 3.0
 UNIT = 10_000
 """Executions that are recorded; more are copies of these."""
 PER_BATCH = 1000
+SLOWER = 1.5
 WORDS = ["rot", "blau", "grün", "Blume", "Haus", "Wind", "Wasser", "Katze", "Stern", "Traum"]
 CONFIGS = [f"config{number}" for number in range(30)]
 
@@ -181,25 +177,21 @@ async def median_ms(ask: Callable[[], Awaitable[object]]) -> float:
     return statistics.median(times)
 
 
-def main() -> None:
-    """Measure and print one JSON object per number of executions."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("counts", type=int, nargs="*", default=[UNIT, 1_000_000])
-    arguments = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    reference: dict[str, float] = {}
-    for count in arguments.counts:
-        with tempfile.TemporaryDirectory() as folder:
-            medians = asyncio.run(measure(Database(arguments.database, Path(folder)), count))
-        reference = reference or medians
-        figures = {
-            name: {"ms": round(ms, 2), "ratio": round(ms / reference[name], 2)}
-            for name, ms in medians.items()
-        }
-        told = {"bench": "lists", "database": arguments.database, "executions": count}
-        print(json.dumps(told | figures), flush=True)
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure 10 000 executions, then many more, in a SQLite file and in a PostgreSQL."""
+    many = 50_000 if short else 1_000_000
+    for kind, name in {"sqlite": "SQLite", "postgres": "PostgreSQL"}.items():
+        few_ms, many_ms = (measured(kind, count) for count in (UNIT, many))
+        for question, ms in many_ms.items():
+            what = f"{question.replace('_', ' ')}, {name}, {many:,} executions, p50"
+            yield Figure(what, "ms", ms, few_ms[question], (at_most(SLOWER, "ratio"),))
+
+
+def measured(kind: str, count: int) -> dict[str, float]:
+    """Return the median of each question to a fresh database, in milliseconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(measure(Database(kind, Path(folder)), count))
 
 
 if __name__ == "__main__":
-    main()
+    main("lists", figures)

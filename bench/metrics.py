@@ -1,7 +1,5 @@
 """What counting and tracing cost: an RPC and `record()`, with and without somebody who looks.
 
-Usage: `python -m bench.metrics [--calls N] [--items N] [--rounds N] [--json FILE]`.
-
 Numbers are always counted, so the cost of that is measured by itself and set beside a call. Looking
 (a scrape every 100 ms, a hundred times as often as usual) and tracing are switched on and off in
 turn in the same run; figures are medians over the rounds.
@@ -9,19 +7,16 @@ turn in the same run; figures are medians over the rounds.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
-import logging
 import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
+from bench.figures import Figure, at_most, medians
+from bench.report import main
 from orchestrator.metrics import read_recorder
 from servicekit.channel import open_channel
 from servicekit.metrics import RPC_SECONDS, Meter
@@ -32,13 +27,13 @@ from tests.fakes.otlp_sink import collecting
 from tests.unit.servicekit.probe import nothing, probe, unary_unary
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 LOOK_SECONDS = 0.1
 GOAL_SHARE = 0.02
 """Counting may take so much of the shortest RPC there is."""
 
-Figures = dict[str, float]
+Values = dict[str, float]
 
 
 def counting_us(count: int) -> float:
@@ -113,43 +108,30 @@ def _record_all(recorder: Recorder, items: int) -> float:
     return statistics.median(costs) * 1e6
 
 
-async def measure(options: argparse.Namespace) -> Figures:
+async def measure(short: bool) -> Values:
+    """Measure every case once."""
+    calls, items = (500, 5_000) if short else (2_000, 20_000)
+    with tempfile.TemporaryDirectory(prefix="bench-metrics-") as name:
+        folder = Path(name)
+        return {
+            "counting": counting_us(items),
+            "rpc": await rpc_us(calls, traced=False),
+            "traced": await rpc_us(calls, traced=True),
+            "record": await record_us(items, folder / "a", watched=False),
+            "watched": await record_us(items, folder / "b", watched=True),
+        }
+
+
+def figures(short: bool) -> Iterator[Figure]:
     """Measure every case in turn, in rounds."""
-    rounds = []
-    for _ in range(options.rounds):
-        with tempfile.TemporaryDirectory(prefix="bench-metrics-") as name:
-            folder = Path(name)
-            rounds.append(
-                {
-                    "counting one call": counting_us(options.items),
-                    "rpc": await rpc_us(options.calls, traced=False),
-                    "rpc, traced": await rpc_us(options.calls, traced=True),
-                    "record()": await record_us(options.items, folder / "a", watched=False),
-                    "record(), looked at": await record_us(
-                        options.items, folder / "b", watched=True
-                    ),
-                }
-            )
-    return {case: statistics.median(one[case] for one in rounds) for case in rounds[0]}
-
-
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=2_000)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    figures = asyncio.run(measure(options))
-    for case, value in figures.items():
-        print(f"{case:<22} {value:>8.2f} µs")
-    share = figures["counting one call"] / figures["rpc"]
-    print(f"counting is {share:.1%} of an RPC; goal: at most {GOAL_SHARE:.0%}")
-    if options.json:
-        options.json.write_text(json.dumps({"metrics": figures}, indent=2))
+    found = medians([asyncio.run(measure(short)) for _ in range(1 if short else 5)])
+    goals = (at_most(GOAL_SHARE, "ratio"),)
+    yield Figure(
+        "counting an RPC, of the shortest one", "µs", found["counting"], found["rpc"], goals
+    )
+    yield Figure("RPC that is traced", "µs", found["traced"], found["rpc"])
+    yield Figure("record() while looked at", "µs", found["watched"], found["record"])
 
 
 if __name__ == "__main__":
-    main()
+    main("metrics", figures)

@@ -4,16 +4,11 @@ The executions go straight into the tracker's database, as in `bench.lists`; the
 the gateway run in this process, so that each figure holds the work of all of them and of the
 client. Times are from the request to the last byte over a connection that is open, in milliseconds.
 There is no reference but the goal: p95 below 100 ms.
-
-Usage: `python -m bench.pages [ROUNDS]` (default: 100).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import logging
 import statistics
 import tempfile
 import time
@@ -21,14 +16,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
+from bench.figures import Figure, at_most
 from bench.lists import UNIT, Database, fill
+from bench.report import main
 from tests.fakes.ollama import FakeOllama
 from tests.integration.http_edge import events_of, open_edge
 from tests.integration.test_gateway_api import WISH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import httpx
 
 GOAL_MS = 100.0
@@ -78,25 +75,14 @@ async def load_ms(browser: httpx.AsyncClient, address: str, form: dict[str, str]
     return took
 
 
-def main() -> None:
-    """Measure and print one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rounds", type=int, nargs="?", default=100)
-    arguments = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure every page."""
     with tempfile.TemporaryDirectory() as folder:
-        times = asyncio.run(measure(Path(folder), arguments.rounds))
-    figures = {
-        name: {
-            "p50_ms": round(statistics.median(found), 1),
-            "p95_ms": round(statistics.quantiles(found, n=20)[-1], 1),
-        }
-        for name, found in times.items()
-    }
-    missed = [name for name, figure in figures.items() if figure["p95_ms"] >= GOAL_MS]
-    told = {"bench": "pages", "executions": UNIT, "rounds": arguments.rounds, "over_goal": missed}
-    print(json.dumps(told | figures))
+        times = asyncio.run(measure(Path(folder), 20 if short else 100))
+    for name, found in times.items():
+        p95 = statistics.quantiles(found, n=20)[-1]
+        yield Figure(f"page {name.replace('_', ' ')}, p95", "ms", p95, goals=(at_most(GOAL_MS),))
 
 
 if __name__ == "__main__":
-    main()
+    main("pages", figures)

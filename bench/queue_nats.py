@@ -5,25 +5,22 @@
   NATS server runs in this process, so both are charged for the same work.
 - Scaling: 1, 2, 4 processes with a worker each, whose jobs last a second at a stand-in, in units of
   one worker that never pauses; the reference is one process before the same stand-ins.
-
-Usage: `python -m bench.queue_nats [JOBS] [JOBS_PER_WORKER]`; 0 leaves a part out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.comfyui import SESSIONS, service, through_us
+from bench.figures import Figure, at_least, at_most
+from bench.report import main
 from generation_service.queue.jobs import Started
-from servicekit.logging import configure_logging
 from tests.fakes.comfyui import ComfyUIProcess
 from tests.integration.generation_fleet import open_fleet
 from tests.nats import nats_server
@@ -36,10 +33,14 @@ from tests.unit.generation_service.queue.workbench import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.integration.generation import Stub
 
 WARM_UP = 20
 JOB_SECONDS = 1.0
+LATENCY_MS = 20.0
+LINEAR = 0.9
 
 
 async def latency(pooling: Pooling, path: Path, jobs: int) -> tuple[list[float], list[float]]:
@@ -58,19 +59,19 @@ async def latency(pooling: Pooling, path: Path, jobs: int) -> tuple[list[float],
     return begun[WARM_UP:], ended[WARM_UP:]
 
 
-async def latencies(jobs: int) -> dict[str, float]:
+async def latencies(jobs: int) -> list[Figure]:
     """Compare the queues."""
-    figures: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder)
-        with nats_server(base / "nats") as server:
-            kinds = {"local": local_pooling, "nats": jetstream_pooling(server, in_memory=False)}
-            for name, pooling in kinds.items():
-                begun, ended = await latency(pooling, base / f"{name}.sqlite3", jobs)
-                figures[f"{name}_begin_p50_ms"] = round(statistics.median(begun), 2)
-                figures[f"{name}_end_p50_ms"] = round(statistics.median(ended), 2)
-                figures[f"{name}_end_p99_ms"] = round(statistics.quantiles(ended, n=100)[98], 2)
-    return figures
+    begin: list[float] = []
+    end: list[float] = []
+    with tempfile.TemporaryDirectory() as folder, nats_server(Path(folder) / "nats") as server:
+        for pooling in (jetstream_pooling(server, in_memory=False), local_pooling):
+            begun, ended = await latency(pooling, Path(folder) / f"{len(end)}.sqlite3", jobs)
+            begin.append(statistics.median(begun))
+            end.append(statistics.median(ended))
+    return [
+        Figure(f"queue over NATS, {name}, p50", "ms", shared, local, (at_most(LATENCY_MS),))
+        for name, (shared, local) in {"asked until begun": begin, "asked until done": end}.items()
+    ]
 
 
 async def speed(stub: Stub, workers: int, jobs_per_worker: int) -> float:
@@ -96,28 +97,25 @@ async def scaling(workers: int, jobs_per_worker: int) -> tuple[float, float]:
             return shared, await speed(stub, workers, jobs_per_worker)
 
 
-async def measure(jobs: int, jobs_per_worker: int) -> dict[str, float]:
-    """Return the figures."""
-    figures = await latencies(jobs) if jobs else {}
-    if jobs_per_worker:
-        first = 0.0
-        for count in (1, 2, 4):
-            shared, local = await scaling(count, jobs_per_worker)
-            first = first or shared
-            figures[f"nats_speed_{count}"] = round(shared, 3)
-            figures[f"nats_linear_{count}"] = round(shared / count / first, 3)
-            figures[f"local_speed_{count}"] = round(local, 3)
-    return figures
+async def throughput(jobs_per_worker: int) -> list[Figure]:
+    """Measure 1, 2 and 4 processes, in units of what one of them does."""
+    found: list[Figure] = []
+    one = one_local = 0.0
+    for count in (1, 2, 4):
+        shared, local = await scaling(count, jobs_per_worker)
+        one, one_local = one or shared, one_local or local
+        name = f"{count} worker processes over NATS, of {count} × one"
+        linear, local_linear = shared / count / one, local / count / one_local
+        found.append(Figure(name, "", linear, local_linear, (at_least(LINEAR),), True))
+    return found
 
 
-def main() -> None:
-    """Measure and print the figures as one JSON object."""
-    given = [int(text) for text in sys.argv[1:]]
-    jobs, jobs_per_worker = (*given, *(500, 15)[len(given) :])
-    configure_logging("bench", "ERROR")
-    figures = asyncio.run(measure(jobs, jobs_per_worker))
-    print(json.dumps({"bench": "queue_nats", **figures}))
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure latency and throughput."""
+    jobs, jobs_per_worker = (100, 5) if short else (500, 15)
+    yield from asyncio.run(latencies(jobs))
+    yield from asyncio.run(throughput(jobs_per_worker))
 
 
 if __name__ == "__main__":
-    main()
+    main("queue_nats", figures)

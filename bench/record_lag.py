@@ -1,39 +1,38 @@
 """What recording does to an event loop on which 200 executions run at once.
 
-Usage: `python -m bench.record_lag [--executions N] [--rounds N] [--json FILE]`. Each execution has
-15 items with short waits between them, as stages have; meanwhile a probe measures how late the
-loop wakes it. "off" is no recording at all, the others are the states of `bench.record`; what
-OpenTelemetry does to the same loop stands beside them. Each is measured in a fresh process, in
-turn, several times over; the figures are medians.
+Each execution has 15 items with short waits between them, as stages have; meanwhile a probe
+measures how late the loop wakes it. The reference is the same loop without recording; what
+OpenTelemetry does to it stands beside that. Each is measured in a fresh process, in turn, several
+times over; the figures are medians.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
-import os
 import random
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench._recorders import EXECUTION_ID, ROOT, STATES, percentile, recording, serving
+from bench._recorders import EXECUTION_ID, STATES, recording, serving
+from bench.apart import apart
+from bench.figures import Figure, at_most, medians, percentile
+from bench.report import main
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench._recorders import Record, Subject
 
+EXECUTIONS = 200
 ITEMS = 15
 PROBE_SECONDS = 0.002
 TURNS = 4
+LATER_MS = 1.0
 CASES = ("off", *STATES, "opentelemetry")
-
-Figures = dict[str, float]
+NAMES = {state: f"tracker {state}" for state in STATES} | {"opentelemetry": "OpenTelemetry"}
 
 
 async def probe(lags_ms: list[float]) -> None:
@@ -52,12 +51,12 @@ async def execution(record: Record, number: int, seed: int) -> None:
         record(f"{EXECUTION_ID[:-4]}{number:04d}", sequence_number)
 
 
-async def load(record: Record, executions: int, turns: int) -> list[float]:
+async def load(record: Record) -> list[float]:
     """Run executions at once, several times over; returns the lags."""
     lags_ms: list[float] = []
     measuring = asyncio.create_task(probe(lags_ms))
-    for turn in range(turns):
-        seeds = range(turn * executions, (turn + 1) * executions)
+    for turn in range(TURNS):
+        seeds = range(turn * EXECUTIONS, (turn + 1) * EXECUTIONS)
         await asyncio.gather(*(execution(record, seed % 10_000, seed) for seed in seeds))
     measuring.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -65,7 +64,7 @@ async def load(record: Record, executions: int, turns: int) -> list[float]:
     return lags_ms
 
 
-def measure(case: str, executions: int) -> Figures:
+def measure(case: str) -> dict[str, float]:
     """Measure one case; call it in a process of its own."""
     subject: Subject = "opentelemetry" if case == "opentelemetry" else "ours"
     with (
@@ -74,55 +73,23 @@ def measure(case: str, executions: int) -> Figures:
         recording(subject, Path(name), server.address) as record,
     ):
         server.disturb(case)
-        cpu = time.process_time()
-        lags_ms = asyncio.run(
-            load((lambda *_: None) if case == "off" else record, executions, TURNS)
-        )
-        cpu = time.process_time() - cpu
-    return {
-        "lag_p50_ms": percentile(lags_ms, 0.5),
-        "lag_p99_ms": percentile(lags_ms, 0.99),
-        "cpu_us_per_item": cpu / (executions * TURNS * ITEMS) * 1e6,
-    }
+        lags_ms = asyncio.run(load((lambda *_: None) if case == "off" else record))
+    return {"lag_p99_ms": percentile(lags_ms, 0.99)}
 
 
-def measure_apart(case: str, executions: int) -> Figures:
-    """Measure in a fresh process."""
-    arguments = ["--executions", str(executions), "--only", case]
-    command = [sys.executable, "-m", "bench.record_lag", *arguments]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    figures: Figures = json.loads(done.stdout.splitlines()[-1])
-    return figures
-
-
-def main() -> None:
-    """Measure all cases in turn and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--executions", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--only", choices=CASES, help="one process's part")
-    options = parser.parse_args()
-    if options.only:
-        print(json.dumps(measure(options.only, options.executions)), flush=True)
-        os._exit(0)  # OpenTelemetry would wait for its server
-    rounds = [
-        {case: measure_apart(case, options.executions) for case in CASES}
-        for _ in range(options.rounds)
-    ]
-    rows = {
-        case: {
-            name: round(statistics.median(one[case][name] for one in rounds), 2)
-            for name in rounds[0][case]
-        }
-        for case in CASES
-    }
-    print(f"{'case':>14}", " ".join(f"{name:>16}" for name in rows["off"]))
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure all cases in turn."""
+    rounds: dict[str, list[dict[str, float]]] = {case: [] for case in CASES}
+    for _ in range(1 if short else 3):
+        for case, values in rounds.items():
+            values.append(apart(measure, case))
+    rows = {case: medians(values) for case, values in rounds.items()}
+    off = rows.pop("off")
     for case, row in rows.items():
-        print(f"{case:>14}", " ".join(f"{value:>16}" for value in row.values()))
-    if options.json:
-        options.json.write_text(json.dumps({"record_lag": rows}, indent=2))
+        goals = () if case == "opentelemetry" else (at_most(LATER_MS, "added"),)
+        name = f"event loop late p99, recording, {NAMES[case]}"
+        yield Figure(name, "ms", row["lag_p99_ms"], off["lag_p99_ms"], goals)
 
 
 if __name__ == "__main__":
-    main()
+    main("record_lag", figures)

@@ -2,27 +2,23 @@
 
 Texts of 70 and of 1 500 characters are put together from harmless words, each text another one.
 Layers 1-2 are the check at level `off`, which does not ask the classifier. Figures are microseconds
-in one thread; "first" is the first pass over the texts, with words that the classifier may not have
-met before. `longer_costs` is time(1 500) / time(70); a cost linear in the text gives at most 21.4.
+in one thread; "new words" is the first pass over the texts, with words that the classifier may not
+have met before. A cost linear in the text makes 1 500 characters 21.4 times as dear as 70.
 Checks per second over gRPC are counted per second of CPU of one process that is server and client.
-
-Usage: `python -m bench.safety [TEXTS]`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import random
-import sys
 import time
-from statistics import median, quantiles
+from statistics import median
 from typing import TYPE_CHECKING
 
-import structlog
 from ahocorasick_rs import AhoCorasick
 
+from bench.figures import Figure, at_most
+from bench.report import main
 from safety_service.model import Direction, Level
 from safety_service.policy import load_policy
 from safety_service.service import registration
@@ -35,7 +31,7 @@ from stellwerk.safety.v1 import safety_service_pb2 as safety
 from stellwerk.safety.v1.safety_service_pb2_grpc import SafetyServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _WORDS = """
 Ein kleiner Drache sitzt auf der Wiese und spuckt bunte Seifenblasen in den Himmel
@@ -47,33 +43,43 @@ Ein Roboter aus alten Dosen lernt Geige und spielt traurige Lieder für den Mond
 Wie funktioniert ein Vulkan und warum ist die Lava so heiß und so langsam
 """
 _PATTERNS = 10_000
+LENGTHS = (70, 1_500)
+LONGEST_US = {70: 50.0, 1_500: 1_000.0}
+LONGER_COSTS = 25.0
+LEVELS = {"1-2": Level.OFF, "1-3": Level.KIDS}
 
 
-def measure(texts: int) -> dict[str, float]:
-    """Return the figures."""
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure both lengths, then checks over gRPC."""
+    texts = 300 if short else 1_000
     checker = TextChecker(load_policy())
     chance = random.Random(7)
     spoken = _WORDS.split()
     words = ["".join(chance.choices("abcdefghiklmnoprstuw", k=8)) for _ in range(_PATTERNS)]
     automaton = AhoCorasick(words)
-    figures: dict[str, float] = {}
-    for length in (70, 1_500):
+    p50: dict[tuple[str, int], float] = {}
+    for length in LENGTHS:
         sample = [_text(chance, spoken, length) for _ in range(texts)]
-        scan = _each(sample, lambda text: automaton.find_matches_as_indexes(text))
-        figures |= _named(f"scan_{length}", scan)
-        for name, level in (("layers_1_2", Level.OFF), ("layers_1_3", Level.KIDS)):
+        scan = median(_each(sample, automaton.find_matches_as_indexes))
+        for layers, level in LEVELS.items():
 
             def check(text: str, level: Level = level) -> object:
                 return checker.check(text, level, Direction.INPUT)
 
-            first = _each(sample, check)
-            figures |= _named(f"{name}_{length}", _each(sample, check))
-            figures[f"{name}_{length}_first_p50"] = median(first)
-    for name in ("layers_1_2", "layers_1_3"):
-        figures[f"{name}_longer_costs"] = figures[f"{name}_1500_p50"] / figures[f"{name}_70_p50"]
-    sample = [_text(chance, spoken, 70) for _ in range(texts)]
-    figures["grpc_checks_per_cpu_second"] = asyncio.run(_over_grpc(sample))
-    return {name: round(value, 1) for name, value in figures.items()}
+            name = f"text check, layers {layers}, {length} characters"
+            first, again = median(_each(sample, check)), median(_each(sample, check))
+            p50[layers, length] = again
+            goals = (at_most(LONGEST_US[length]),) if layers == "1-2" else ()
+            yield Figure(f"{name}, p50", "µs", again, scan, goals)
+            yield Figure(f"{name}, new words, p50", "µs", first, scan)
+    for layers in LEVELS:
+        short_text, long_text = (p50[layers, length] for length in LENGTHS)
+        goals = (at_most(LONGER_COSTS, "ratio"),) if layers == "1-2" else ()
+        name = f"text check, layers {layers}, {LENGTHS[1]} characters, beside {LENGTHS[0]}"
+        yield Figure(name, "µs", long_text, short_text, goals)
+    sample = [_text(chance, spoken, LENGTHS[0]) for _ in range(texts)]
+    each = asyncio.run(_over_grpc(sample))
+    yield Figure("text checks over gRPC per CPU second", "/s", each, more_is_better=True)
 
 
 async def _over_grpc(texts: Sequence[str]) -> float:
@@ -120,11 +126,5 @@ def _each(texts: Sequence[str], work: Callable[[str], object]) -> list[float]:
     return taken
 
 
-def _named(name: str, taken: Sequence[float]) -> dict[str, float]:
-    return {f"{name}_p50": median(taken), f"{name}_p95": quantiles(taken, n=20)[18]}
-
-
 if __name__ == "__main__":
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    figures = measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000)
-    print(json.dumps(figures, indent=2))
+    main("safety", figures)

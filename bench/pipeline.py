@@ -1,21 +1,18 @@
 """What the orchestrator and its recording add to a run, with models that answer at once.
 
-Usage: `python -m bench.pipeline_overhead [--runs N] [--at-once N] [--rounds N] [--json FILE]`.
-
 The reference makes the same calls directly: the check of the input, then the language model, for
 the same text. Ours runs with tracking off (nothing is recorded), on, and frozen (the tracker's
-process is stopped). All are measured in turn, `--rounds` times; figures are medians. One at a time
-tells the milliseconds that are added, many at once the throughput and how late the event loop is.
-The orchestrator and its callers share one process, tracker and neighbours have one each.
+process is stopped); callers listen event by event, and once as `stellwerk_client` does, with the
+events that happened together in one response. All are measured in turn; figures are medians. One
+at a time tells the milliseconds that are added, many at once the throughput and how late the event
+loop is. The orchestrator and its callers share one process, tracker and neighbours have one each.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import signal
 import statistics
@@ -26,10 +23,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from bench._recorders import ROOT, percentile
+from bench.figures import Figure, at_least, at_most, medians, percentile
 from bench.record_lag import probe
+from bench.report import ROOT, main
 from orchestrator.service import registration
 from orchestrator.settings import OrchestratorSettings
 from servicekit.channel import open_channel
@@ -45,18 +41,27 @@ from stellwerk_cli.readiness import wait_until_serving
 from tests.support import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from orchestrator.ports import Records
 
     Work = Callable[[], Awaitable[None]]
 
-CASES = ("direct", "off", "on", "frozen")
+RUNS = 100
+AT_ONCE = 200
+ADDED_MS = 5.0
+SHARE = 0.5
+CASES = {
+    "off": "nothing recorded",
+    "on": "recorded",
+    "batched": "recorded, events in batches",
+    "frozen": "tracker frozen",
+}
 IDEA = "Eine Blume auf der Wiese"
 ADULT = types_pb2.SAFETY_LEVEL_ADULT
 START_SECONDS = 60.0
 
-Figures = dict[str, float]
+Values = dict[str, float]
 
 
 class Unrecorded:
@@ -79,28 +84,29 @@ class Unrecorded:
 class Bench:
     """The processes beside the orchestrator's, and one case of it after the other."""
 
-    def __init__(self, folder: Path, tracker: subprocess.Popen[bytes], options: argparse.Namespace):
-        """Take the folder of the data, the tracker's process and how much to run."""
+    def __init__(
+        self, folder: Path, tracker: subprocess.Popen[bytes], addresses: Mapping[str, str]
+    ) -> None:
+        """Take the folder of the data, the tracker's process and where the neighbours are."""
         self._folder = folder
         self._tracker = tracker
-        self._options = options
+        self._addresses = addresses
 
-    async def measure(self, case: str, addresses: dict[str, str]) -> Figures:
+    async def measure(self, case: str) -> Values:
         """Measure one case."""
-        async with self.work(case, addresses) as work:
+        async with self._work(case) as work:
             await work()
             if case == "frozen":
                 self._tracker.send_signal(signal.SIGSTOP)
             try:
-                return await self.figures(work)
+                return await values_of(work)
             finally:
                 self._tracker.send_signal(signal.SIGCONT)
 
     @contextlib.asynccontextmanager
-    async def work(
-        self, case: str, addresses: dict[str, str], *, batched: bool = False
-    ) -> AsyncIterator[Work]:
-        """Prepare one case; `batched` callers take events that happened together at once."""
+    async def _work(self, case: str) -> AsyncIterator[Work]:
+        """Prepare one case."""
+        addresses = self._addresses
         if case == "direct":
             async with (
                 open_channel(addresses["safety"]) as to_safety,
@@ -121,30 +127,31 @@ class Bench:
             start_server(settings, registration(settings, records)) as server,
             open_channel(server.address) as channel,
         ):
-            yield through(OrchestratorServiceStub(channel), batched=batched)
+            yield through(OrchestratorServiceStub(channel), batched=case == "batched")
 
-    async def figures(self, work: Work) -> Figures:
-        """Measure one at a time, then many at once."""
-        times = []
-        for _ in range(self._options.runs):
-            started = time.perf_counter()
-            await work()
-            times.append((time.perf_counter() - started) * 1_000)
-        lags_ms: list[float] = []
-        probing = asyncio.create_task(probe(lags_ms))
+
+async def values_of(work: Work) -> Values:
+    """Measure one at a time, then many at once."""
+    times = []
+    for _ in range(RUNS):
         started = time.perf_counter()
-        await asyncio.gather(*(work() for _ in range(self._options.at_once)))
-        seconds = time.perf_counter() - started
-        probing.cancel()
-        await asyncio.gather(probing, return_exceptions=True)
-        return {
-            "p50_ms": statistics.median(times),
-            "runs_per_second": self._options.at_once / seconds,
-            "lag_p99_ms": percentile(lags_ms, 0.99),
-        }
+        await work()
+        times.append((time.perf_counter() - started) * 1_000)
+    lags_ms: list[float] = []
+    probing = asyncio.create_task(probe(lags_ms))
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    seconds = time.perf_counter() - started
+    probing.cancel()
+    await asyncio.gather(probing, return_exceptions=True)
+    return {
+        "p50_ms": statistics.median(times),
+        "runs_per_second": AT_ONCE / seconds,
+        "lag_p99_ms": percentile(lags_ms, 0.99),
+    }
 
 
-def through(stub: Any, *, batched: bool = False) -> Work:
+def through(stub: Any, *, batched: bool) -> Work:
     """Run through the orchestrator."""
 
     async def run() -> None:
@@ -208,49 +215,34 @@ def neighbours(folder: Path) -> Iterator[tuple[dict[str, str], subprocess.Popen[
         yield json.loads(others.stdout.readline()) | {"tracker": tracker_address}, tracker
 
 
-def medians(rounds: list[dict[str, Figures]]) -> dict[str, Figures]:
-    """Return the median of each figure of each case."""
-    return {
-        case: {
-            figure: round(statistics.median(one[case][figure] for one in rounds), 2)
-            for figure in rounds[0][case]
-        }
-        for case in rounds[0]
-    }
-
-
-async def measure_all(options: argparse.Namespace) -> dict[str, Figures]:
+async def measure_all(rounds: int) -> dict[str, Values]:
     """Measure every case in turn; returns the medians of the rounds."""
+    found: dict[str, list[Values]] = {case: [] for case in ("direct", *CASES)}
     with (
-        tempfile.TemporaryDirectory(prefix="bench-overhead-") as name,
+        tempfile.TemporaryDirectory(prefix="bench-pipeline-") as name,
         neighbours(Path(name)) as (addresses, tracker),
     ):
         assert await wait_until_serving(addresses["tracker"], START_SECONDS)
-        bench = Bench(Path(name), tracker, options)
-        return medians(
-            [
-                {case: await bench.measure(case, addresses) for case in CASES}
-                for _ in range(options.rounds)
-            ]
-        )
+        bench = Bench(Path(name), tracker, addresses)
+        for _ in range(rounds):
+            for case, values in found.items():
+                values.append(await bench.measure(case))
+    return {case: medians(values) for case, values in found.items()}
 
 
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=100)
-    parser.add_argument("--at-once", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    rows = asyncio.run(measure_all(options))
-    print(f"{'tracking':>10}", " ".join(f"{name:>16}" for name in rows["direct"]))
+def figures(short: bool) -> Iterator[Figure]:
+    """Measure every case."""
+    rows = asyncio.run(measure_all(1 if short else 3))
+    direct = rows.pop("direct")
     for case, row in rows.items():
-        print(f"{case:>10}", " ".join(f"{value:>16}" for value in row.values()))
-    if options.json:
-        options.json.write_text(json.dumps({"pipeline_overhead": rows}, indent=2))
+        alone, at_once = (at_most(ADDED_MS, "added"),), (at_least(SHARE, "ratio"),)
+        name = f"run, {CASES[case]}"
+        yield Figure(f"{name}, one at a time, p50", "ms", row["p50_ms"], direct["p50_ms"], alone)
+        rates = row["runs_per_second"], direct["runs_per_second"]
+        yield Figure(f"{name}, {AT_ONCE} at once", "runs/s", *rates, at_once, more_is_better=True)
+    lags = rows["on"]["lag_p99_ms"], rows["off"]["lag_p99_ms"]
+    yield Figure(f"event loop late p99, {AT_ONCE} runs, recorded or not", "ms", *lags)
 
 
 if __name__ == "__main__":
-    main()
+    main("pipeline", figures)
