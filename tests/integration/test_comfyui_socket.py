@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import json
 from dataclasses import replace
+from socket import AF_INET, AF_INET6, AddressFamily
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import websockets
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from generation_service.backends.comfyui.errors import PromptReleasedError
 from generation_service.backends.comfyui.prompt import Progressed
@@ -243,3 +246,39 @@ async def test_closing_lets_go_of_what_runs(comfy: ComfyUIServer) -> None:
     async with working(comfy) as worker:
         await worker.resume(prompt, sink)
     assert prompt_id_of(sink.files[1]) == prompt.prompt_id
+
+
+class Names(AbstractResolver):
+    """Knows one name, which leads to this machine when it is asked for first, then elsewhere."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: AddressFamily = AF_INET
+    ) -> list[ResolveResult]:
+        """Return where the name leads now."""
+        self.asked += 1
+        if self.asked > 1:
+            raise OSError("No worker may be at this address")
+        place = ResolveResult(
+            hostname=host, host="127.0.0.1", port=port, family=AF_INET, proto=0, flags=0
+        )
+        gone = ResolveResult(hostname=host, host="::1", port=1, family=AF_INET6, proto=0, flags=0)
+        return [gone, place]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_a_name_is_looked_up_once_for_a_connection(comfy: ComfyUIServer) -> None:
+    """What was looked at is what is spoken to; nobody else knows the name."""
+    names = Names()
+    url = f"http://gpu.invalid:{urlsplit(comfy.url).port}"
+    worker = WorkerSocket(url, QUICK_SOCKET, names)
+    worker.start()
+    try:
+        assert await worker.ready(5.0)
+        assert names.asked == 1
+    finally:
+        await worker.close()

@@ -7,6 +7,7 @@ looked at each time they are resolved, since a name can change its mind.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from aiohttp.resolver import ThreadedResolver
 
 if TYPE_CHECKING:
-    from aiohttp.abc import ResolveResult
+    from aiohttp.abc import AbstractResolver, ResolveResult
 
 
 def may_be_worker(host: str) -> bool:
@@ -47,12 +48,34 @@ class WorkerResolver(ThreadedResolver):
         return allowed
 
 
-async def check_worker_url(url: str) -> None:
-    """Look where a worker's address leads, for connections that do not resolve it by the above.
+async def connect_to_worker(url: str, resolver: AbstractResolver) -> socket.socket:
+    """Connect to where a worker's name leads now: what was looked at is what is spoken to.
+
+    Args:
+        url: The worker's HTTP address.
+        resolver: Knows no address at which no worker may be.
+
+    Returns:
+        A connection, not blocking; the caller closes it.
 
     Raises:
-        OSError: There is no such host, or no worker may be where it is.
+        OSError: There is no such host, no worker may be where it is, or nobody is there.
     """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    await WorkerResolver().resolve(parts.hostname or "", port, socket.AddressFamily.AF_UNSPEC)
+    failure = OSError(None, "The name has no address")
+    for place in await resolver.resolve(parts.hostname or "", port, socket.AF_UNSPEC):
+        connection = socket.socket(place["family"], socket.SOCK_STREAM)
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_connect(connection, (place["host"], place["port"]))
+        except OSError as exc:
+            connection.close()
+            failure = exc
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise failure

@@ -25,13 +25,14 @@ import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from generation_service.backends.comfyui.addresses import check_worker_url
+from generation_service.backends.comfyui.addresses import WorkerResolver, connect_to_worker
 from generation_service.backends.comfyui.mailbox import Mailbox
 from generation_service.backends.comfyui.messages import HELLO, PREVIEW, STATUS, TEXT, read_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aiohttp.abc import AbstractResolver
     from websockets.asyncio.client import ClientConnection
 
     from generation_service.backends.comfyui.messages import Message
@@ -78,16 +79,23 @@ class _Straight(connect):
 class WorkerSocket:
     """Keeps one socket to a worker open until it is closed."""
 
-    def __init__(self, url: str, limits: SocketLimits | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        limits: SocketLimits | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
         """Prepare it; `start` opens it.
 
         Args:
             url: The worker's HTTP address.
             limits: Of every wait.
+            resolver: Knows no address at which no worker may be; None: the system's names.
         """
         logging.getLogger("websockets").setLevel(logging.WARNING)
         self._url = url
         self._limits = limits or SocketLimits()
+        self._resolver = resolver or WorkerResolver()
         self._client_id = uuid.uuid4().hex
         self._boxes: dict[str, Mailbox] = {}
         self._current = ""
@@ -206,9 +214,10 @@ class WorkerSocket:
         """Open a socket and read it until it breaks; it is closed before this returns."""
         limits = self._limits
         async with asyncio.timeout(limits.open_seconds):
-            await check_worker_url(self._url)
+            wire = await connect_to_worker(self._url, self._resolver)
         opening = _Straight(
             _socket_url(self._url, self._client_id),
+            sock=wire,
             origin=None,
             compression=None,  # costs the server more than the network
             proxy=None,
@@ -220,6 +229,11 @@ class WorkerSocket:
             max_size=limits.max_frame_bytes,
             max_queue=_FRAMES_READ_AHEAD,
         )
+        with contextlib.closing(wire):
+            await self._talk(opening)
+
+    async def _talk(self, opening: connect) -> None:
+        limits = self._limits
         async with opening as connection:
             await connection.send(HELLO)
             try:
