@@ -18,7 +18,7 @@ from orchestrator.configs.predecessor.shelf import Shelf, fill_shelf
 from servicekit.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 
@@ -51,9 +51,10 @@ def read_folder(folder: Path, base: ConfigSet, allowed: Collection[str]) -> Impo
     for source in unique:
         if is_output(source):
             gathered.take_output(source)
-    for source in unique:
-        if not is_output(source):
-            gathered.take_interception(source)
+    interceptions = [source for source in unique if not is_output(source)]
+    for source in interceptions:
+        gathered.take_interception(source)
+    gathered.keep_what_runs(interceptions)
     reports = [_report(source, shelf) for source in sources]
     return Imported(gathered.configs(), tuple(sorted([*refused, *reports])))
 
@@ -79,7 +80,7 @@ def _report(source: Source, shelf: Shelf) -> FileReport:
 
 @dataclass
 class _Gathered:
-    """Grows file by file; each is tried against everything before it."""
+    """Grows file by file."""
 
     base: ConfigSet
     shelf: Shelf
@@ -101,13 +102,28 @@ class _Gathered:
     def take_interception(self, source: Source) -> None:
         try:
             made = made_interception(source, self.shelf, self.names, self.base)
-            self.interceptions[source.id] = made
-            _try(self._with({source.id: made}), source.id)
-        except (RefusedError, ValidationError, ServiceError) as exc:
-            self.interceptions.pop(source.id, None)
+        except (RefusedError, ValidationError) as exc:
             self._refuse(source, exc)
             return
-        self._told_if_replaced(source, source.id in self.base.interception)
+        self.interceptions[source.id] = made
+
+    def keep_what_runs(self, sources: Iterable[Source]) -> None:
+        """Refuse interceptions that no run can be planned for.
+
+        Each has its parts to itself, so all are tried in one set; a set each would take as long as
+        there are configs in it.
+        """
+        configs = self.configs()
+        for source in sources:
+            if source.id not in self.interceptions:
+                continue
+            try:
+                _try(configs, source.id)
+            except (ValidationError, ServiceError) as exc:
+                del self.interceptions[source.id]
+                self._refuse(source, exc)
+            else:
+                self._told_if_replaced(source, source.id in self.base.interception)
 
     def _refuse(self, source: Source, exc: Exception) -> None:
         if isinstance(exc, ValidationError):
@@ -123,10 +139,7 @@ class _Gathered:
 
     def configs(self) -> ConfigSet:
         """Return everything together."""
-        return self._with(self.interceptions)
-
-    def _with(self, interceptions: dict[str, MadeInterception]) -> ConfigSet:
-        base, made = self.base, list(interceptions.values())
+        base, made = self.base, list(self.interceptions.values())
         outputs = [*self.outputs.values(), *(one for each in made for one in each.outputs)]
         chunks = [chunk for each in made for chunk in each.chunks]
         chunks += [each.chunk for each in outputs if each.chunk is not None]
