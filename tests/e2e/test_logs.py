@@ -7,9 +7,12 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from tests.fakes.text_server import Fault
+from tests.searching import holders
 from tests.support import eventually
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.e2e.deployment import Deployment, Json
     from tests.fakes.ollama import FakeOllama
 
@@ -24,11 +27,25 @@ TEXTS = (
     "Zarubilo %s {0} \x1b[31m \N{RIGHT-TO-LEFT OVERRIDE} Kwentin",
 )
 
+KEEPING = ("jobs.sqlite3", "media", "research_data", "spool", "tracker.sqlite3")
+"""Files and folders of a data folder that are there to keep what people and models write."""
+
 
 def lines_of(deployment: Deployment) -> list[Json]:
     """Return all log lines of the services so far."""
     texts = [path.read_text(errors="replace") for path in (deployment.data / "logs").glob("*.log")]
     return [json.loads(line) for line in "\n".join(texts).splitlines() if line.startswith("{")]
+
+
+def left_over(data: Path) -> list[str]:
+    """Return files of a deployment that hold words of a run and are no records of it.
+
+    Records, media, spool and queue are what keeps texts; logs, the audit log, the list of what runs
+    and the names of all files do not.
+    """
+    names = [str(path.relative_to(data)) for path in data.rglob("*")]
+    named = [name for name in names if any(word in name.lower() for word in WORDS)]
+    return named + [name for name in holders(data, *WORDS) if not name.startswith(KEEPING)]
 
 
 def test_no_text_of_a_run_is_in_any_log(served: Deployment, ollama: FakeOllama) -> None:
@@ -42,6 +59,11 @@ def test_no_text_of_a_run_is_in_any_log(served: Deployment, ollama: FakeOllama) 
     assert all(run.execution_id in everything for run in runs)
     found = [line for line in everything.splitlines() if any(word in line for word in WORDS)]
     assert not found, found[:3]
+    assert left_over(served.data) == []
+    doctor = served.command("doctor", "--data", str(served.data))
+    assert "orchestrator" in doctor.out
+    told = f"{doctor.out}{doctor.err}{served.console}".lower()
+    assert not [word for word in WORDS if word in told]
     with urllib.request.urlopen(f"http://{served.address('gateway')}/metrics", timeout=30) as page:
         numbers = page.read().decode().lower()
     assert "stellwerk_build_info" in numbers
