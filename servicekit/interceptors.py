@@ -111,16 +111,24 @@ def _wrap(handler: Handler, around: Around) -> Handler:
 
 
 def with_behaviour(
-    handler: Handler, change: Callable[[Callable[..., Any]], Callable[..., Any]]
+    handler: Handler,
+    change: Callable[[Callable[..., Any]], Callable[..., Any]],
+    request_deserializer: Callable[[bytes], Any] | None = None,
 ) -> Handler:
-    """Return a handler like `handler` that does what `change` makes of its one behaviour."""
+    """Return a handler like `handler` that does what `change` makes of its one behaviour.
+
+    Args:
+        handler: The handler.
+        change: Makes another behaviour of its own.
+        request_deserializer: Reads its requests; None: its own does.
+    """
     kind = (
         f"{'stream' if handler.request_streaming else 'unary'}_"
         f"{'stream' if handler.response_streaming else 'unary'}"
     )
     result: Handler = getattr(grpc, f"{kind}_rpc_method_handler")(
         change(getattr(handler, kind)),
-        request_deserializer=handler.request_deserializer,
+        request_deserializer=request_deserializer or handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )
     return result

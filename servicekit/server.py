@@ -31,6 +31,7 @@ from servicekit.interceptors import (
     ContextInterceptor,
     ErrorInterceptor,
 )
+from servicekit.message_sizes import MAX_RECEIVED_BYTES, MessageSizeInterceptor
 from servicekit.metrics import IN_ORDER, Meter
 from servicekit.ports import open_ports
 from servicekit.rate_interceptor import RateInterceptor
@@ -47,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.so_reuseport", 0),  # else two servers share one port in silence
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # Our clients ping every 20 s to notice a frozen server; the default allows 5 minutes.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -205,6 +206,7 @@ def _build(settings: ServiceSettings, owned: Owned) -> grpc.aio.Server:
             AuthenticationInterceptor(Authenticator.from_settings(settings), load_access_table()),
             ErrorInterceptor(),
             RateInterceptor.from_settings(settings),
+            MessageSizeInterceptor(),
             ActInterceptor(owned.audit, audited_fields()),
         ],
         options=SERVER_OPTIONS,

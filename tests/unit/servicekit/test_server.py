@@ -21,6 +21,9 @@ from servicekit.server import start_server
 from servicekit.settings import ConfigurationError, ServiceSettings
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
 from stellwerk.generation.v1 import generation_service_pb2_grpc as generation_grpc
+from stellwerk.tracker.v1 import execution_pb2
+from stellwerk.tracker.v1 import tracker_service_pb2 as tracker_pb2
+from stellwerk.tracker.v1 import tracker_service_pb2_grpc as tracker_grpc
 from tests.support import eventually, free_port, local_settings, serving
 from tests.unit.servicekit.probe import GENERATION, TRACKER, probe, unary_unary
 
@@ -96,6 +99,34 @@ async def test_messages_have_a_limit() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await upload(MAX_MESSAGE_BYTES + 100)
     assert remote_error(caught.value).code is Code.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("rpc", ["GetExecution", "WatchItems", "RecordItems"])
+async def test_messages_over_the_limit_are_said_to_be_the_callers_fault(rpc: str) -> None:
+    """A client without limits of its own learns which field is too large, and what the limit is."""
+    text = "x" * MAX_MESSAGE_BYTES
+    about: Any = {
+        "GetExecution": tracker_pb2.GetExecutionRequest(execution_id=text),
+        "WatchItems": tracker_pb2.WatchItemsRequest(execution_id=text),
+        "RecordItems": tracker_pb2.RecordItemsRequest(
+            items=[execution_pb2.ExecutionItem(content=text)]
+        ),
+    }[rpc]
+    no_limit = [("grpc.max_send_message_length", -1)]
+    async with (
+        start_server(local_settings(), probe()) as server,
+        grpc.aio.insecure_channel(server.address, options=no_limit) as channel,
+    ):
+        call = getattr(tracker_grpc.TrackerServiceStub(channel), rpc)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            if rpc == "GetExecution":
+                await call(about)
+            else:
+                async for _ in call(iter([about]) if rpc == "RecordItems" else about):
+                    pass
+    error = remote_error(caught.value)
+    assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, "MESSAGE_TOO_LARGE")
+    assert error.field == ("items" if rpc == "RecordItems" else "execution_id")
 
 
 async def test_what_was_opened_is_closed_when_starting_fails() -> None:

@@ -38,8 +38,9 @@ class ExportWorkflowServiceStub(object):
     if the RPC is safe to repeat.
 
     Data are JSON text: an object or array of at most 1 MiB, 64 levels and 20 000
-    fields. What is over the 4 MiB of a message is refused by gRPC itself with
-    RESOURCE_EXHAUSTED and without a reason; our clients look before they send.
+    fields. A message over 4 MiB is INVALID_ARGUMENT, reason MESSAGE_TOO_LARGE; one
+    over 8 MiB is refused by gRPC itself with RESOURCE_EXHAUSTED and without a
+    reason. Our clients look before they send.
     """
 
     def __init__(self, channel):
@@ -128,8 +129,9 @@ class ExportWorkflowServiceServicer(object):
     if the RPC is safe to repeat.
 
     Data are JSON text: an object or array of at most 1 MiB, 64 levels and 20 000
-    fields. What is over the 4 MiB of a message is refused by gRPC itself with
-    RESOURCE_EXHAUSTED and without a reason; our clients look before they send.
+    fields. A message over 4 MiB is INVALID_ARGUMENT, reason MESSAGE_TOO_LARGE; one
+    over 8 MiB is refused by gRPC itself with RESOURCE_EXHAUSTED and without a
+    reason. Our clients look before they send.
     """
 
     def StartExportWorkflow(self, request, context):
@@ -401,8 +403,9 @@ class ExportWorkflowService(object):
     if the RPC is safe to repeat.
 
     Data are JSON text: an object or array of at most 1 MiB, 64 levels and 20 000
-    fields. What is over the 4 MiB of a message is refused by gRPC itself with
-    RESOURCE_EXHAUSTED and without a reason; our clients look before they send.
+    fields. A message over 4 MiB is INVALID_ARGUMENT, reason MESSAGE_TOO_LARGE; one
+    over 8 MiB is refused by gRPC itself with RESOURCE_EXHAUSTED and without a
+    reason. Our clients look before they send.
     """
 
     @staticmethod

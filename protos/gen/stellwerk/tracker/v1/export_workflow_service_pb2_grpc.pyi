@@ -39,8 +39,9 @@ class ExportWorkflowServiceStub:
     if the RPC is safe to repeat.
 
     Data are JSON text: an object or array of at most 1 MiB, 64 levels and 20 000
-    fields. What is over the 4 MiB of a message is refused by gRPC itself with
-    RESOURCE_EXHAUSTED and without a reason; our clients look before they send.
+    fields. A message over 4 MiB is INVALID_ARGUMENT, reason MESSAGE_TOO_LARGE; one
+    over 8 MiB is refused by gRPC itself with RESOURCE_EXHAUSTED and without a
+    reason. Our clients look before they send.
     """
 
     @_typing.overload
@@ -190,8 +191,9 @@ class ExportWorkflowServiceAsyncStub(ExportWorkflowServiceStub):
     if the RPC is safe to repeat.
 
     Data are JSON text: an object or array of at most 1 MiB, 64 levels and 20 000
-    fields. What is over the 4 MiB of a message is refused by gRPC itself with
-    RESOURCE_EXHAUSTED and without a reason; our clients look before they send.
+    fields. A message over 4 MiB is INVALID_ARGUMENT, reason MESSAGE_TOO_LARGE; one
+    over 8 MiB is refused by gRPC itself with RESOURCE_EXHAUSTED and without a
+    reason. Our clients look before they send.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -337,8 +339,9 @@ class ExportWorkflowServiceServicer(metaclass=_abc_1.ABCMeta):
     if the RPC is safe to repeat.
 
     Data are JSON text: an object or array of at most 1 MiB, 64 levels and 20 000
-    fields. What is over the 4 MiB of a message is refused by gRPC itself with
-    RESOURCE_EXHAUSTED and without a reason; our clients look before they send.
+    fields. A message over 4 MiB is INVALID_ARGUMENT, reason MESSAGE_TOO_LARGE; one
+    over 8 MiB is refused by gRPC itself with RESOURCE_EXHAUSTED and without a
+    reason. Our clients look before they send.
     """
 
     @_abc_1.abstractmethod
