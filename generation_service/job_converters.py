@@ -22,6 +22,7 @@ from generation_service.queue.jobs import (
 from generation_service.queue.workforce import WorkerState
 from servicekit.errors import InvalidArgumentError
 from servicekit.nesting import MAX_DEPTH, is_deeper_than
+from servicekit.principals import Role
 from stellwerk.generation.v1 import generation_service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def job_event(event: JobEvent, warnings: tuple[str, ...] = ()) -> pb.GenerateMed
 
 
 def job(view: JobView, caller: Principal) -> pb.Job:
-    """A job on the wire, its prompt only for whom it is."""
+    """A job on the wire, its prompt only for whom it is; researchers know nobody's session."""
     job, plan = view.job, view.job.plan
     own = (caller.id, caller.session) == (job.owner.id, job.owner.session)
     message = pb.Job(
@@ -79,7 +80,7 @@ def job(view: JobView, caller: Principal) -> pb.Job:
         output_config=job.output_config,
         backend=plan.backend,
         model=plan.model,
-        session_id=job.owner.session,
+        session_id=job.owner.session if own or caller.role is not Role.RESEARCHER else "",
         prompt=plan.prompt if own else "",
         queue_time=_timestamp(view.queue_time),
         worker=view.worker,

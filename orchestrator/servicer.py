@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from orchestrator.audience import as_learner
+from orchestrator.audience import as_learner, knows_names
 from orchestrator.converters import executions as convert
 from orchestrator.events import StateChanged, TextWritten
 from orchestrator.model import ExecutionState, Mode
@@ -295,10 +295,11 @@ async def _live(
     to_the_end: bool = True,
 ) -> AsyncGenerator[Batch, None]:
     """Yield events for the wire, to the end or until it is the person's turn."""
+    with_names = knows_names(current_principal(), execution.owner)
     async with aclosing(execution.events.batches(position, at_once)) as batches:
         async for batch in batches:
             shown = [
-                convert.event_to_proto(execution, logged)
+                convert.event_to_proto(execution, logged, with_names=with_names)
                 for logged in batch
                 if with_text or not isinstance(logged.event, TextWritten)
             ]

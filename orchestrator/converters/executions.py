@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,12 @@ from stellwerk.tracker.v1 import execution_pb2
 from stellwerk_client.recorder.encoding import metadata_bytes
 
 if TYPE_CHECKING:
+    from orchestrator.events import Item
     from orchestrator.execution import Execution
     from orchestrator.model import OutputStatus
+
+_NAMES = ("user_id", "session_id", "group_id")
+"""What items say of whose they are."""
 
 
 def execution_to_proto(execution: Execution) -> event_pb2.Execution:
@@ -100,9 +105,20 @@ def item_to_proto(item: events.Item) -> execution_pb2.ExecutionItem:
     )
 
 
-def event_to_proto(execution: Execution, logged: events.Logged) -> event_pb2.ExecutionEvent:
-    """Return one event of an execution of this process for the wire."""
-    kind, message = _event_message(logged.event)
+def event_to_proto(
+    execution: Execution, logged: events.Logged, *, with_names: bool = True
+) -> event_pb2.ExecutionEvent:
+    """Return one event of an execution of this process for the wire.
+
+    Args:
+        execution: The execution.
+        logged: What happened in it.
+        with_names: Whether to tell whose it is.
+    """
+    event = logged.event
+    if not with_names and isinstance(event, events.ItemRecorded):
+        event = replace(event, item=_nameless(event.item))
+    kind, message = _event_message(event)
     return event_pb2.ExecutionEvent(
         execution_id=execution.id,
         epoch=execution.journal.epoch,
@@ -110,6 +126,11 @@ def event_to_proto(execution: Execution, logged: events.Logged) -> event_pb2.Exe
         event_time=timestamp(logged.time),
         **{kind: message},  # type: ignore[arg-type]  # which kind shows only now
     )
+
+
+def _nameless(item: Item) -> Item:
+    facts = {name: value for name, value in item.metadata.items() if name not in _NAMES}
+    return replace(item, metadata=facts)
 
 
 def snapshot_to_proto(execution: Execution) -> event_pb2.ExecutionEvent:

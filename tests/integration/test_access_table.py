@@ -238,6 +238,8 @@ def fault_of(name: str, method: str, answer: Answer, made: Made) -> str:
         return "" if refused else "should be refused"
     if refused or answer.code == "UNAUTHENTICATED":
         return "should be allowed"
+    if name == "rosa" and made.session_id.encode() in answer.data:
+        return "tells a researcher somebody's name"
     sees = name in SEE and not (name == "rosa" and method in BY_PSEUDONYM)
     found = answer.code != "NOT_FOUND" or answer.reason not in NOT_THERE
     if method in OWNED and found != sees:

@@ -1463,7 +1463,9 @@ class Job(_message.Message):
     model: _builtins.str
     """The model or renderer, `<backend>/<model>`."""
     session_id: _builtins.str
-    """The session whose turn it takes. Empty: none."""
+    """The session whose turn it takes. Empty: none, or the caller is a
+    researcher, who knows sessions of others by pseudonyms only.
+    """
     prompt: _builtins.str
     """The prompt; only for whom it is, and only until the job has ended."""
     worker: _builtins.str
