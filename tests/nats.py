@@ -26,15 +26,14 @@ START_SECONDS = 30.0
 class NatsServer:
     """A server with JetStream over a folder, that can be killed and started again."""
 
-    def __init__(self, folder: Path, config: str = "", name: str = "") -> None:
+    def __init__(self, folder: Path, config: str = "") -> None:
         """Prepare it.
 
         Args:
             folder: Of its files.
             config: What else its configuration file says.
-            name: Of the server; empty: of no interest.
         """
-        self._folder, self._name = folder, name
+        self._folder = folder
         self._port, self._monitor = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +66,6 @@ class NatsServer:
                 *(_executable(), "--addr", "127.0.0.1", "--port", str(self._port)),
                 *("--http_port", str(self._monitor), "--jetstream"),
                 *("--store_dir", str(self._folder), "--config", str(self._config)),
-                *(("--name", self._name) if self._name else ()),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -111,6 +109,30 @@ def nats_server(folder: Path, config: str = "") -> Iterator[NatsServer]:
         yield server
     finally:
         server.kill()
+
+
+@contextlib.contextmanager
+def nats_cluster(folder: Path, config: str = "") -> Iterator[list[NatsServer]]:
+    """Run three servers that keep everything three times; see `NatsServer`."""
+    ports = [free_port() for _ in range(3)]
+    routes = ", ".join(f"nats://127.0.0.1:{port}" for port in ports)
+    servers = [
+        NatsServer(
+            folder / f"nats-{number}",
+            f'server_name: nats-{number}\ncluster {{ name: school, listen: "127.0.0.1:{port}", '
+            f"routes: [{routes}] }}\n{config}",
+        )
+        for number, port in enumerate(ports)
+    ]
+    try:
+        for server in servers:
+            server.begin()
+        for server in servers:
+            server.wait()
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()
 
 
 def _executable() -> str:

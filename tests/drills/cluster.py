@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from servicekit.channel import open_channel
-from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
 from stellwerk.tracker.v1.tracker_service_pb2_grpc import TrackerServiceStub
 from stellwerk_cli.readiness import wait_until_serving
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
-    from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
     from stellwerk.orchestrator.v1.orchestrator_service_pb2_grpc import (
         OrchestratorServiceAsyncStub,
     )
@@ -75,7 +73,6 @@ class Cluster:
         members: The processes of each kind.
         orchestrators: A way to each orchestrator.
         tracker: A way to the trackers.
-        generation: A way to the generation services that take calls.
         comfys: The ComfyUI servers.
         media: The folder that stands for the bucket.
     """
@@ -83,7 +80,6 @@ class Cluster:
     members: dict[str, list[Member]]
     orchestrators: list[OrchestratorServiceAsyncStub]
     tracker: TrackerServiceAsyncStub
-    generation: GenerationServiceAsyncStub
     comfys: list[ComfyUIProcess]
     media: Path
     nats: NatsServer
@@ -135,12 +131,10 @@ async def open_cluster(
             for one in members["orchestrator"]
         ]
         to_tracker = await stack.enter_async_context(open_channel(target(members["tracker"])))
-        to_generation = await stack.enter_async_context(open_channel(target(fleet.replicas)))
         yield Cluster(
             {"api": [*fleet.replicas], "worker": fleet.workers, **members},
             [OrchestratorServiceStub(way) for way in ways],
             TrackerServiceStub(to_tracker),
-            GenerationServiceStub(to_generation),
             *(comfys, folder / "data", nats, database),
         )
 

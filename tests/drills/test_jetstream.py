@@ -10,19 +10,17 @@ import uuid
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 
 from stellwerk.generation.v1 import generation_service_pb2 as pb
-from tests.fakes.comfyui import ComfyUIProcess, prompt_id_of
-from tests.integration.comfyui_jobs import comfy_order
-from tests.integration.generation import acting
+from tests.drills.callers import Caller, picture_of
+from tests.fakes.comfyui import ComfyUIProcess
 from tests.integration.generation_fleet import open_fleet
 from tests.nats import nats_server
 from tests.postgres import shared_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.integration.generation_fleet import Fleet, Member
@@ -36,47 +34,6 @@ COUNTED_EACH = 8
 JOB_SECONDS = 0.3
 CHAOS_SECONDS = 4.0
 MOST_SECONDS = 480.0
-
-
-class Caller:
-    """Somebody who wants a picture and asks another replica when one goes away.
-
-    Attributes:
-        events: All that was told, each once.
-    """
-
-    def __init__(self, fleet: Fleet, number: int, rng: random.Random) -> None:
-        self.session = f"s{number % SESSIONS}"
-        self.events: list[pb.GenerateMediaResponse] = []
-        self.begin_time = 0.0
-        self._fleet = fleet
-        self._number = number
-        self._rng = rng
-
-    async def call(self) -> None:
-        """Ask until the job has ended."""
-        while not self.events or self.events[-1].WhichOneof("event") != "finished":
-            try:
-                async for event in self._ask():
-                    self.events.append(event)
-                    if event.WhichOneof("event") == "started" and not self.begin_time:
-                        self.begin_time = time.monotonic()
-            except grpc.aio.AioRpcError as exc:
-                assert exc.code() is grpc.StatusCode.UNAVAILABLE, exc
-                await asyncio.sleep(0.2)
-
-    async def _ask(self) -> AsyncIterator[pb.GenerateMediaResponse]:
-        stub = self._rng.choice(self._fleet.replicas).stub
-        metadata = acting(self.session)
-        if self.events:
-            last = self.events[-1]
-            watched = pb.WatchJobRequest(job_id=last.job_id, after_sequence=last.sequence_number)
-            async for response in stub.WatchJob(watched, metadata=metadata):
-                yield response.event
-            return
-        order = comfy_order(self._number, idempotency_key=f"k{self._number}")
-        async for event in stub.GenerateMedia(order, metadata=metadata):
-            yield event
 
 
 @pytest.mark.timeout(900)
@@ -101,7 +58,7 @@ async def test_all_jobs_end_rightly_whoever_dies(
         fleet = await stack.enter_async_context(
             open_fleet(folder, nats, urls, replicas=REPLICAS, settings=settings)
         )
-        callers = [Caller(fleet, number, rng) for number in range(SESSIONS * JOBS_EACH)]
+        callers = [Caller(fleet, number, rng, SESSIONS) for number in range(SESSIONS * JOBS_EACH)]
         killed: Counter[str] = Counter()
         chaos = asyncio.create_task(unrest(fleet, nats, rng, killed))
         started = time.monotonic()
@@ -143,16 +100,6 @@ async def unrest(fleet: Fleet, nats: NatsServer, rng: random.Random, killed: Cou
             await victim.start()
         for victim in victims:
             await victim.serving()
-
-
-async def picture_of(caller: Caller, folder: Path) -> str:
-    """The prompt that made the one picture of a caller, who must have got no other one."""
-    (output,) = [one.output for one in caller.events if one.WhichOneof("event") == "output"]
-    assert sum(one.WhichOneof("event") == "finished" for one in caller.events) == 1
-    content = await asyncio.to_thread((folder / output.media.uri).read_bytes)
-    prompt_id = prompt_id_of(content)
-    assert prompt_id == caller.events[-1].finished.backend_job_id
-    return prompt_id
 
 
 def shares_of(callers: list[Caller]) -> Counter[str]:

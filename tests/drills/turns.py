@@ -1,90 +1,98 @@
-"""Who had how many turns of a queue, and how many were due to them, as seen from outside.
+"""Who had how many turns of a queue, and how many were due to them, by the queue's own journal.
 
 With each turn that is given, an equal part of it is due to every session that has a job waiting
 just then. So who waits for nothing, such as somebody whose run was interrupted, is due nothing.
+Turns are whole: they are counted while many wait, when one is a small part of what is due to each.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import grpc
-
-from stellwerk.generation.v1 import generation_service_pb2 as pb
+from generation_service.queue.jetstream.documents import Documents
+from generation_service.queue.jetstream.link import open_link
+from generation_service.queue.jetstream.wire import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from stellwerk.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
+    from generation_service.queue.jetstream.access import NatsOptions
 
-LOOK_SECONDS = 0.2
-CALL_SECONDS = 10.0
+WHOLE_TURNS = 1.5
+"""By so much a session may be off in any case: a turn is whole, and who comes back is last."""
 
 
-class Turns:
-    """What was seen of a queue's jobs, look after look.
+@dataclass(frozen=True)
+class Wait:
+    """A job as it waited.
 
     Attributes:
-        had: Turns that were given, by session.
-        due: Turns that were due, by session.
+        session: Whose it is.
+        came: When it came, seconds since 1970.
+        went: When it began, or ended without.
+        begun: It had its turn.
     """
 
-    def __init__(self) -> None:
-        """Nothing was seen yet."""
-        self.had: Counter[str] = Counter()
-        self.due: dict[str, float] = {}
-        self._attempts: dict[str, int] = {}
-        self._waiting: set[str] = set()
-
-    def note(self, jobs: Sequence[pb.Job]) -> None:
-        """Take into account how all jobs stand now."""
-        begun = [job for job in jobs if job.attempt > self._attempts.get(job.job_id, 0)]
-        for job in begun:
-            self._attempts[job.job_id] = job.attempt
-            self.had[job.session_id] += 1
-            entitled = self._waiting | {job.session_id}
-            for session in entitled:
-                self.due[session] = self.due.get(session, 0.0) + 1 / len(entitled)
-        self._waiting = {job.session_id for job in jobs if job.state == pb.JOB_STATE_QUEUED}
-
-    def lag(self, session: str) -> float:
-        """Return how many turns a session had more than were due to it; less than 0: fewer."""
-        return self.had[session] - self.due[session]
-
-    def is_fair(self, session: str) -> bool:
-        """Tell whether a session had what was due, within 20 %, and within the turn to come."""
-        return abs(self.lag(session)) <= max(1.0, 0.2 * self.due[session])
+    session: str
+    came: float
+    went: float
+    begun: bool
 
 
-@contextlib.asynccontextmanager
-async def counted_turns(stub: GenerationServiceAsyncStub) -> AsyncIterator[Turns]:
-    """Look at a queue again and again; what cannot be seen in a moment is seen in the next."""
-    turns = Turns()
+@dataclass(frozen=True)
+class Share:
+    """The turns of one session."""
 
-    async def look() -> None:
-        while True:
-            with contextlib.suppress(grpc.aio.AioRpcError):
-                turns.note(await _all_jobs(stub))
-            await asyncio.sleep(LOOK_SECONDS)
+    had: int
+    due: float
 
-    looking = asyncio.create_task(look())
-    try:
-        yield turns
-    finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+    @property
+    def lag(self) -> float:
+        """Turns that it had more than were due; less than 0: fewer."""
+        return self.had - self.due
+
+    @property
+    def is_within_a_fifth(self) -> bool:
+        """Whether it had what was due, within 20 %."""
+        return abs(self.lag) <= 0.2 * self.due
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether it had what was due, within 20 % or the turns that cannot be divided."""
+        return self.is_within_a_fifth or abs(self.lag) <= WHOLE_TURNS
 
 
-async def _all_jobs(stub: GenerationServiceAsyncStub) -> list[pb.Job]:
-    jobs: list[pb.Job] = []
-    token = ""
-    while True:
-        request = pb.ListJobsRequest(page_size=200, page_token=token)
-        page = await stub.ListJobs(request, timeout=CALL_SECONDS)
-        jobs += page.jobs
-        token = page.next_page_token
-        if not token:
-            return jobs
+async def waits_of(options: NatsOptions) -> list[Wait]:
+    """Read how the jobs of a deployment have waited."""
+    async with open_link(options) as link:
+        documents = await Documents(link, "jobs").all("job")
+    jobs = [unpack(document.value) for document in documents.values()]
+    return [
+        Wait(
+            job["job"]["owner"]["session"],
+            job["queue_time"],
+            job["start_time"] or job.get("end_time", float("inf")),
+            bool(job["start_time"]),
+        )
+        for job in jobs
+    ]
+
+
+def shares_of(waits: Sequence[Wait], *, crowd: int) -> dict[str, Share]:
+    """Count the turns that were given while at least `crowd` sessions waited."""
+    had: Counter[str] = Counter()
+    due: dict[str, float] = {}
+    for turn in sorted((wait for wait in waits if wait.begun), key=lambda wait: wait.went):
+        entitled = {turn.session, *_waiting(waits, turn.went)}
+        if len(entitled) < crowd:
+            continue
+        had[turn.session] += 1
+        for session in entitled:
+            due[session] = due.get(session, 0.0) + 1 / len(entitled)
+    return {session: Share(had[session], parts) for session, parts in due.items()}
+
+
+def _waiting(waits: Iterable[Wait], now: float) -> set[str]:
+    return {wait.session for wait in waits if wait.came <= now <= wait.went}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,6 +132,30 @@ async def test_jobs_outlive_a_restart_of_nats(tmp_path: Path) -> None:
             await asyncio.to_thread(server.start)
             assert {(await ending).state for ending in endings} == {JobState.DONE}
     assert sorted(bench.prompts) == [str(n) for n in range(6)]
+
+
+async def test_a_long_absence_of_nats_cancels_nothing(tmp_path: Path) -> None:
+    """Who followed a job is sent away, and finds it when everything is back."""
+    bench = Bench()
+    pace = replace(HASTY, patience=1.0)
+    with nats_server(tmp_path) as server:
+        async with (
+            deployed(server, "absence", pace) as deployment,
+            host_of(deployment, bench, "w1"),
+            deployment.replica() as queue,
+        ):
+            await eventually(lambda: knows(queue, "w1"))
+            job_id = await queue.submit(job())
+            following = asyncio.create_task(follow(queue, job_id))
+            await eventually(lambda: bench.begun)
+            await asyncio.to_thread(server.kill)
+            with pytest.raises(QueueUnavailableError):
+                await following
+            await asyncio.to_thread(server.start)
+            await eventually(lambda: answers(queue))
+            for _ in range(3):  # the worker was silent, too, so there may be another attempt
+                bench.permits.release()
+            assert (await outcome(queue, job_id)).state is JobState.DONE
 
 
 async def test_stopping_does_not_wait_for_a_nats_that_is_away(tmp_path: Path) -> None:

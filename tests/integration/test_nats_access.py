@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from generation_service.queue.jetstream.access import NatsOptions
+from generation_service.queue.jetstream.documents import Documents
 from generation_service.queue.jetstream.link import NobodyAnswersError, open_link
 from servicekit.channel import open_channel
 from servicekit.settings import ConfigurationError
@@ -118,6 +119,15 @@ async def test_who_is_not_let_in_is_told_why(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="the key must fit"):
         async with open_link(unreadable):
             pass
+
+
+async def test_one_server_is_no_cluster(tmp_path: Path) -> None:
+    """Who wants everything kept three times is told that there is nowhere to keep it."""
+    with nats_server(tmp_path) as nats:
+        options = replace(way_in(nats.address, ""), replicas=3)
+        async with open_link(options) as link:
+            with pytest.raises(ConfigurationError, match="GENERATION_NATS_REPLICAS=3"):
+                await Documents(link, "jobs").prepare()
 
 
 async def test_renewed_certificates_are_used_after_a_reconnect(tmp_path: Path) -> None:

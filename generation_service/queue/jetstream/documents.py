@@ -32,6 +32,7 @@ from nats.js.errors import (
 
 from generation_service.queue.jetstream.access import LOST
 from generation_service.queue.jetstream.link import heeding
+from servicekit.settings import ConfigurationError
 
 if TYPE_CHECKING:
     from generation_service.queue.jetstream.link import Link
@@ -40,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 _WRONG_VERSION = (10071, 10164)
 _STREAM_EXISTS = 10058
+_NO_CLUSTER = 10074
 _RETRY_SECONDS = 0.1
 _REFUSED_SECONDS = 2.0
 _READ_SECONDS = 5.0
@@ -78,7 +80,11 @@ class Documents:
         self._root = link.subject(name)
 
     async def prepare(self) -> None:
-        """Make the stream where it is missing."""
+        """Make the stream where it is missing, and keep it on as many servers as is wanted.
+
+        Raises:
+            ConfigurationError: There is only one server, and more are wanted.
+        """
         options = self._link.options
         config = StreamConfig(
             name=self._stream,
@@ -97,11 +103,30 @@ class Documents:
             except BadRequestError as exc:
                 if exc.err_code != _STREAM_EXISTS:  # it may be there with other limits
                     raise
+                await self._copy_to(options.replicas)
                 return
+            except APIError as exc:
+                if exc.err_code == _NO_CLUSTER:
+                    raise ConfigurationError(
+                        f"GENERATION_NATS_REPLICAS={options.replicas} needs as many NATS servers, "
+                        "joined to a cluster."
+                    ) from exc
+                log.warning("stream_refused", error=str(exc))  # such as a cluster that meets now
+                await asyncio.sleep(_REFUSED_SECONDS)
             except LOST:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return
+
+    async def _copy_to(self, replicas: int) -> None:
+        """Keep a stream that is there on as many servers as is wanted, if they are there, too."""
+        jetstream = self._link.jetstream
+        try:
+            config = (await heeding(jetstream.stream_info(self._stream))).config
+            if config.num_replicas != replicas:
+                await heeding(jetstream.update_stream(config, num_replicas=replicas))
+        except LOST as exc:
+            log.warning("stream_not_copied", replicas=replicas, error=str(exc))
 
     async def get(self, key: str) -> Document | None:
         """Read a document; None: there is none."""

@@ -113,7 +113,7 @@ class JetStreamJobQueue:
             "observer": asdict(observer) if observer is not None else None,
             "inbox": inbox,
         }
-        mailbox = Mailbox(after)
+        mailbox, left = Mailbox(after), observer is None
         hearing = await self._link.listen(inbox, mailbox.put)
         self._mailboxes.add(mailbox)
         try:
@@ -122,11 +122,14 @@ class JetStreamJobQueue:
                 answer = await self._ask("watch", **question, after=mailbox.number)
                 async for event in self._read(mailbox, job_from_fields(answer["job"])):
                     yield event
+        except ServiceError:
+            left = False  # it is we who fail: the caller will come back for its job
+            raise
         finally:
             self._mailboxes.discard(mailbox)
             await end(hearing)
             if not self._closing.is_set():
-                await self._leave(watch, job_id, caller_left=observer is None)
+                await self._leave(watch, job_id, caller_left=left)
 
     async def cancel(self, job_id: str, caller: Principal) -> JobState:
         """See `JobQueue.cancel`."""
