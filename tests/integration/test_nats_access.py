@@ -185,7 +185,7 @@ async def sees_queue(service: Replica) -> bool:
 
 
 async def test_leaving_is_no_expulsion(tmp_path: Path) -> None:
-    """An end that we wanted, also after a restart of the server, alarms nobody."""
+    """An end that we wanted, also while the server is away, alarms nobody."""
     turned_out = asyncio.Event()
     with nats_server(tmp_path) as nats:
         async with open_link(way_in(nats.address, ""), turned_out=turned_out.set) as link:
@@ -193,4 +193,11 @@ async def test_leaving_is_no_expulsion(tmp_path: Path) -> None:
             await asyncio.to_thread(nats.kill)
             await asyncio.to_thread(nats.start)
             await eventually(lambda: answers(link))
+            await asyncio.to_thread(nats.kill)
+            await eventually(lambda: is_away(link))
     assert not turned_out.is_set()
+
+
+async def is_away(link: Link) -> bool:
+    """Tell whether nobody can be asked."""
+    return not await answers(link)

@@ -7,6 +7,7 @@ it hears of, it would know neither user nor password. So they are taken out and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from nats.aio.client import Client
 from servicekit.settings import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from pydantic import SecretStr
@@ -60,9 +61,10 @@ class NatsOptions:
     in_memory: bool = False
 
 
-async def connect(
+@contextlib.asynccontextmanager
+async def connected(
     options: NatsOptions, *, connect_seconds: float, turned_out: Callable[[], None]
-) -> Client:
+) -> AsyncIterator[Client]:
     """Connect, and stay connected: servers that restart are found again.
 
     Args:
@@ -93,7 +95,12 @@ async def connect(
         for task in (connecting, refused):
             task.cancel()
         await asyncio.gather(connecting, refused, return_exceptions=True)
-    return client
+    try:
+        yield client
+    finally:
+        watcher.leaving = True
+        with contextlib.suppress(*LOST):
+            await client.close()
 
 
 class _Watcher:
@@ -103,6 +110,7 @@ class _Watcher:
         tls: How TLS is spoken; None: as the library would, if a server asks for it.
         refusal: Why a server or we ourselves would not have the connection; empty: nobody said so.
         refused: Set when that is known.
+        leaving: It is we who end it.
     """
 
     def __init__(
@@ -111,6 +119,7 @@ class _Watcher:
         self.tls = _tls(options)
         self.refusal = ""
         self.refused = asyncio.Event()
+        self.leaving = False
         self._client = client
         self._options = options
         self._turned_out = turned_out
@@ -142,8 +151,8 @@ class _Watcher:
 
     async def closed(self) -> None:
         """Tell an end that the server wanted from one that we wanted."""
-        if (why := self._client.last_error) is not None:
-            log.error("nats_turned_us_out", error=str(why))
+        if not self.leaving:
+            log.error("nats_turned_us_out", error=str(self._client.last_error))
             self._turned_out()
 
 

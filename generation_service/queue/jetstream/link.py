@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import structlog
 
-from generation_service.queue.jetstream.access import LOST, connect
+from generation_service.queue.jetstream.access import LOST, connected
 from generation_service.queue.jetstream.wire import (
     Fields,
     error_fields,
@@ -205,14 +205,13 @@ async def open_link(
     Raises:
         ConfigurationError: It was not there by then, or does not let us in.
     """
-    client = await connect(options, connect_seconds=connect_seconds, turned_out=turned_out)
-    link = Link(client, options, answer_seconds=answer_seconds)
-    try:
-        yield link
-    finally:
-        await link.close()
-        with contextlib.suppress(*LOST):
-            await client.close()
+    way_in = connected(options, connect_seconds=connect_seconds, turned_out=turned_out)
+    async with way_in as client:
+        link = Link(client, options, answer_seconds=answer_seconds)
+        try:
+            yield link
+        finally:
+            await link.close()
 
 
 class QueueUnavailableError(UnavailableError):
