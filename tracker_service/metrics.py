@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from servicekit.metrics import counter, gauge, histogram
+from tracker_service.export_workflow import metrics as export_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ DEFINITIONS = (
     DATABASE_SECONDS,
     WRITES_WAITING,
     INTERRUPTED,
+    *export_workflow.DEFINITIONS,
 )
 
 

@@ -229,7 +229,7 @@ def claim_execution(book: Book, request: ClaimRequest, now_us: int) -> Claim:
             return _claim_known(known, request, now_us)
     execution = book.find(request.execution_id)
     if execution is not None:
-        if not request.audience.may_read(execution.session_id, execution.group_id):
+        if not _may_own(request, execution):
             raise execution_not_found()
         _reclaim(book, execution, request, now_us)
     else:
@@ -239,6 +239,17 @@ def claim_execution(book: Book, request: ClaimRequest, now_us: int) -> Claim:
     if request.idempotency_key:
         book.keep_key(request.writer.user_id, request.idempotency_key, execution)
     return _claim_of(execution, existing=False)
+
+
+def _may_own(request: ClaimRequest, execution: Execution) -> bool:
+    """Tell whether a caller may run an execution: calls about it then go to their address.
+
+    Researchers read all, but own only what they record themselves.
+    """
+    writer = request.writer
+    return request.audience.may_read(execution.session_id, execution.group_id) and (
+        writer.trusted or execution.user_id == writer.user_id
+    )
 
 
 def _claim_known(execution: Execution, request: ClaimRequest, now_us: int) -> Claim:

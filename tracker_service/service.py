@@ -20,6 +20,7 @@ from tracker_service.commits import CommitHub
 from tracker_service.eraser import Eraser
 from tracker_service.export.kept_files import KeptFiles
 from tracker_service.export_wiring import open_exports
+from tracker_service.export_workflow.metrics import WorkflowMetrics
 from tracker_service.export_workflow.retention import WorkflowRetention
 from tracker_service.export_workflow.summary.machine import MachineSummarizer
 from tracker_service.export_workflow.wiring import open_export_workflows
@@ -108,6 +109,7 @@ def registration(settings: TrackerSettings) -> Register:
             built,
             media,
             MachineSummarizer(GenerationTexts(generation, timeout_seconds=SUMMARY_SECONDS)),
+            WorkflowMetrics(owned.meter),
             ttl_days=settings.export_workflow_ttl_days,
         )
         export_workflow_service_pb2_grpc.add_ExportWorkflowServiceServicer_to_server(

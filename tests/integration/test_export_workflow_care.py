@@ -5,8 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
 from servicekit.audit import read_audit
+from servicekit.channel import open_channel
 from servicekit.errors import Code
+from servicekit.server import start_server
 from stellwerk.tracker.v1 import tracker_service_pb2
 from tests.integration.export_workflows import (
     BEN,
@@ -14,6 +19,7 @@ from tests.integration.export_workflows import (
     NOWHERE,
     RITA,
     audit,
+    edit,
     finish,
     history,
     read,
@@ -24,6 +30,8 @@ from tests.integration.export_workflows import (
 from tests.integration.tracker import (
     failure,
     running_tracker,
+    tracker_on,
+    tracker_settings,
 )
 from tests.support import eventually
 from tests.unit.tracker_service.export_workflow.workflows import (
@@ -32,6 +40,7 @@ from tests.unit.tracker_service.export_workflow.workflows import (
     make_workflow,
 )
 from tracker_service.export_workflow import rules
+from tracker_service.service import registration
 from tracker_service.store.sqlite import open_sqlite_store
 
 if TYPE_CHECKING:
@@ -106,3 +115,33 @@ async def test_erasing_a_person_erases_what_was_made_of_them(tmp_path: Path) -> 
 def bytes_below(folder: Path) -> bytes:
     """Return the bytes of all files of a folder."""
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+async def test_stages_and_documents_are_counted(tmp_path: Path) -> None:
+    """Numbers tell what began, how it ended, and which documents came of it; no repeated call."""
+    settings = tracker_settings(tmp_path, generation_address=NOWHERE, metrics_address="127.0.0.1:0")
+    async with (
+        start_server(settings, registration(settings)) as server,
+        open_channel(server.address) as channel,
+        httpx.AsyncClient(base_url=f"http://{server.metrics_address}") as numbers,
+    ):
+        tracker = tracker_on(channel, tmp_path)
+        name = await started(tracker)
+        await failure(edit(tracker, name, DATA, base_version=7))
+        await edit(tracker, name, DATA)
+        made = await finish(tracker, name, "csv", "data_table")
+        await finish(tracker, name, "csv", "data_table")
+        text = (await numbers.get("/metrics")).text
+    families = text_string_to_metric_families(text)
+    found = {
+        (sample.name.removeprefix("stellwerk_export_"), *sample.labels.values()): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("stellwerk_export_") and "le" not in sample.labels
+    }
+    stages = ("initial_ai_summary", "user_modifications", "final_summary_and_deliverable")
+    assert [found["stages_started_total", stage] for stage in stages] == [1, 2, 1]
+    assert found["stage_seconds_count", "refused", "user_modifications"] == 1
+    assert [found["stage_seconds_count", "finished", stage] for stage in stages] == [1, 1, 1]
+    assert found["document_bytes_count", "csv"] == 1
+    assert found["document_bytes_sum", "csv"] == len(made.data)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from tracker_service.export_workflow.making import DocumentMaker
+    from tracker_service.export_workflow.metrics import WorkflowMetrics
     from tracker_service.export_workflow.model import FieldChange, Preferences, Workflow
     from tracker_service.export_workflow.store import Scope, WorkflowStore
     from tracker_service.export_workflow.summary.model import Summarizer, Summary
@@ -61,6 +62,7 @@ class Delivery:
         maker: DocumentMaker,
         hub: WorkflowHub,
         bench: Workbench,
+        metrics: WorkflowMetrics,
         clock: Callable[[], int],
     ) -> None:
         """Take what it works with.
@@ -71,6 +73,7 @@ class Delivery:
             maker: Makes files.
             hub: Is told of deliverables.
             bench: Compares data.
+            metrics: Counts stages and documents.
             clock: The time, microseconds since 1970 UTC.
         """
         self._store = store
@@ -78,6 +81,7 @@ class Delivery:
         self._maker = maker
         self._hub = hub
         self._bench = bench
+        self._metrics = metrics
         self._clock = clock
         self._at_work = 0
 
@@ -184,10 +188,11 @@ class Delivery:
             )
         self._at_work += 1
         try:
-            basis = await self._basis(workflow, current)
-            summary = summary or await self._summarise(workflow, basis, choice)
-            deliverable, data = await self._maker.make(workflow, basis, choice, summary)
-            return await self._store_it(workflow, basis, choice, summary, deliverable, data)
+            with self._metrics.stage(Stage.FINAL_SUMMARY_AND_DELIVERABLE):
+                basis = await self._basis(workflow, current)
+                summary = summary or await self._summarise(workflow, basis, choice)
+                deliverable, data = await self._maker.make(workflow, basis, choice, summary)
+                return await self._store_it(workflow, basis, choice, summary, deliverable, data)
         finally:
             self._at_work -= 1
 
@@ -237,6 +242,7 @@ class Delivery:
         )
         changed = rules.after(workflow, record, now_us)
         stored = await self._store.append(workflow, changed, record, data)
+        self._metrics.document(deliverable)
         self._hub.tell(stored.export_workflow_id)
         return Recorded(stored, record)
 

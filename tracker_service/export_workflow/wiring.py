@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tracker_service.export.building import MediaReader
     from tracker_service.export_workflow.making import BuildFolders
+    from tracker_service.export_workflow.metrics import WorkflowMetrics
     from tracker_service.export_workflow.sources import Records, ViewMaker
     from tracker_service.export_workflow.store import WorkflowStore
     from tracker_service.export_workflow.summary.model import Summarizer
@@ -47,6 +48,7 @@ def open_export_workflows(
     folders: BuildFolders,
     media: MediaReader,
     summarizer: Summarizer,
+    metrics: WorkflowMetrics,
     *,
     ttl_days: int,
     clock: Callable[[], int] = wall_clock_us,
@@ -60,6 +62,7 @@ def open_export_workflows(
         folders: Where files are made.
         media: Reads pictures.
         summarizer: Makes summaries.
+        metrics: Counts stages and documents.
         ttl_days: Days for which workflows are kept; 0: for ever.
         clock: The time, microseconds since 1970 UTC.
     """
@@ -68,8 +71,8 @@ def open_export_workflows(
     maker = DocumentMaker(Renderer(media), folders, bench, software_version())
     parts = Parts(
         store=store,
-        workflows=Workflows(store, sources, summarizer, hub, bench, clock),
-        delivery=Delivery(store, summarizer, maker, hub, bench, clock),
+        workflows=Workflows(store, sources, summarizer, hub, bench, metrics, clock),
+        delivery=Delivery(store, summarizer, maker, hub, bench, metrics, clock),
         foreign=ForeignStages(store, hub, bench, clock),
         hub=hub,
     )

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from servicekit.principals import Principal
     from tracker_service.export_workflow.documents import JsonValue
+    from tracker_service.export_workflow.metrics import WorkflowMetrics
     from tracker_service.export_workflow.model import FieldChange, Quality
     from tracker_service.export_workflow.sources import GivenDocument, Selection, Sources
     from tracker_service.export_workflow.store import Scope, WorkflowStore
@@ -118,6 +119,7 @@ class Workflows:
         summarizer: Summarizer,
         hub: WorkflowHub,
         bench: Workbench,
+        metrics: WorkflowMetrics,
         clock: Callable[[], int],
     ) -> None:
         """Take what it works with.
@@ -128,6 +130,7 @@ class Workflows:
             summarizer: Summarises them.
             hub: Is told what was recorded.
             bench: Compares data.
+            metrics: Counts stages.
             clock: The time, microseconds since 1970 UTC.
         """
         self._store = store
@@ -135,6 +138,7 @@ class Workflows:
         self._summarizer = summarizer
         self._hub = hub
         self._bench = bench
+        self._metrics = metrics
         self._clock = clock
         self._starting = 0
 
@@ -158,12 +162,11 @@ class Workflows:
             )
         self._starting += 1
         try:
-            workflow, record = await self._begin(start, principal)
+            with self._metrics.stage(Stage.INITIAL_AI_SUMMARY):
+                workflow, record, made_from = await self._begin(start, principal)
+                stored = await self._store.create(workflow, record, made_from)
         finally:
             self._starting -= 1
-        content = record.content
-        assert isinstance(content, InitialSummary)
-        stored = await self._store.create(workflow, record, content.source.execution_ids)
         if stored != workflow:  # the same call, made twice at once
             there = await self._there(start, principal)
             if there is None:
@@ -173,7 +176,10 @@ class Workflows:
             return there
         return Recorded(stored, record)
 
-    async def _begin(self, start: Start, principal: Principal) -> tuple[Workflow, StageRecord]:
+    async def _begin(
+        self, start: Start, principal: Principal
+    ) -> tuple[Workflow, StageRecord, tuple[str, ...]]:
+        """Return a new workflow, its first record, and the executions that it is made from."""
         began_us = self._clock()
         obtained = await self._sources.obtain(start.wanted, principal)
         summary = await self._summarizer.summarise(
@@ -200,7 +206,7 @@ class Workflows:
             document_type=obtained.source.document_type,
             language=start.language,
         )
-        return workflow, record
+        return workflow, record, obtained.source.execution_ids
 
     async def _there(self, start: Start, principal: Principal) -> Recorded | None:
         """Return the workflow of a call that is repeated; None: it is new."""
@@ -227,16 +233,11 @@ class Workflows:
         there = await self._version_there(workflow, edit)
         if there is not None:
             return there
-        rules.check_next(workflow, Stage.USER_MODIFICATIONS)
-        if edit.base_version not in (None, workflow.modification_version):
-            raise FailedPreconditionError(
-                "VERSION_OUTDATED",
-                f"The latest version is {workflow.modification_version}; read it first.",
-            )
-        before = await data_record(self._store, workflow, workflow.modification_version)
-        record = await self._version(workflow, before, edit)
-        changed = rules.after(workflow, record, record.create_time_us)
-        stored = await self._store.append(workflow, changed, record)
+        with self._metrics.stage(Stage.USER_MODIFICATIONS):
+            before = await self._edited(workflow, edit)
+            record = await self._version(workflow, before, edit)
+            changed = rules.after(workflow, record, record.create_time_us)
+            stored = await self._store.append(workflow, changed, record)
         self._hub.tell(stored.export_workflow_id)
         return Recorded(stored, record, data_of(before))
 
@@ -250,6 +251,16 @@ class Workflows:
         check_same(record, edit.digest)
         before = await data_record(self._store, workflow, record.version - 1)
         return Recorded(workflow, record, data_of(before))
+
+    async def _edited(self, workflow: Workflow, edit: Edit) -> StageRecord:
+        """Return the record of the data that were edited, if they may be now."""
+        rules.check_next(workflow, Stage.USER_MODIFICATIONS)
+        if edit.base_version not in (None, workflow.modification_version):
+            raise FailedPreconditionError(
+                "VERSION_OUTDATED",
+                f"The latest version is {workflow.modification_version}; read it first.",
+            )
+        return await data_record(self._store, workflow, workflow.modification_version)
 
     async def _version(self, workflow: Workflow, before: StageRecord, edit: Edit) -> StageRecord:
         now_us = self._clock()
