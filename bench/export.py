@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bench.apart import apart
 from bench.figures import Figure, at_least, at_most, medians
 from bench.report import main
-from tracker_service.__main__ import spare_collector
+from servicekit.collector import spare_collector
 from tracker_service.access import EVERYTHING, Writer
 from tracker_service.export.building import Progress, build_file, shaped_records
 from tracker_service.export.facts import NAMES, rows_of

@@ -29,6 +29,7 @@ from bench.report import ROOT, main
 from orchestrator.service import registration
 from orchestrator.settings import OrchestratorSettings
 from servicekit.channel import open_channel
+from servicekit.collector import spare_collector
 from servicekit.server import start_server
 from stellwerk.common.v1 import types_pb2
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb2
@@ -232,6 +233,7 @@ async def measure_all(rounds: int) -> dict[str, Values]:
 
 def figures(short: bool) -> Iterator[Figure]:
     """Measure every case."""
+    spare_collector()  # as `python -m orchestrator` does
     rows = asyncio.run(measure_all(1 if short else 3))
     direct = rows.pop("direct")
     for case, row in rows.items():

@@ -6,6 +6,7 @@ import asyncio
 
 from orchestrator.service import registration
 from orchestrator.settings import OrchestratorSettings
+from servicekit.collector import spare_collector
 from servicekit.logging import configure_logging
 from servicekit.server import serve
 from servicekit.settings import load_settings
@@ -15,6 +16,7 @@ def main() -> None:
     """Read the settings, configure logging, serve until SIGTERM."""
     settings = load_settings(OrchestratorSettings)
     configure_logging("orchestrator", settings.log_level)
+    spare_collector()
     asyncio.run(serve(settings, registration(settings)))
 
 

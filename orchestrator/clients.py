@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -54,6 +54,7 @@ JOB_LEFT = "JOB_LEFT"
 UNTIL_THE_LIMIT = 10_000
 """Attempts where only the time counts."""
 MAX_TEXTS_IN_CALL = 64
+_UNKNOWN = (-math.inf, "")
 
 
 class SafetyClient:
@@ -249,21 +250,19 @@ class GenerationClient:
 
     async def resolve(self, roles: Sequence[str]) -> dict[str, str]:
         """See `plans.Models`: what cannot be found out now is left out."""
-        found = await asyncio.gather(*(self._resolve(role) for role in roles))
-        return {role: model for role, model in zip(roles, found, strict=True) if model}
+        old = time.monotonic() - MODELS_FRESH_SECONDS
+        stale = [role for role in roles if self._models.get(role, _UNKNOWN)[0] <= old]
+        if stale:
+            await asyncio.gather(*map(self._look_up, stale))
+        models = {role: self._models.get(role, _UNKNOWN)[1] for role in roles}
+        return {role: model for role, model in models.items() if model}
 
-    async def _resolve(self, role: str) -> str:
-        known = self._models.get(role)
-        if known is not None and time.monotonic() - known[0] < MODELS_FRESH_SECONDS:
-            return known[1]
-        try:
+    async def _look_up(self, role: str) -> None:
+        with suppress(grpc.RpcError):
             response = await self._stub.ResolveRole(
                 generation_pb2.ResolveRoleRequest(role=role), timeout=deadline(RESOLVE_SECONDS)
             )
-        except grpc.RpcError:
-            return known[1] if known else ""
-        self._models[role] = time.monotonic(), response.model
-        return response.model
+            self._models[role] = time.monotonic(), response.model
 
 
 @contextmanager

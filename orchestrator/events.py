@@ -203,6 +203,7 @@ class EventLog:
         self._events: list[Logged] = []
         self._subscribers: set[_Subscriber] = set()
         self._sequence_number = 0
+        self._waking = False
         self.closed = False
 
     def add(self, event: Durable | Ephemeral) -> None:
@@ -284,6 +285,13 @@ class EventLog:
         return len(self._events)
 
     def _wake(self) -> None:
+        """Wake everyone who watches, but let the run go first: what it asks for goes out before."""
+        if self._subscribers and not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._waking = False
         for subscriber in self._subscribers:
             subscriber.wake.set()
 

@@ -19,6 +19,7 @@ from stellwerk.common.v1 import types_pb2
 from stellwerk.orchestrator.v1 import event_pb2
 from stellwerk.safety.v1 import safety_service_pb2 as safety_pb2
 from stellwerk.tracker.v1 import execution_pb2
+from stellwerk_client.recorder.encoding import nanoseconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,9 +77,9 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     """Return a UTC time as a Timestamp, None as unset."""
     if time is None:
         return None
-    stamp = Timestamp()
-    stamp.FromDatetime(time)
-    return stamp
+    # Not by `FromDatetime`, which goes by the calendar: every event has a time.
+    seconds, nanos = divmod(nanoseconds_of(time), 1_000_000_000)
+    return Timestamp(seconds=seconds, nanos=nanos)
 
 
 def media_to_proto(media: MediaFile) -> types_pb2.MediaRef:

@@ -45,9 +45,8 @@ async def check_inputs(run: Run) -> None:
     async with run.in_stage(1, run.services.limits.input_check_seconds):
         inputs = [_Input(input_slot(at), draft.text) for at, draft in enumerate(progress.inputs)]
         inputs += [_Input(extra.field, extra.text) for extra in run.plan.caller_texts]
-        languages = await asyncio.gather(
-            *(run.services.languages.detect(each.text, run.language) for each in inputs)
-        )
+        detect = run.services.languages.detect
+        languages = [await detect(each.text, run.language) for each in inputs]
         _record_inputs(run, inputs, languages)
         verdicts = await _check(run, inputs, languages)
         for index, verdict in enumerate(verdicts):
@@ -112,10 +111,11 @@ async def _check(
         (each.text, found.code or run.language)
         for each, found in zip(inputs, languages, strict=True)
     ]
-    safety = run.services.safety
+    checking = run.services.safety.check_texts(texts, level=run.level, direction=Direction.INPUT)
+    if not run.images:  # as mostly: then there is nothing to do beside it
+        return await checking
     text_verdicts, image_verdicts = await asyncio.gather(
-        safety.check_texts(texts, level=run.level, direction=Direction.INPUT),
-        asyncio.gather(*(_check_image(run, image) for image in run.images)),
+        checking, asyncio.gather(*(_check_image(run, image) for image in run.images))
     )
     return [*text_verdicts, *image_verdicts]
 
