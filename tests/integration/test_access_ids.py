@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from servicekit.context import new_id
+from servicekit.principals import identity_metadata
 from stellwerk.common.v1 import types_pb2
 from stellwerk.generation.v1 import generation_service_pb2 as generation_pb
 from stellwerk.orchestrator.v1 import event_pb2
@@ -42,6 +43,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 RUN = "/stellwerk.orchestrator.v1.OrchestratorService/RunExecution"
 READ = "/stellwerk.generation.v1.GenerationService/ReadMedia"
 GET = "/stellwerk.tracker.v1.TrackerService/GetExecution"
+CLAIM = "/stellwerk.tracker.v1.TrackerService/ClaimExecution"
 LIST = "/stellwerk.tracker.v1.TrackerService/ListExecutions"
 WORKFLOWS = "/stellwerk.tracker.v1.ExportWorkflowService/"
 KIDS = types_pb2.SAFETY_LEVEL_KIDS
@@ -174,3 +176,19 @@ async def test_works_of_the_page_are_their_owners(house: GuardedHouse) -> None:
                 answer = await browser.get(path)
                 assert answer.status_code == HTTPStatus.NOT_FOUND
                 assert not any(mark in answer.text for mark in MARKS)
+
+
+async def test_nobody_takes_an_execution_over_from_somebody_else(house: GuardedHouse) -> None:
+    """Calls go to who owns an execution; researchers read all, and own what they record."""
+    fresh = new_id()
+    tracker = TrackerServiceStub(house.channels["tracker"])
+    claim = tracker_pb.ClaimExecutionRequest(execution_id=fresh, owner_address="orchestrator:1")
+    for_lea = [*shown(house.keys["neighbour"]), *identity_metadata(user="lea", role="learner")]
+    await tracker.ClaimExecution(claim, metadata=for_lea, timeout=30)
+    for execution_id in (fresh, house.made.execution_id):
+        for epoch in (None, 1):
+            wanted = tracker_pb.ClaimExecutionRequest(
+                execution_id=execution_id, owner_address="elsewhere:1", after_epoch=epoch
+            )
+            answer = await ask(house.channels["tracker"], CLAIM, wanted, house.keys["rosa"])
+            assert (answer.code, answer.reason) == ("NOT_FOUND", "EXECUTION_NOT_FOUND")
