@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+import ssl
 import urllib.error
 import urllib.request
 from http import HTTPStatus
@@ -65,15 +66,32 @@ async def nats(environment: Mapping[str, str]) -> list[Finding]:
     if environment.get("GENERATION_QUEUE", "local") != "jetstream":
         return [missing("nats", "not used: jobs are queued in the generation service itself")]
     urls = environment.get("GENERATION_NATS_URL") or _NATS_URL
-    return [await _nats(url.strip()) for url in urls.split(",") if url.strip()]
+    try:
+        tls = _nats_tls(environment)
+    except OSError as exc:
+        fix = (
+            "Check GENERATION_NATS_AUTHORITY, GENERATION_NATS_CERTIFICATE and GENERATION_NATS_KEY."
+        )
+        return [fault("nats", f"the certificates for NATS cannot be used ({_reason(exc)})", fix)]
+    return [await _nats(url.strip(), tls) for url in urls.split(",") if url.strip()]
 
 
-async def _nats(url: str) -> Finding:
+def _nats_tls(environment: Mapping[str, str]) -> ssl.SSLContext | None:
+    """Return how to begin with TLS; None: NATS greets first, in plain text."""
+    if environment.get("GENERATION_NATS_TLS_FIRST", "").lower() not in ("1", "true", "yes", "on"):
+        return None
+    context = ssl.create_default_context(cafile=environment.get("GENERATION_NATS_AUTHORITY"))
+    if certificate := environment.get("GENERATION_NATS_CERTIFICATE"):
+        context.load_cert_chain(certificate, environment.get("GENERATION_NATS_KEY"))
+    return context
+
+
+async def _nats(url: str, tls: ssl.SSLContext | None) -> Finding:
     host, port = _host_and_port(url, 4222)
     fix = "Check GENERATION_NATS_URL, and whether NATS runs with JetStream (`nats-server -js`)."
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(host, port, ssl=tls)
             with contextlib.closing(writer):
                 greeting = await reader.readline()
         info = json.loads(greeting.removeprefix(b"INFO "))

@@ -16,6 +16,7 @@ from generation_service.queue.jetstream.link import NobodyAnswersError, open_lin
 from servicekit.channel import open_channel
 from servicekit.settings import ConfigurationError
 from stellwerk.generation.v1 import generation_service_pb2 as pb
+from stellwerk_cli.checkup import outside
 from tests.integration.generation import Echo, generation, order, run
 from tests.integration.generation_fleet import Replica
 from tests.nats import nats_server
@@ -82,6 +83,24 @@ async def test_a_picture_is_made_by_mutual_tls(tmp_path: Path, *, first: bool) -
         async with generation(tmp_path / "data", Echo(), options=options) as stub:
             await eventually(lambda: has_worker(stub))
             assert (await run(stub, order()))[-1].finished.state == pb.JOB_STATE_DONE
+
+
+async def test_the_doctor_speaks_tls_first_where_we_do(tmp_path: Path) -> None:
+    """A server that says nothing in plain text is found to be well."""
+    authority = Authority()
+    server, own = (authority.issue(tmp_path / name, name) for name in ("nats", "doctor"))
+    with nats_server(tmp_path / "store", tls_config(server, first=True)) as nats:
+        told = {
+            "GENERATION_QUEUE": "jetstream",
+            "GENERATION_NATS_URL": f"tls://{nats.address}",
+            "GENERATION_NATS_AUTHORITY": str(own.ca),
+            "GENERATION_NATS_CERTIFICATE": str(own.certificate),
+            "GENERATION_NATS_KEY": str(own.key),
+            "GENERATION_NATS_TLS_FIRST": "true",
+        }
+        assert [finding.fine for finding in await outside.nats(told)] == [True]
+        (broken,) = await outside.nats({**told, "GENERATION_NATS_KEY": str(own.ca)})
+    assert "GENERATION_NATS_CERTIFICATE" in broken.fix
 
 
 async def has_worker(stub: object) -> bool:
