@@ -19,9 +19,10 @@ import orchestrator.metrics
 import safety_service.metrics
 import servicekit.metrics
 import tracker_service.metrics
+from stellwerk.orchestrator.v1.orchestrator_service_pb2 import WatchExecutionRequest
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.otlp_sink import Taken, collecting
-from tests.integration.http_edge import events_of, open_edge
+from tests.integration.http_edge import Edge, events_of, open_edge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -39,6 +40,7 @@ WISH = {
     "parameters": {"width": 64, "height": 64},
 }
 PERSONAL = WISH | {"texts": ["Ich heiße Zarubilo und wohne in der Kwentinstraße 12"]}
+FAILED = 500
 SERVICES = {"gateway", "orchestrator", "safety", "generation", "tracker"}
 DEFINED = {
     metric.name
@@ -111,6 +113,7 @@ async def seen(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
             edge.browser() as browser,
         ):
             ids = (await _run(browser, WISH), await _run(browser, PERSONAL))
+            await _say_it_everywhere(edge, browser)
             for execution_id in ids:
                 await edge.house.record(execution_id)
             texts = [(await browser.get("/metrics")).raise_for_status().text]
@@ -125,6 +128,27 @@ async def _run(browser: httpx.AsyncClient, wish: Mapping[str, Any]) -> str:
     execution_id: str = answer.raise_for_status().json()["execution_id"]
     await events_of(browser, execution_id)
     return execution_id
+
+
+async def _say_it_everywhere(edge: Edge, browser: httpx.AsyncClient) -> None:
+    """Put words where they do not belong; each is refused or ignored."""
+    said, also = WORDS[0], WORDS[1]
+    referer = {"Referer": f"{edge.url}/{said}?{also}", "X-Filename": said, "User-Agent": also}
+    for address in (
+        f"/{said}/{also}?q={said}",
+        f"/api/executions/{said}?view={also}",
+        f"/api/executions/{said}/events",
+        f"/api/media/{said}",
+        f"/research/sessions/{said}?page_token={also}",
+        f"/login?back=/{said}",
+    ):
+        assert (await browser.get(address, headers=referer)).status_code < FAILED
+    for body in (b'{"texts": ["zarubilo', b'{"texts": ["x"], "config": "zarubilo"}', b"kwentin"):
+        answer = await browser.post("/api/executions", content=body, headers=referer)
+        assert answer.status_code < FAILED
+    for odd_id in (said, f"{said} {also}"):
+        call = edge.house.orchestrator.WatchExecution(WatchExecutionRequest(execution_id=odd_id))
+        assert (await call.code()).name in ("INVALID_ARGUMENT", "NOT_FOUND")
 
 
 def test_one_run_is_one_trace_over_all_services(seen: Seen) -> None:
@@ -179,9 +203,10 @@ def test_what_happened_was_counted(seen: Seen) -> None:
     assert number("stellwerk_tracker_items_stored_total") == taken > 10
     assert number("stellwerk_recorder_items_dropped_total") == 0
     assert number("stellwerk_rpc_seconds_count", code="OK") > 10
-    assert number("stellwerk_http_seconds_count", route="/api/executions", method="POST") == 2
-    events = "/api/executions/{execution_id}/events"
-    assert number("stellwerk_http_seconds_count", route=events) == 2
+    begun = {"route": "/api/executions", "method": "POST", "status": "201"}
+    assert number("stellwerk_http_seconds_count", **begun) == 2
+    events = {"route": "/api/executions/{execution_id}/events", "status": "200"}
+    assert number("stellwerk_http_seconds_count", **events) == 2
     assert number("stellwerk_build_info") == len(SERVICES)
 
 
