@@ -48,7 +48,8 @@ CREATE TABLE IF NOT EXISTS job (
     worker TEXT NOT NULL DEFAULT '',
     wait_seconds REAL NOT NULL DEFAULT 0,
     end_time REAL,
-    story TEXT NOT NULL DEFAULT ''
+    story TEXT NOT NULL DEFAULT '',
+    start_time REAL NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS job_by_end ON job (end_time);
 CREATE TABLE IF NOT EXISTS worker (
@@ -60,8 +61,9 @@ CREATE TABLE IF NOT EXISTS fact (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT;
-PRAGMA user_version = 1;
 """
+_SINCE_VERSION_2 = "ALTER TABLE job ADD COLUMN start_time REAL NOT NULL DEFAULT 0"
+_VERSION = 2
 _COMPACT_EVERY = 200
 """Ends after which old ones are cleared away."""
 
@@ -89,6 +91,9 @@ class JobJournal:
         )
         try:
             self._base.executescript(_SCHEMA)
+            if self._base.execute("PRAGMA user_version").fetchone() == (1,):
+                self._base.execute(_SINCE_VERSION_2)
+            self._base.execute(f"PRAGMA user_version = {_VERSION}")
             self._compact()
         except sqlite3.Error as exc:
             self._base.close()
@@ -108,7 +113,7 @@ class JobJournal:
         def read() -> list[JobRow]:
             rows = self._base.execute(
                 "SELECT job_id, state, queue_time, job, attempt, attempt_id, worker, "
-                "wait_seconds, story FROM job ORDER BY queue_time, job_id"
+                "wait_seconds, story, start_time FROM job ORDER BY queue_time, job_id"
             ).fetchall()
             return [JobRow(row[0], JobState(row[1]), *row[2:]) for row in rows]
 
@@ -119,7 +124,7 @@ class JobJournal:
         await self._write(
             "INSERT INTO job (job_id, state, queue_time, job, wait_seconds) "
             "VALUES (?, 'QUEUED', ?, ?, ?) ON CONFLICT DO UPDATE "
-            "SET state = 'QUEUED', wait_seconds = excluded.wait_seconds",
+            "SET state = 'QUEUED', wait_seconds = excluded.wait_seconds, start_time = 0",
             (entry.job.job_id, entry.queue_time, job_text(entry.job), entry.wait_seconds),
         )
 
@@ -127,12 +132,13 @@ class JobJournal:
         """See `Journal.note_started`."""
         await self._write(
             "UPDATE job SET state = 'RUNNING', attempt = ?, attempt_id = ?, worker = ?, "
-            "wait_seconds = ? WHERE job_id = ?",
+            "wait_seconds = ?, start_time = ? WHERE job_id = ?",
             (
                 entry.attempt,
                 entry.attempt_id,
                 entry.worker,
                 entry.wait_seconds,
+                time.time(),
                 entry.job.job_id,
             ),
         )

@@ -17,8 +17,7 @@ class JobRow:
     """A job as the journal knows it; see `Entry` for the other fields.
 
     Attributes:
-        start_time: When its last attempt began, seconds since 1970; 0: it has not begun, or nobody
-            noted it.
+        start_time: When its last attempt began, seconds since 1970; 0: it has not begun.
     """
 
     job_id: str

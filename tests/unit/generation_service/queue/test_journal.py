@@ -56,6 +56,38 @@ async def test_waiting_jobs_are_kept_in_their_order(queueing: Queueing, path: Pa
     assert {end.state for end in ends} == {JobState.DONE}
 
 
+async def test_who_had_a_turn_before_a_restart_waits_for_the_next(
+    queueing: Queueing, path: Path
+) -> None:
+    """Turns that were given count on; nobody has a second first one."""
+    bench = Bench()
+    async with queueing(bench, path=path) as queue:
+        await queue.pause()
+        for text in ("a0", "a1", "b0", "b1"):
+            await queue.submit(job(text[0], text))
+        await queue.resume()
+        await eventually(lambda: bench.begun)
+    for _ in range(4):
+        bench.permits.release()
+    async with queueing(bench, path=path):
+        await eventually(lambda: len(bench.prompts) == 4)
+    assert bench.prompts == ["a0", "b0", "a1", "b1"]
+
+
+async def test_a_journal_of_before_is_read(path: Path) -> None:
+    """The file of an older version gains what this one notes; its jobs are done."""
+    async with local_queueing(Bench(), path=path) as queue:
+        await queue.pause()
+        job_id = await queue.submit(job())
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute("ALTER TABLE job DROP COLUMN start_time")
+        base.execute("PRAGMA user_version = 1")
+        base.commit()
+    async with local_queueing(Bench(free=True), path=path) as queue:
+        await queue.resume()
+        assert (await outcome(queue, job_id)).state is JobState.DONE
+
+
 async def test_a_running_job_is_found_again_on_its_worker(queueing: Queueing, path: Path) -> None:
     """It is not begun twice; numbers of events go on upwards."""
     bench = Bench()
