@@ -149,10 +149,11 @@ class RecordStreams:
     ) -> None:
         try:
             async for request in requests:
-                shares = min(1 + request.ByteSize() // SHARE_BYTES, MAX_AHEAD)
+                size_bytes = request.ByteSize()
+                shares = min(1 + size_bytes // SHARE_BYTES, MAX_AHEAD)
                 for _ in range(shares):
                     await stream.room.acquire()
-                batch, refused = self._read_batch(request, writer)
+                batch, refused = self._read_batch(request, writer, size_bytes)
                 stored = self._store.record(batch)
                 stream.pending.put_nowait(
                     _Pending(request.batch_number, shares, refused, stored, request.trace_parents)
@@ -161,7 +162,7 @@ class RecordStreams:
             stream.end()
 
     def _read_batch(
-        self, request: pb.RecordItemsRequest, writer: Writer
+        self, request: pb.RecordItemsRequest, writer: Writer, size_bytes: int
     ) -> tuple[Batch, list[RefusedItem]]:
         """Return what may be stored of a request, and the items that may not."""
         if not (request.items or request.plans or request.heartbeats or request.trace_parents):
@@ -188,6 +189,6 @@ class RecordStreams:
             items=items,
             plans=[plan for plan in plans if is_plan(plan.plan_digest, plan.plan_json)],
             heartbeats=[read_heartbeat(one) for one in request.heartbeats],
-            size_bytes=request.ByteSize(),
+            size_bytes=size_bytes,
         )
         return batch, refused

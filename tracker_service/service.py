@@ -76,14 +76,8 @@ def registration(settings: TrackerSettings) -> Register:
     async def register(server: grpc.aio.Server, owned: Owned) -> ServiceNames:
         hub = CommitHub()
         metrics = TrackerMetrics(owned.meter)
-        store = await open_store(settings, hub, metrics.database_used)
-        owned.push_async_callback(store.close)
-        metrics.read_writes(store.writes_waiting)
         tell_free_bytes(owned.meter, settings.data_dir)
-        await store.extend_leases()
-        sweeping = sweep(store, settings.execution_lease_seconds, metrics.interrupted)
-        run_in_background(owned, sweeping, "sweeper")
-        run_in_background(owned, keep_index(store.insights, store.writes_waiting), "search-index")
+        store = await _kept_store(settings, hub, metrics, owned)
         files = _keep_files(settings, store, hub, owned)
         generation = await owned.enter_async_context(open_generation(settings))
         built = await asyncio.to_thread(
@@ -121,6 +115,20 @@ def registration(settings: TrackerSettings) -> Register:
         return SERVED
 
     return register
+
+
+async def _kept_store(
+    settings: TrackerSettings, hub: CommitHub, metrics: TrackerMetrics, owned: Owned
+) -> DatabaseStore:
+    """Open the store, and have its leases and its index kept in the background."""
+    store = await open_store(settings, hub, metrics.database_used)
+    owned.push_async_callback(store.close)
+    metrics.read_writes(store.writes_waiting)
+    await store.extend_leases()
+    sweeping = sweep(store, settings.execution_lease_seconds, metrics.interrupted)
+    run_in_background(owned, sweeping, "sweeper")
+    run_in_background(owned, keep_index(store.insights, store.writes_waiting), "search-index")
+    return store
 
 
 def _keep_files(
