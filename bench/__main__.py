@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.report import ROOT, Outcome, read_json, report_of, write_json
+from bench.report import ROOT, Outcome, about, read_json, report_of, write_json
 
 LIMITS = {
     "record": 600,
@@ -89,6 +89,8 @@ def main() -> None:
         print(outcome.failed or f"{outcome.seconds:.0f} s", file=sys.stderr, flush=True)
         write_json(options.json, outcomes, short=options.short)
     print(report_of(outcomes))
+    here = about(short=options.short)
+    print("{cores} cores, load {load_average}, Python {python}, commit {commit}".format_map(here))
     print(f"Written to {options.json}", file=sys.stderr)
     sys.exit(any(outcome.failed for outcome in outcomes.values()))
 

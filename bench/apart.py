@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         RuntimeError: It failed; what it said about that is on stderr.
     """
     result, told = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_work, args=(told, work, args, kwargs))
+    process = _CONTEXT.Process(target=_work, args=(told, partial(work, *args, **kwargs)))
     process.start()
     told.close()
     try:
@@ -39,7 +40,7 @@ def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return value
 
 
-def _work(told: Connection, work: Callable[..., object], args: object, kwargs: object) -> None:
-    told.send(work(*args, **kwargs))  # type: ignore[misc,arg-type]  # what `apart` was given
+def _work(told: Connection, work: Callable[[], object]) -> None:
+    told.send(work())
     told.close()
     os._exit(0)  # OpenTelemetry would wait for its dead server

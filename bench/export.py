@@ -291,7 +291,8 @@ def figures(short: bool) -> Iterator[Figure]:
 
 def beside(form: str, items: int, ours: Values, bare: Values) -> Iterator[Figure]:
     """Return the figures of a format."""
-    name, goals = f"export of {items:,} items, {form}", (at_least(SHARE, "ratio"),)
+    name = f"export of {items:,} items, {form.lower().replace('_', ' ')}"
+    goals = (at_least(SHARE, "ratio"),)
     rates = items / ours["seconds"], items / bare["seconds"]
     yield Figure(name, "items/s", *rates, goals, more_is_better=True)
     rates = items / ours["processor_seconds"], items / bare["processor_seconds"]

@@ -60,17 +60,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def report_of(outcomes: dict[str, Outcome]) -> str:
-    """Return the one table of all benchmarks, a section for each, and what failed."""
-    rows: list[tuple[str, ...]] = []
+    """Return the one table: the figures of each benchmark below its name, or why there are none."""
+    rows: list[Sequence[str]] = []
     for bench, outcome in outcomes.items():
-        rows += [(f"[{bench}] {first}", *rest) for first, *rest in _cells(outcome)]
+        rows.append((bench, *("",) * 4, f"FAILED: {outcome.failed}" if outcome.failed else ""))
+        rows += [(f"  {name}", *rest) for name, *rest in map(Figure.cells, outcome.figures)]
     return table(HEADINGS, rows)
-
-
-def _cells(outcome: Outcome) -> list[tuple[str, ...]]:
-    if outcome.failed:
-        return [(f"FAILED: {outcome.failed}", *("",) * 4, "NO")]
-    return [figure.cells() for figure in outcome.figures]
 
 
 def write_json(path: Path, outcomes: dict[str, Outcome], *, short: bool) -> None:
