@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from generation_service.queue.jetstream.link import Link
+    from tests.integration.generation import Stub
     from tests.unit.servicekit.authorities import TlsFiles
 
 PASSWORD = 'authorization {{ user: stellwerk, password: "{}" }}\n'
@@ -103,9 +104,9 @@ async def test_the_doctor_speaks_tls_first_where_we_do(tmp_path: Path) -> None:
     assert "GENERATION_NATS_CERTIFICATE" in broken.fix
 
 
-async def has_worker(stub: object) -> bool:
+async def has_worker(stub: Stub) -> bool:
     """Tell whether a renderer has made itself known."""
-    answer = await stub.ListWorkers(pb.ListWorkersRequest())  # type: ignore[attr-defined]
+    answer = await stub.ListWorkers(pb.ListWorkersRequest())
     return any(worker.state == pb.WORKER_STATE_READY for worker in answer.workers)
 
 
