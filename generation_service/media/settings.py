@@ -95,7 +95,7 @@ class MediaSettings(ServiceSettings):
     mark_key: Path | None = Field(None, description="Its private key (PEM).")
 
     @model_validator(mode="after")
-    def _hold_together(self) -> Self:
+    def _refuse_half_a_store(self) -> Self:
         if self.media_store == "s3" and not self.media_bucket:
             raise ValueError("GENERATION_MEDIA_STORE=s3 needs GENERATION_MEDIA_BUCKET.")
         if (self.media_access_key_id is None) != (self.media_secret_access_key is None):
