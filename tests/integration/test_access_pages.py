@@ -68,6 +68,7 @@ async def test_nothing_that_a_page_offers_is_refused(house: GuardedHouse, name: 
         assert {"/research/verify", "/exports"} <= forms
         assert {"/workshop/pause", "/workshop/resume"} & forms
         assert {IMPORT, ERASE} & forms == OFFERS[name]
+        assert ("Verify and erase" in (await browser.get("/research")).text) == (name == "ada")
         for form in sorted(forms):
             answer = await browser.post(form)
             refused = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
