@@ -36,6 +36,9 @@ LIMITS = {
 }
 """The benchmarks in the order of the table, and how long each may take, in seconds."""
 
+STOP_SECONDS = 20
+"""How long one that takes too long may take to end what it started."""
+
 
 def run(name: str, *, short: bool) -> Outcome:
     """Run one benchmark in a process of its own, which takes all that it started along."""
@@ -49,17 +52,25 @@ def run(name: str, *, short: bool) -> Outcome:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         ) as process:
-            try:
-                code = process.wait(LIMITS[name])
-                failed = f"exit code {code}" if code or not told.exists() else ""
-            except subprocess.TimeoutExpired:
-                failed = f"not done after {LIMITS[name]} s"
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+            failed = _wait(process, LIMITS[name])
         if not failed:
             return read_json(told)[name]
     return Outcome(round(time.perf_counter() - started, 1), failed=failed)
+
+
+def _wait(process: subprocess.Popen[bytes], limit_seconds: int) -> str:
+    """Wait for a benchmark and leave nothing of it; returns why it failed, empty: it did not."""
+    try:
+        code = process.wait(limit_seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)  # lets it end the servers that it started
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        return f"not done after {limit_seconds} s"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return f"exit code {code}" if code else ""
 
 
 def chosen(names: str) -> list[str]:
