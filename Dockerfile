@@ -6,7 +6,12 @@ ARG PYTHON=docker.io/library/python:3.11-slim
 ARG SERVICE
 ARG VERSION=0.1.0
 
-FROM ${PYTHON} AS dependencies
+# What builds need of Debian; no image holds it.
+FROM ${PYTHON} AS tools
+# hadolint ignore=DL3008,DL3009 # the Debian below has one version of each
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils libgomp1
+
+FROM tools AS dependencies
 ARG SERVICE
 COPY requirements/${SERVICE}.lock /tmp/requirements.lock
 COPY deploy/image/slim.py /tmp/slim.py
@@ -18,14 +23,24 @@ RUN python -m venv --without-pip /opt/stellwerk && \
     python /tmp/slim.py /opt/stellwerk && \
     python -m compileall -q --invalidation-mode unchecked-hash /opt/stellwerk/lib
 
-FROM ${PYTHON} AS runtime
+# A service needs less than half of what a Python image brings; all images share this layer.
+FROM ${PYTHON} AS base
+COPY deploy/image/base.py /tmp/base.py
+RUN install -d -o 10001 -g 10001 /data && \
+    python /tmp/base.py && rm /tmp/base.py && \
+    python -c 'import bz2, ctypes, hashlib, lzma, readline, sqlite3, ssl, uuid, zlib, zoneinfo' && \
+    python -m compileall -q --invalidation-mode unchecked-hash \
+      "$(python -c 'import os; print(os.path.dirname(os.__file__))')"
+
+FROM scratch AS runtime
 ARG VERSION
-ENV PATH=/opt/stellwerk/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# hadolint ignore=DL3067 # what is not needed is gone, and only a copy is without it
+COPY --from=base / /
+ENV PATH=/opt/stellwerk/bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
+    PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
-# Nothing is installed later, so pip goes; the code asks for its version as that of a package.
-RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/bin/pip* && \
-    install -d -o 10001 -g 10001 /data && \
-    install -d "stellwerk-${VERSION}.dist-info" && \
+# The code asks for its version as that of a package.
+RUN install -d "stellwerk-${VERSION}.dist-info" && \
     printf 'Metadata-Version: 2.1\nName: stellwerk\nVersion: %s\n' "${VERSION}" \
       > "stellwerk-${VERSION}.dist-info/METADATA"
 # What changes seldom comes first: a new version of the code is a layer of a few megabytes.
@@ -66,9 +81,8 @@ ENTRYPOINT ["python", "-m", "generation_service"]
 
 # llama.cpp computes with OpenMP, which no wheel brings along.
 FROM generation AS generation-embedded
-# hadolint ignore=DL3008 # the Debian below has one version of it
-RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && \
-    rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+COPY --from=tools /usr/lib/*-linux-gnu/libgomp.so.1 /usr/local/lib/
+RUN /usr/sbin/ldconfig
 
 FROM runtime AS tracker
 COPY tracker_service tracker_service
@@ -97,8 +111,10 @@ COPY safety_service safety_service
 COPY stellwerk_cli stellwerk_cli
 COPY stellwerk_client stellwerk_client
 COPY configs configs
+RUN printf '#!/bin/sh\nexec python -m stellwerk_cli "$@"\n' > /usr/local/bin/stellwerk && \
+    chmod 755 /usr/local/bin/stellwerk
 WORKDIR /data
-ENTRYPOINT ["python", "-m", "stellwerk_cli"]
+ENTRYPOINT ["stellwerk"]
 
 FROM ${SERVICE} AS image
 ARG SERVICE

@@ -7,7 +7,8 @@ import os
 import secrets
 import signal
 import tempfile
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 import yaml
 
@@ -20,7 +21,7 @@ from tests.unit.servicekit.authorities import Authority
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tests.containers.playing import Manifest, Play
@@ -31,6 +32,8 @@ SERVER = "orchestrator:50051"
 CALLERS = "orchestrator-callers:50071"
 """Where those find it who have a key and no certificate."""
 RUN_SECONDS = 300.0
+
+T = TypeVar("T")
 
 
 class Cluster:
@@ -63,23 +66,29 @@ class Cluster:
 
     def start(self) -> None:
         """Start what does not run; volumes that are there are used again."""
-        for play in self.plays:
-            self._start(play)
+        self._of_all(self._start)
 
     def stop(self) -> None:
         """End all pods as Kubernetes does: SIGTERM, patience, and their volumes stay."""
-        for play in self.plays:
-            podman("pod", "stop", "--time", "45", play.name)
-            podman("pod", "rm", play.name)
+        self._of_all(self._stop)
 
     def remove(self) -> None:
         """Leave nothing behind, whatever state it is in."""
-        for play in self.plays:
-            attempt("pod", "rm", "--force", "--time", "0", play.name)
+        pods = (play.name for play in self.plays)
+        attempt("pod", "rm", "--force", "--ignore", "--time", "0", *pods)
         volumes = attempt("volume", "ls", "--quiet", "--filter", f"name={PREFIX}").stdout.split()
-        for volume in volumes:
-            attempt("volume", "rm", "--force", volume)
+        if volumes:
+            attempt("volume", "rm", "--force", *volumes)
         attempt("network", "rm", "--force", "--time", "0", NETWORK)
+
+    def _of_all(self, ask: Callable[[Play], T]) -> list[T]:
+        """Do something with all pods at once, as a cluster does; raises what one of them raised."""
+        with ThreadPoolExecutor(len(self.plays)) as pool:
+            return list(pool.map(ask, self.plays))
+
+    def _stop(self, play: Play) -> None:
+        podman("pod", "stop", "--time", "45", play.name)
+        podman("pod", "rm", play.name)
 
     def _start(self, play: Play) -> None:
         there = attempt("volume", "ls", "--quiet").stdout.split()
@@ -103,6 +112,10 @@ class Cluster:
     def in_pod(self, pod: str, *command: str) -> str:
         """Run a command in a pod and return what it prints."""
         return podman("exec", self.container(pod), *command)
+
+    def all_ready(self) -> bool:
+        """Ask all pods for their readiness."""
+        return all(self._of_all(lambda play: self.is_ready(play.name)))
 
     def is_ready(self, pod: str) -> bool:
         """Ask a pod for its readiness where Kubernetes would."""

@@ -50,7 +50,5 @@ def played(
 @pytest.fixture
 async def classroom(played: Cluster) -> Cluster:
     """The overlay with all pods ready, whatever a test before did to them."""
-    await eventually(
-        lambda: all(played.is_ready(play.name) for play in played.plays), within_seconds=180
-    )
+    await eventually(played.all_ready, within_seconds=180)
     return played

@@ -82,6 +82,8 @@ def _play(
     for container in pod["spec"]["containers"]:
         _say_plainly(container, _fields(workload, number), secrets)
     for volume in pod["spec"]["volumes"]:
+        if "emptyDir" in volume:
+            _rename(volume, f"{prefix}{name}-{number}-{volume['name']}", service)
         if "secret" in volume:
             path = folder / volume.pop("secret")["secretName"]
             volume["hostPath"] = {"path": str(path), "type": "Directory"}
@@ -98,6 +100,14 @@ def _play(
         volumes=tuple(claim["metadata"]["name"] for claim in claims),
         probe=probe,
     )
+
+
+def _rename(volume: Manifest, name: str, container: Manifest) -> None:
+    """Call a volume otherwise: podman would share it among all pods that have one of its name."""
+    for mount in container["volumeMounts"]:
+        if mount["name"] == volume["name"]:
+            mount["name"] = name
+    volume["name"] = name
 
 
 def _own_claims(
