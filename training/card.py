@@ -37,31 +37,33 @@ bad sentence of common words can drown among many harmless ones.
 Left out are what is no harm from a child (sorrows, moral questions) and copyright.
 
 **Measured on** {measured} texts that it did not learn from: the `dev` part of the public sets and
-own authors kept apart, by author and by template. The `blind` lines taught it nothing:
-those of `jury` were written before the last five thousand lines and the scores, those of `judge`
-before the two thousand lines before these. At scores of 0.5 to 0.57 too many of their near misses
-were blocked, as of the wishes of our tests and of authors left out of training. So `dev` is too
-kind, and no score is below 0.6; in this the `blind` lines had a say, and in nothing else.
-All authors are one person's,
-though, who saw what was missed on `own_harm`, `overt_unsafe` and `parti`, and wrote harmless lines
-of the kinds that were blocked on `own_wish`, `own_query` and `own_near`: these lines flatter,
-and false alarms elsewhere may be higher.
+own authors kept apart, by author and by template. The `blind` lines taught it nothing and chose
+nothing of this model; two models before it had been looked at with them, which is why no score goes
+low. Of the own authors nine (`ida` to `harriet`, `stammtisch`, `umschreiber`, `rewriter`) are by
+writers who saw no score; the lines of all the others are by those who also saw
+what was missed on `own_harm`, `overt_unsafe` and `parti`, and what was blocked on `own_wish`,
+`own_query` and `own_near`: these flatter, and false alarms elsewhere may be higher.
 
-**How well it carries over** to voices of which it saw none, measured by leaving four pairs of own
-authors out of training, one after the other: it blocks 71 % of their lines at a score of 0.55 and
-63 % at 0.65, and 17 % and 12 % of the near misses that mirror these lines word by word. With
-`overt` left out it tells its two halves apart with an AUC of 0.71 instead of 0.95. So it knows
-words and turns that it has seen, and little of meaning.
+**How well it carries over** to voices of which it saw none, measured with six of these nine authors
+left out of training, two at a time, 866 harmful lines and 1 099 near misses: alone at one score of
+0.6 (0.65) it blocks 74 % (71 %) of the harmful lines and 7.6 % (6.2 %) of the near misses, with the
+term lists 82 % (80 %) and 8.9 % (7.7 %). German is the weaker half: 78 % and 9.4 %, English 86 %
+and 8.5 %. In which categories the false alarms were decided the least score of each. Of how people
+abuse each other in German posts (`stammtisch`, left out) it blocks 52 %, and 11 % of its harmless
+mirror. So it knows words and turns that it has seen, and little of meaning.
 
 **What else was tried**, by leaving sources and authors out, and left or lowered these figures:
 sentence vectors of WordLlama and of all-MiniLM-L6-v2 beside the words (they know what a text is
 about, not whether it is wanted), clusters of word vectors, pairs of words that are apart or of
 their beginnings, weights after naive Bayes, other penalties. What helped was more lines in pairs,
 harmful and harmless, with the same words: with 400 pairs more, an unseen author's harmful lines
-went from 33 % to 51 % caught at 8 % of the harmless ones that mirror them.
+went from 33 % to 51 % caught at 8 % of the harmless ones that mirror them. With 700 pairs more and
+lines worded one by one counting double, six unseen authors' AUC went from 0.902 to 0.910 (German)
+and from 0.925 to 0.937 (English). A model of its own for hatred, other penalties
+again, and scores by length of the text were no better.
 
 **Thresholds**: lowered in turn, category by category, while these shares of false alarms on `dev`
-hold (kids, youth), but never below 0.6 and 0.65 (0.5 for hate):
+hold (kids, youth), but never below what authors left out of training ask for:
 
 {limits}
 

@@ -66,8 +66,8 @@ _OF_CATEGORY = {
 }
 # Picture prompts that look alike, harmful and harmless, teach the most; building blocks the least.
 _COUNTS = {
-    "overt_unsafe": 8.0,
-    "overt": 6.0,
+    "overt_unsafe": 26.0,
+    "overt": 20.0,
     "parti": 3.0,
     "ailuminate": 2.0,
     "xsafety_en": 2.0,
@@ -79,8 +79,8 @@ _COUNTS = {
     "hatecheck": 0.3,  # thousands of lines from few templates, of one kind of harm
     "hatemoji": 0.3,
 }
-_COUNT_OF_SINGLE = 6.0  # what is worded by itself teaches more than one of many fillings
-_SINGLE_KINDS = (*HARMFUL_KINDS, "near", "wish", "query", "caption", "art")
+_COUNT_OF_SINGLE = 12.0  # what is worded by itself teaches more than one of many fillings
+_SINGLE_KINDS = (*HARMFUL_KINDS, "near", "wish", "query", "caption", "art", "machine")
 _WORD_AUTHOR = "dictionary"  # many texts from few words
 _LISTS = (_WORD_AUTHOR, "woerter")  # whose lines are words, not texts
 

@@ -27,12 +27,27 @@ _WISHES = ("own_wish",)
 _PICTURES = ("own_caption", "own_art", "parti")
 _QUERIES = ("own_query",)
 _NEAR = ("own_near", "overt")  # look risky and are not
+_MACHINE = ("own_machine",)  # what models make of harmless ideas
 _GROUPS = ("gahd", "germeval18")  # harmless talk about groups, in tweets and contrast pairs
 # Talk about groups is much looser: the same words are hateful or not by a nuance that a linear
 # model does not see.
 FALSE_ALARMS: dict[Level, Limits] = {
-    Level.KIDS: {_WISHES: 0.0065, _PICTURES: 0.01, _QUERIES: 0.04, _NEAR: 0.07, _GROUPS: 0.17},
-    Level.YOUTH: {_WISHES: 0.0035, _PICTURES: 0.01, _QUERIES: 0.03, _NEAR: 0.06, _GROUPS: 0.14},
+    Level.KIDS: {
+        _WISHES: 0.0065,
+        _MACHINE: 0.09,
+        _PICTURES: 0.01,
+        _QUERIES: 0.04,
+        _NEAR: 0.07,
+        _GROUPS: 0.17,
+    },
+    Level.YOUTH: {
+        _WISHES: 0.0035,
+        _MACHINE: 0.09,
+        _PICTURES: 0.01,
+        _QUERIES: 0.03,
+        _NEAR: 0.06,
+        _GROUPS: 0.14,
+    },
 }
 # A text with an `ask` term looks risky already, so it is measured by those that do.
 FALSE_ALARMS_WHEN_ASKED: dict[Level, Limits] = {
@@ -46,10 +61,18 @@ FALSE_ALARMS_OF_GREY: dict[Level, Limits] = {
 FALSE_ALARMS_BEYOND_GREY: dict[Level, Limits] = {level: {_NEAR: 0.02} for level in FALSE_ALARMS}
 _GRID = [step / 100 for step in range(30, 96)]
 # No category goes below, though `dev` would allow it: near misses of authors left out of training
-# were blocked more often than those of `dev`. Of hate far more is missed; its limit alone decides.
-_LEAST = {Level.KIDS: 0.6, Level.YOUTH: 0.65}
-_LEAST_OF_HATE = 0.5
-_LEAST_WHEN_ASKED = {Level.KIDS: 0.4, Level.YOUTH: 0.45}
+# were blocked more often than those of `dev`. In which categories they are, and what a higher score
+# there would miss, was seen with six voices left out, two at a time.
+_LEAST = dict.fromkeys(Category, 0.57) | {
+    Category.SEXUAL: 0.5,
+    Category.WEAPONS: 0.5,
+    Category.HORROR: 0.5,
+    Category.VIOLENCE: 0.62,
+    Category.SELF_HARM: 0.67,
+    Category.DANGEROUS_ACTS: 0.7,
+}
+_MORE_AT_YOUTH = 0.03
+_LEAST_WHEN_ASKED = {Level.KIDS: 0.43, Level.YOUTH: 0.46}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +121,8 @@ def _kinds(found: Sequence[tuple[Example, Judgement]], limits: Limits) -> list[_
 
 def _by_category(kinds: Sequence[_Kind], level: Level) -> dict[Category, float]:
     """Lower every category's score step by step, in turn, as long as every limit holds."""
-    least = dict.fromkeys(Category, _LEAST[level]) | {Category.HATE: _LEAST_OF_HATE}
+    more = _MORE_AT_YOUTH if level is Level.YOUTH else 0.0
+    least = {category: round(score + more, 2) for category, score in _LEAST.items()}
     thresholds = dict.fromkeys(Category, 1.0)
     open_ones = list(Category)
     for score in reversed(_GRID):
