@@ -38,6 +38,8 @@ class Patience:
     async def try_again(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something that may be done again, with doubling pauses while the store is away.
 
+        Being cancelled ends it in a pause only: no file is left whose owner is not noted.
+
         Raises:
             StoreUnavailableError: It stayed away for too long.
         """
@@ -45,10 +47,21 @@ class Patience:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                return await work()
+                return await _whole(work())
             except StoreUnavailableError:
                 if time.monotonic() + pause > give_up:
                     raise
             log.warning("media_store_away", pause_seconds=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+async def _whole(work: Awaitable[T]) -> T:
+    """Await something to its end, also while being cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+    return task.result()

@@ -21,6 +21,7 @@ from generation_service.queue.keeping import AttemptName
 from generation_service.queue.notes import JournalError
 from generation_service.queue.observer import on_behalf_of
 from generation_service.queue.pool import WORKER_REMOVED
+from generation_service.queue.tasks import finish, let_go
 from generation_service.queue.turns import Turns
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _Work: TypeAlias = "Coroutine[object, object, None]"
-_DELIVERY_SECONDS = 5.0
 _NEXT = Queued(0, 0.0)
 
 
@@ -80,9 +80,9 @@ class Dispatcher:
                 seat.driver.release(seat.running.attempt_id)
         for task in list(self._tasks):
             task.cancel()
-        await _end(self._deliveries)  # what is being stored is as good as done
+        await finish(self._deliveries)  # what is being stored is as good as done
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await _end(self._endings)  # a journal that does not answer: the next start knows less
+        await finish(self._endings)  # a journal that does not answer: the next start knows less
 
     def enqueue(self, entry: Entry) -> None:
         """Let a job wait for its turn."""
@@ -239,10 +239,13 @@ class Dispatcher:
             self._durations.add(entry.job.output_config, entry.running_seconds, warm=warm)
             seat.free()  # the worker is done; storing is our own business
             self.changed()
-            delivery = asyncio.ensure_future(self._deliver(entry, seat, work.result()))
+            delivery = asyncio.create_task(self._deliver(entry, seat, work.result()))
             self._deliveries.add(delivery)
             delivery.add_done_callback(self._deliveries.discard)
-            await asyncio.shield(delivery)
+            entry.work = delivery
+            await asyncio.wait({delivery})
+            if not delivery.cancelled():
+                delivery.result()
             return
         await self._end(attempt, entry, seat, failure)
 
@@ -314,8 +317,13 @@ class Dispatcher:
         try:
             files = await self._keeper.keep(entry.job, attempt, made.files)
         except AttemptFailedError as failure:
+            entry.work = None
             await self._failed(entry, None, failure)
             return
+        except asyncio.CancelledError:
+            if entry.state.is_final:  # it was ended meanwhile, perhaps to be erased
+                await seat.driver.forget(attempt.attempt_id)
+            raise
         # One cancelled at the last moment stays so: results of an abandoned job are ignored.
         self.conclude(entry, Ending(JobState.DONE, files=files, facts=made.facts))
         await seat.driver.forget(attempt.attempt_id)
@@ -381,19 +389,4 @@ class Dispatcher:
         with on_behalf_of(entry.job):
             task = asyncio.create_task(work)
         tasks.add(task)
-        task.add_done_callback(partial(_ended, tasks))
-
-
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    """Let tasks come to their end, but not for long."""
-    if tasks:
-        await asyncio.wait(tasks, timeout=_DELIVERY_SECONDS)
-    for task in list(tasks):
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _ended(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-    tasks.discard(task)
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("queue_task_crashed", exc_info=error)
+        task.add_done_callback(partial(let_go, tasks))

@@ -190,6 +190,8 @@ class LocalJobQueue:
             self._dispatcher.conclude(entry, CANCELLED)
         for entry in entries:
             await self._ended(entry)
+            if entry.work is not None:  # nothing is stored any more when this returns
+                await asyncio.wait({entry.work})
             self._book.strike(entry)
         await self._journal.erase(execution_id)
 

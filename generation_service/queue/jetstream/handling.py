@@ -71,7 +71,10 @@ class Attempts:
             case "cancel":
                 return await self._cancel(question["attempt_id"])
             case "forget":
-                self._drop(question["attempt_id"])
+                attempt = self._drop(question["attempt_id"])
+                if attempt is not None and attempt.storing is not None:  # it was ended meanwhile
+                    attempt.storing.cancel()
+                    await asyncio.wait({attempt.storing})
                 await self._driver.forget(question["attempt_id"])
                 return {}
             case "release":

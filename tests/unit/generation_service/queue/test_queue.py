@@ -150,6 +150,19 @@ async def test_while_nothing_can_be_stored_nothing_more_is_begun(queueing: Queue
         assert {(await outcome(queue, each)).state for each in ids} == {JobState.DONE}
 
 
+async def test_what_is_erased_while_it_is_stored_is_not_stored(queueing: Queueing) -> None:
+    """When the erasure returns, nobody is about to store anything of it."""
+    bench, shelf = Bench(free=True), Shelf()
+    shelf.open.clear()
+    async with queueing(bench, shelf=shelf) as queue:
+        stored = await queue.submit(job())
+        await eventually(lambda: shelf.busy)
+        await queue.erase((await queue.get(stored, person())).job.execution_id)
+        assert shelf.given_up == 1
+        with pytest.raises(JobNotFoundError):
+            await queue.get(stored, person())
+
+
 async def test_cancelling_a_finished_job_changes_nothing(queueing: Queueing) -> None:
     """What is done stays done."""
     async with queueing(Bench(free=True)) as queue:

@@ -143,7 +143,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.failures: list[AttemptFailedError] = []
-        self.busy = 0
+        self.busy = self.given_up = 0
         self.open = asyncio.Event()
         self.open.set()
 
@@ -151,7 +151,11 @@ class Shelf:
         self, job: Job, attempt: AttemptName, files: Iterable[MadeFile]
     ) -> tuple[StoredMedia, ...]:
         self.busy += 1
-        await self.open.wait()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
         if self.failures:
             raise self.failures.pop(0)
         texts = [file.data.decode() for file in files]
