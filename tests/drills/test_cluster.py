@@ -62,7 +62,10 @@ async def test_all_runs_end_rightly_whoever_dies(
         works = [asyncio.create_task(child.work()) for child in children]
         _, late = await asyncio.wait(works, timeout=MOST_SECONDS)
         if late:
-            tell(f"after {MOST_SECONDS:.0f} s: {ends_of(children)}, died: {dict(killed)}")
+            tell(
+                f"after {MOST_SECONDS:.0f} s: {ends_of(children)}, died: {dict(killed)}; refused: "
+                f"{dict(refusals_of(children))}"
+            )
         assert not late
         seconds = time.monotonic() - started
         await calm(cluster, chaos)
