@@ -101,6 +101,7 @@ class InsightContract(StoreTests):
             ("apfel", []),
             ("bluten", ["umlaut"]),
             ("Blüten", ["umlaut"]),
+            ("Blütentraum", ["umlaut"]),
             ("東京", ["script"]),
             ("꽃", ["script"]),
             ("फूल", ["script"]),

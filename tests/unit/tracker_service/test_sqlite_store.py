@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from servicekit.errors import ResourceExhaustedError
-from tests.unit.tracker_service.builders import SERVICE, make_item, make_run
+from tests.unit.tracker_service.builders import SERVICE, make_item, make_run, make_start
 from tests.unit.tracker_service.care_contract import CareContract
 from tests.unit.tracker_service.export_workflow.workflow_contract import WorkflowContract
 from tests.unit.tracker_service.insight_contract import InsightContract
 from tests.unit.tracker_service.reading_contract import ReadingContract
 from tests.unit.tracker_service.store_contract import StoreContract
 from tests.unit.tracker_service.store_tests import LEASE_SECONDS, Clock
-from tracker_service.store.interface import Batch
+from tracker_service.access import EVERYTHING
+from tracker_service.store.interface import Batch, ExecutionFilter
 from tracker_service.store.sqlite import open_sqlite_store
 from tracker_service.store.writer_thread import MAX_WAITING_BYTES
 
@@ -90,3 +91,26 @@ async def test_bad_job_does_not_take_others_along(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="surrogate"):
             await outcomes[1]
         assert (await outcomes[2]).accepted_count == 1
+
+
+async def test_words_are_found_after_an_upgrade(tmp_path: Path) -> None:
+    """The index of words of an older version becomes one of today's; nothing is lost of it."""
+    text = {"content": "Ein Zaunkönig singt"}
+    async with opened(tmp_path, Clock()) as store:
+        items = [make_start("e"), make_item("e", 2, "user_input_text", stage=1, **text)]
+        end = make_item("e", 3, "pipeline_complete", stage=5)
+        await store.record(Batch(SERVICE, list(enumerate([*items, end]))))
+        assert await store.insights.index_changed(9) == 1
+    with contextlib.closing(sqlite3.connect(tmp_path / "tracker.sqlite3")) as connection:
+        connection.executescript(
+            "CREATE TABLE kept AS SELECT rowid AS key, words FROM execution_words;"
+            "DROP TABLE execution_words;"
+            "CREATE VIRTUAL TABLE execution_words USING fts5("
+            "words, tokenize='ascii', detail=none, prefix='1 2 3 4 5 6 7 8');"
+            "INSERT INTO execution_words (rowid, words) SELECT key, words FROM kept;"
+            "DROP TABLE kept; UPDATE alembic_version SET version_num = '0006'"
+        )
+    async with opened(tmp_path, Clock()) as store:
+        for word in ("zaunkonig", "zaunkoni", "zau"):
+            page = await store.page(ExecutionFilter(words=(word,)), EVERYTHING, 9, None)
+            assert [one.execution_id for one in page.executions] == ["e"]
