@@ -244,11 +244,13 @@ def claim_execution(book: Book, request: ClaimRequest, now_us: int) -> Claim:
 def _may_own(request: ClaimRequest, execution: Execution) -> bool:
     """Tell whether a caller may run an execution: calls about it then go to their address.
 
-    Researchers read all, but own only what they record themselves.
+    Researchers read all, but own only what they record themselves. What was erased is nobody's,
+    and who may read that learns why it cannot be run.
     """
     writer = request.writer
+    erased = execution.erased_time_us is not None
     return request.audience.may_read(execution.session_id, execution.group_id) and (
-        writer.trusted or execution.user_id == writer.user_id
+        writer.trusted or erased or execution.user_id == writer.user_id
     )
 
 
