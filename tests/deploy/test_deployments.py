@@ -172,10 +172,14 @@ def test_what_must_not_be_lost_is_on_a_volume(overlay: str) -> None:
         if one["spec"].get("volumeClaimTemplates")
         or any("persistentVolumeClaim" in it for it in one["spec"]["template"]["spec"]["volumes"])
     }
-    needed = {"orchestrator", "generation"}
-    if "TRACKER_DATABASE_URL" not in environment(overlay, "tracker"):
-        needed.add("tracker")
-    assert needed <= kept
+    needed = {"orchestrator"}
+    for service, database in (
+        ("tracker", "TRACKER_DATABASE_URL"),
+        ("generation", "GENERATION_MEDIA_DATABASE_URL"),
+    ):
+        if database not in environment(overlay, service):
+            needed.add(service)
+    assert kept & set(SERVICES) == needed
 
 
 def test_one_writer_is_never_two(overlay: str) -> None:
@@ -186,6 +190,8 @@ def test_one_writer_is_never_two(overlay: str) -> None:
     if environment(overlay, "generation").get("GENERATION_QUEUE") != "jetstream":
         assert by_name["generation"]["replicas"] == 1
         assert by_name["generation"]["strategy"] == {"type": "Recreate"}
+    else:
+        assert by_name["generation"]["strategy"] == {"type": "RollingUpdate"}
 
 
 def test_machines_can_be_emptied_one_by_one(overlay: str) -> None:

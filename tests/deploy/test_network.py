@@ -9,6 +9,7 @@ from tests.deploy.rendering import (
     PORTS,
     SERVICES,
     Manifest,
+    containers,
     environment,
     of_kind,
     pods,
@@ -69,6 +70,16 @@ def test_services_reach_exactly_those_that_they_are_told_of(overlay: str) -> Non
             allowed = allows(overlay, caller, target, PORTS[target])
             # Browsers come from anywhere, so the gateway's door is open; nobody gets out to it.
             assert allowed == needed, f"{caller} to {target}"
+
+
+def test_exactly_those_reach_the_database_that_are_told_of_it(overlay: str) -> None:
+    """Who has the address of PostgreSQL gets there, and nobody else."""
+    if "postgres" not in pods(overlay):
+        return
+    for name, container in containers(overlay):
+        told = {it["name"] for it in container.get("env", ())}
+        needed = any(it.endswith("DATABASE_URL") for it in told)
+        assert allows(overlay, name, "postgres", 5432) == needed, name
 
 
 def test_only_the_ingress_reaches_a_gateway_that_believes_it(overlay: str) -> None:
