@@ -7,6 +7,7 @@ Turns are whole: they are counted while many wait, when one is a small part of w
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
     from generation_service.queue.jetstream.access import NatsOptions
 
-WHOLE_TURNS = 1.5
+WHOLE_TURNS = 2.0
 """By so much a session may be off in any case: a turn is whole, and who comes back is last."""
+MOST_PASSED = 3
+"""So often a neighbour may have a turn before one who waits: in turn, back from a death, by warmth."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,31 @@ def shares_of(waits: Sequence[Wait], *, crowd: int) -> dict[str, Share]:
         for session in entitled:
             due[session] = due.get(session, 0.0) + 1 / len(entitled)
     return {session: Share(had[session], parts) for session, parts in due.items()}
+
+
+def most_passed(waits: Sequence[Wait]) -> int:
+    """Return how many turns any session had while another one waited for its next."""
+    turns = sorted((wait.went, wait.session) for wait in waits if wait.begun)
+    most = 0
+    for session in {wait.session for wait in waits}:
+        own = [time for time, whose in turns if whose == session]
+        for came, went in _stretches(wait for wait in waits if wait.session == session):
+            marks = [came, *(time for time in own if came < time < went), went]
+            for last, coming in itertools.pairwise(marks):
+                passed = Counter(whose for time, whose in turns if last < time < coming)
+                most = max(most, *passed.values(), 0)
+    return most
+
+
+def _stretches(waits: Iterable[Wait]) -> list[tuple[float, float]]:
+    """Return when one session had something waiting, without a gap in between."""
+    found: list[tuple[float, float]] = []
+    for wait in sorted(waits, key=lambda each: each.came):
+        if found and wait.came <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], wait.went)
+        else:
+            found.append((wait.came, wait.went))
+    return found
 
 
 def _waiting(waits: Iterable[Wait], now: float) -> set[str]:
