@@ -93,8 +93,8 @@ async def test_all_runs_end_rightly_whoever_dies(
         tell(
             f"{sum(share.had for share in shares.values())} turns while half of the sessions "
             f"waited: each had {min(lags):+.1f} to {max(lags):+.1f} of what was due to it, "
-            f"{within} of {len(shares)} within 20 %; while somebody waited for the next turn, nobody "
-            f"else had more than {most_passed(waits)}"
+            f"{within} of {len(shares)} within 20 %; before somebody who waited, nobody had more "
+            f"than {most_passed(waits)}"
         )
         assert len(shares) == SESSIONS
         assert all(share.is_fair for share in shares.values())

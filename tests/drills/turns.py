@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WHOLE_TURNS = 2.0
 """By so much a session may be off in any case: a turn is whole, and who comes back is last."""
 MOST_PASSED = 3
-"""So often a neighbour may have a turn before one who waits: in turn, back from a death, by warmth."""
+"""So many turns a neighbour may have before one who waits: in turn, by warmth, after a death."""
 
 
 @dataclass(frozen=True)
