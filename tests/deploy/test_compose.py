@@ -45,7 +45,8 @@ def test_settings_are_what_the_service_reads(service: str) -> None:
     """Each variable is a setting of the service, and nobody is let in without a credential."""
     told = COMPOSE["services"][service]["environment"]
     fields = {f"{service.upper()}_{name}".upper() for name in SETTINGS[service].model_fields}
-    assert told.keys() <= fields | {"COMFYUI_WORKERS", "FORWARDED_ALLOW_IPS"}
+    shared = {"COMFYUI_NODE_CLASSES", "COMFYUI_WORKERS", "FORWARDED_ALLOW_IPS"}
+    assert told.keys() <= fields | shared
     assert told.keys() >= {f"{service.upper()}_{name}" for name in ("API_KEYS_FILE", "SERVICE_KEY")}
     for name, value in told.items():
         if any(word in name for word in ("KEY", "SECRET")) and not name.endswith("_FILE"):
