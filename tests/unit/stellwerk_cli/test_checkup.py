@@ -9,12 +9,14 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
 from servicekit.api_keys import create_key
 from servicekit.principals import Role
 from stellwerk_cli.checkup import machine, outside
 from stellwerk_cli.checkup.certificates import certificates
 from stellwerk_cli.checkup.findings import Finding, State, blocking, examine, ok
+from stellwerk_cli.main import app
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.otlp_sink import collecting
 from tests.support import free_port
@@ -197,3 +199,14 @@ def test_an_address_that_is_none(address: str) -> None:
     """A faulty address is a fault like any other, not the end of the doctor."""
     told = {"GENERATION_MODELS_PROFILE": "local", "GENERATION_OLLAMA_URL": address}
     assert State.FAULT in by_state(outside.models(told))
+
+
+def test_workers_are_those_that_the_service_is_told_of(tmp_path: Path) -> None:
+    """The doctor looks at the ComfyUI servers of the variable that the service reads."""
+    away = f"http://127.0.0.1:{free_port()}"
+    options = ["--json", "--server", f"127.0.0.1:{free_port()}", "--data", str(tmp_path)]
+    told = CliRunner().invoke(app, ["doctor", *options], env={"COMFYUI_WORKERS": f"{away};"})
+    found = [json.loads(line) for line in told.output.splitlines()]
+    [worker] = [each for each in found if each["subject"] == "comfyui"]
+    assert worker["state"] == "fault"
+    assert away in worker["words"]
