@@ -38,15 +38,15 @@ FALSE_ALARMS: dict[Level, Limits] = {
         _PICTURES: 0.01,
         _QUERIES: 0.04,
         _NEAR: 0.07,
-        _GROUPS: 0.17,
+        _GROUPS: 0.18,
     },
     Level.YOUTH: {
         _WISHES: 0.0035,
         _MACHINE: 0.09,
         _PICTURES: 0.01,
         _QUERIES: 0.03,
-        _NEAR: 0.06,
-        _GROUPS: 0.14,
+        _NEAR: 0.065,
+        _GROUPS: 0.145,
     },
 }
 # A text with an `ask` term looks risky already, so it is measured by those that do.
@@ -69,10 +69,10 @@ _LEAST = dict.fromkeys(Category, 0.57) | {
     Category.HORROR: 0.5,
     Category.VIOLENCE: 0.62,
     Category.SELF_HARM: 0.67,
-    Category.DANGEROUS_ACTS: 0.7,
+    Category.DANGEROUS_ACTS: 0.73,
 }
-_MORE_AT_YOUTH = 0.03
-_LEAST_WHEN_ASKED = {Level.KIDS: 0.43, Level.YOUTH: 0.46}
+_MORE_AT_YOUTH = 0.01
+_LEAST_WHEN_ASKED = {Level.KIDS: 0.43, Level.YOUTH: 0.44}
 
 
 @dataclass(frozen=True, slots=True)
