@@ -37,7 +37,7 @@ def test_a_full_disk_under_the_log_costs_lines_only() -> None:
 
 WORDS = "Ich heisse Zarubilo"
 SETUP = f"""
-import asyncio, gc, logging, structlog, sys, threading
+import asyncio, gc, grpc, logging, structlog, sys, threading
 from servicekit.logging import configure_logging
 
 configure_logging("probe", sys.argv[1])
@@ -47,6 +47,19 @@ def fail(*_):
     error = ValueError(words)
     error.add_note(words)
     raise error
+
+async def call():
+    from tests.support import serving
+    from tests.unit.servicekit.probe import probe, unary_unary
+
+    async def do(context):
+        fail()
+
+    async with serving(probe(do)) as channel:
+        try:
+            await unary_unary(channel)
+        except grpc.aio.AioRpcError as exc:
+            assert words not in exc.details()
 
 async def forgotten():
     asyncio.create_task(asyncio.to_thread(fail))
@@ -62,6 +75,7 @@ CRASHES = {
     "uncaught": "fail()",
     "in a thread": "thread = threading.Thread(target=fail); thread.start(); thread.join()",
     "in a finaliser": "type('Odd', (), {'__del__': fail})()",
+    "in a call": "asyncio.run(call())",
     "in a forgotten task": "asyncio.run(forgotten())",
     "badly formatted": "logging.getLogger('x').error('%s %s', words)",
 }
@@ -85,6 +99,7 @@ def test_no_crash_repeats_what_a_person_wrote(crash: str) -> None:
     """However an exception ends, lines name its kind and place, not its words."""
     output = written("INFO", crash)
     assert "Zarubilo" not in output
+    assert '"exc_type": ' in output or "%s" in crash
     for line in output.splitlines():
         stack = json.loads(line).get("exception", [{"exc_type": "", "frames": [0]}])
         assert stack[0]["frames"]
