@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure, at_most
-from bench.lists import SLOWER, Database
+from bench.lists import SLOWER, Database, elapsed_ms
 from bench.report import main
 from servicekit.channel import open_channel
 from servicekit.principals import Role, identity_metadata
@@ -163,13 +163,6 @@ async def measure(database: Database, folder: Path, count: int) -> dict[str, flo
             name: statistics.median([await elapsed_ms(ask) for _ in range(ROUNDS)])
             for name, ask in questions(stub).items()
         }
-
-
-async def elapsed_ms(ask: Callable[[], Awaitable[object]]) -> float:
-    """Return how long an answer takes, in milliseconds."""
-    started = time.perf_counter()
-    await ask()
-    return (time.perf_counter() - started) * 1000
 
 
 def figures(short: bool) -> Iterator[Figure]:

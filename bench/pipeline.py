@@ -3,9 +3,10 @@
 The reference makes the same calls directly: the check of the input, then the language model, for
 the same text. Ours runs with tracking off (nothing is recorded), on, and frozen (the tracker's
 process is stopped); callers listen event by event, and once as `stellwerk_client` does, with the
-events that happened together in one response. All are measured in turn; figures are medians. One
-at a time tells the milliseconds that are added, many at once the throughput and how late the event
-loop is. The orchestrator and its callers share one process, tracker and neighbours have one each.
+events that happened together in one response. Each is measured in turn with the reference, run by
+run; figures are medians. One at a time tells the milliseconds that are added, many at once the
+throughput and how late the event loop is. The orchestrator and its callers share one process,
+tracker and neighbours have one each.
 """
 
 from __future__ import annotations
@@ -94,13 +95,14 @@ class Bench:
         self._addresses = addresses
 
     async def measure(self, case: str) -> Values:
-        """Measure one case."""
-        async with self._work(case) as work:
+        """Measure one case and the reference, in turn."""
+        async with self._work("direct") as reference, self._work(case) as work:
+            await reference()
             await work()
             if case == "frozen":
                 self._tracker.send_signal(signal.SIGSTOP)
             try:
-                return await values_of(work)
+                return await values_of(work, reference)
             finally:
                 self._tracker.send_signal(signal.SIGCONT)
 
@@ -131,25 +133,29 @@ class Bench:
             yield through(OrchestratorServiceStub(channel), batched=case == "batched")
 
 
-async def values_of(work: Work) -> Values:
+async def values_of(work: Work, reference: Work) -> Values:
     """Measure one at a time, then many at once."""
-    times = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        await work()
-        times.append((time.perf_counter() - started) * 1_000)
+    alone = [(await milliseconds(work), await milliseconds(reference)) for _ in range(RUNS)]
+    ours_ms, reference_ms = zip(*alone, strict=True)
     lags_ms: list[float] = []
     probing = asyncio.create_task(probe(lags_ms))
-    started = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-    seconds = time.perf_counter() - started
+    at_once_ms = await milliseconds(work, AT_ONCE)
     probing.cancel()
     await asyncio.gather(probing, return_exceptions=True)
     return {
-        "p50_ms": statistics.median(times),
-        "runs_per_second": AT_ONCE / seconds,
+        "p50_ms": statistics.median(ours_ms),
+        "reference_p50_ms": statistics.median(reference_ms),
+        "runs_per_second": AT_ONCE / at_once_ms * 1_000,
+        "reference_per_second": AT_ONCE / await milliseconds(reference, AT_ONCE) * 1_000,
         "lag_p99_ms": percentile(lags_ms, 0.99),
     }
+
+
+async def milliseconds(work: Work, at_once: int = 1) -> float:
+    """Return how long work takes, done once or many times at once."""
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    return (time.perf_counter() - started) * 1_000
 
 
 def through(stub: Any, *, batched: bool) -> Work:
@@ -218,7 +224,7 @@ def neighbours(folder: Path) -> Iterator[tuple[dict[str, str], subprocess.Popen[
 
 async def measure_all(rounds: int) -> dict[str, Values]:
     """Measure every case in turn; returns the medians of the rounds."""
-    found: dict[str, list[Values]] = {case: [] for case in ("direct", *CASES)}
+    found: dict[str, list[Values]] = {case: [] for case in CASES}
     with (
         tempfile.TemporaryDirectory(prefix="bench-pipeline-") as name,
         neighbours(Path(name)) as (addresses, tracker),
@@ -235,12 +241,12 @@ def figures(short: bool) -> Iterator[Figure]:
     """Measure every case."""
     spare_collector()  # as `python -m orchestrator` does
     rows = asyncio.run(measure_all(1 if short else 3))
-    direct = rows.pop("direct")
     for case, row in rows.items():
         alone, at_once = (at_most(ADDED_MS, "added"),), (at_least(SHARE, "ratio"),)
         name = f"run, {CASES[case]}"
-        yield Figure(f"{name}, one at a time, p50", "ms", row["p50_ms"], direct["p50_ms"], alone)
-        rates = row["runs_per_second"], direct["runs_per_second"]
+        times = row["p50_ms"], row["reference_p50_ms"]
+        yield Figure(f"{name}, one at a time, p50", "ms", *times, alone)
+        rates = row["runs_per_second"], row["reference_per_second"]
         yield Figure(f"{name}, {AT_ONCE} at once", "runs/s", *rates, at_once, more_is_better=True)
     lags = rows["on"]["lag_p99_ms"], rows["off"]["lag_p99_ms"]
     yield Figure(f"event loop late p99, {AT_ONCE} runs, recorded or not", "ms", *lags)
