@@ -39,10 +39,11 @@ Left out are what is no harm from a child (sorrows, moral questions) and copyrig
 **Measured on** {measured} texts that it did not learn from: the `dev` part of the public sets and
 own authors kept apart, by author and by template. The `blind` lines taught it nothing and chose
 nothing of this model, though their totals were printed with each try. The `own_machine` lines in
-German and English, ideas that models rewrote, were made to sound dark; most such texts do not. Of the own authors nine (`ida` to `harriet`, `stammtisch`, `umschreiber`, `rewriter`) are by
-writers who saw no score; the lines of all the others are by those who also saw
-what was missed on `own_harm`, `overt_unsafe` and `parti`, and what was blocked on `own_wish`,
-`own_query` and `own_near`: these flatter, and false alarms elsewhere may be higher.
+German and English, ideas that models rewrote, were made to sound dark; most such texts do not. Of
+the own authors nine (`ida` to `harriet`, `stammtisch`, `umschreiber`, `rewriter`) are by writers
+who saw no score; the lines of all the others are by those who also saw what was missed on
+`own_harm`, `overt_unsafe` and `parti`, and what was blocked on `own_wish`, `own_query` and
+`own_near`: these flatter, and false alarms elsewhere may be higher.
 
 **How well it carries over** to voices of which it saw none, measured with six of these nine authors
 left out of training, two at a time, 866 harmful lines and 1 099 near misses: alone at one score of
