@@ -24,7 +24,7 @@ def test_names_say_what_they_are() -> None:
     for metric in DEFINED:
         assert re.fullmatch(r"stellwerk_[a-z_]+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER), metric.name
-        assert metric.kind is not Kind.HISTOGRAM or metric.name.endswith("_seconds")
+        assert metric.kind is not Kind.HISTOGRAM or metric.name.endswith(("_seconds", "_bytes"))
         assert metric.help.endswith("."), metric.name
 
 
@@ -32,5 +32,5 @@ def test_labels_are_words_from_small_sets() -> None:
     """No label could hold an id or a text."""
     allowed = {"rpc", "code", "what", "service", "version", "state", "stage", "phase", "outcome"}
     allowed |= {"kind", "level", "decision", "layer", "category", "check", "reason", "backend"}
-    allowed |= {"role", "method", "route", "status"}
+    allowed |= {"role", "method", "route", "status", "format"}
     assert {label for metric in DEFINED for label in metric.labels} <= allowed
