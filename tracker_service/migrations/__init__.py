@@ -8,6 +8,8 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from servicekit.settings import ConfigurationError
+
 if TYPE_CHECKING:
     import psycopg
     import sqlalchemy
@@ -24,11 +26,11 @@ def migrate_sqlite(path: Path) -> None:
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: It cannot be opened, or holds something else.
-        alembic.util.CommandError: It was written by a newer version.
+        ConfigurationError: It was written by a newer version.
     """
     # Looked up by hand, since nearly every start finds nothing to do, and Alembic with SQLAlchemy
     # costs half a second and 30 MB.
-    if _sqlite_revision(path) != latest_revision():
+    if _is_behind(_sqlite_revision(path)):
         import sqlalchemy
 
         _upgrade(sqlalchemy.URL.create("sqlite", database=str(path)))
@@ -43,13 +45,13 @@ def migrate_postgres(url: str) -> None:
     Raises:
         psycopg.Error: It cannot be reached.
         sqlalchemy.exc.SQLAlchemyError: It holds something else.
-        alembic.util.CommandError: It was written by a newer version.
+        ConfigurationError: It was written by a newer version.
     """
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))  # ends with the connection
-        if _postgres_revision(connection) != latest_revision():
+        if _is_behind(_postgres_revision(connection)):
             import sqlalchemy
 
             _upgrade(sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"))
@@ -81,6 +83,22 @@ def revision_of_postgres(url: str, timeout_seconds: float) -> str | None:
 
     with psycopg.connect(url, connect_timeout=round(timeout_seconds)) as connection:
         return _postgres_revision(connection)
+
+
+def _is_behind(revision: str | None) -> bool:
+    """Tell whether a database needs migrations.
+
+    Raises:
+        ConfigurationError: It needs a newer version of this service instead.
+    """
+    latest = latest_revision()
+    if revision is not None and revision > latest:
+        raise ConfigurationError(
+            f"The database has schema {revision}, this version knows up to {latest}. Start the "
+            "version that wrote it, or restore the backup made before the upgrade "
+            "(docs/operations)."
+        )
+    return revision != latest
 
 
 def _sqlite_revision(path: Path) -> str | None:

@@ -63,7 +63,7 @@ async def open_postgres_store(
         The store; close it.
 
     Raises:
-        ConfigurationError: The database cannot be reached.
+        ConfigurationError: The database cannot be reached, or a newer version wrote it.
     """
     loop = asyncio.get_running_loop()
     own_name = uuid.uuid4().hex

@@ -145,7 +145,7 @@ async def open_sqlite_store(
         The store; close it.
 
     Raises:
-        ConfigurationError: Another process has it open.
+        ConfigurationError: Another process has it open, or a newer version wrote it.
     """
     loop = asyncio.get_running_loop()
 

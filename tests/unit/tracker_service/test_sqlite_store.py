@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from servicekit.errors import ResourceExhaustedError
+from servicekit.settings import ConfigurationError
 from tests.unit.tracker_service.builders import SERVICE, make_item, make_run, make_start
 from tests.unit.tracker_service.care_contract import CareContract
 from tests.unit.tracker_service.export_workflow.workflow_contract import WorkflowContract
@@ -114,3 +115,17 @@ async def test_words_are_found_after_an_upgrade(tmp_path: Path) -> None:
         for word in ("zaunkonig", "zaunkoni", "zau"):
             page = await store.page(ExecutionFilter(words=(word,)), EVERYTHING, 9, None)
             assert [one.execution_id for one in page.executions] == ["e"]
+
+
+async def test_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    """After a rollback the tracker says which schema it met and what to do, and changes nothing."""
+    path = tmp_path / "tracker.sqlite3"
+    async with opened(tmp_path, Clock()):
+        pass
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"schema 9999.*restore the backup"):
+        async with opened(tmp_path, Clock()):
+            pass
+    assert path.read_bytes() == before
