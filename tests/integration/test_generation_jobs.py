@@ -267,7 +267,7 @@ async def test_phases_have_limits_of_their_own(stub: Stub, comfy: ComfyUIServer)
         (
             {**graph(), "9": {"class_type": "ExecAnything", "inputs": {}}},
             "WORKFLOW_INVALID",
-            "node 9 (ExecAnything): This node class is not allowed. Whoever runs the service may add",
+            "node 9 (ExecAnything): This node class is not allowed. Whoever runs the service may",
         ),
         (graph(width=["7", 0]), "WORKFLOW_INVALID", "node 1 (EmptyImage), input 'width'"),
     ],
