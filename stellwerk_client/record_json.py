@@ -35,11 +35,7 @@ def record_json(record: execution_pb2.ExecutionRecord) -> dict[str, Any]:
         only `erased` and an item's `late` are left out unless they are true.
     """
     summary = record.summary
-    texts = [
-        item.content
-        for item in record.items
-        if item.item_type == "user_input_text" and item.HasField("content")
-    ]
+    texts = _input_texts(record)
     return {
         "execution_id": summary.execution_id,
         "config_name": summary.config_name or None,
@@ -64,6 +60,17 @@ def record_json(record: execution_pb2.ExecutionRecord) -> dict[str, Any]:
         "items": [item_json(item) for item in record.items],
         **({"erased": True} if summary.erased else {}),
     }
+
+
+def _input_texts(record: execution_pb2.ExecutionRecord) -> list[str]:
+    """The person's texts; what was recorded before a new beginning of stage 1 does not count."""
+    texts: list[str] = []
+    for item in record.items:
+        if item.item_type == "stage_transition" and item.stage == 1:
+            texts.clear()
+        elif item.item_type == "user_input_text" and item.HasField("content"):
+            texts.append(item.content)
+    return texts
 
 
 def item_json(item: execution_pb2.ExecutionItem) -> dict[str, Any]:

@@ -18,6 +18,7 @@ MAX_USER_INPUT: Final = 200
 """Code points of the first input text that a summary shows."""
 
 INPUT_TEXT: Final = "user_input_text"
+TRANSITION: Final = "stage_transition"
 """The type of the items that hold texts which the person gave."""
 
 MAX_MISSING: Final = 1000
@@ -114,8 +115,18 @@ class ExecutionRecord:
 
 
 def input_texts(items: Iterable[ExecutionItem]) -> list[str]:
-    """Return the texts that the person gave, in their order."""
-    return [item.content for item in items if is_input_text(item) and item.content is not None]
+    """Return the texts that the person gave, in their order.
+
+    A run that was cut in stage 1 begins that stage once more and records them again, so those
+    before do not count.
+    """
+    texts: list[str] = []
+    for item in items:
+        if item.item_type == TRANSITION and item.stage == 1:
+            texts.clear()
+        elif is_input_text(item) and item.content is not None:
+            texts.append(item.content)
+    return texts
 
 
 def is_input_text(item: ExecutionItem) -> bool:

@@ -182,3 +182,11 @@ def test_text_is_written_unescaped_and_indented() -> None:
     """People can read the file: umlauts stay umlauts, two spaces per level."""
     text = dump(make_record([make_item("e", 1, "user_input_text", content="Größe 😀")]))
     assert '\n      "content": "Größe 😀",\n' in text
+
+
+def test_inputs_that_were_recorded_again_count_once() -> None:
+    """A run that was cut in stage 1 begins it anew; its texts stand in the record twice."""
+    begun = make_item("e", 2, "stage_transition", stage=1)
+    given_texts = [make_item("e", 3 + at, "user_input_text", content=f"{at}") for at in range(2)]
+    assert input_texts([begun, *given_texts]) == ["0", "1"]
+    assert input_texts([begun, given_texts[0], begun, *given_texts]) == ["0", "1"]
