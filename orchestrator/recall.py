@@ -73,15 +73,20 @@ def recall(items: Sequence[Item], plan: Plan) -> Recalled:
     """
     start = next((item for item in items if item.item_type == "pipeline_start"), None)
     if start is None:
-        raise FailedPreconditionError(
-            "NOT_RESUMABLE", "The beginning of this execution was not recorded; run it again."
-        )
+        raise beginning_unknown()
     outputs = [OutputStatus(each.loop_iteration, each.id, each.media_type) for each in plan.outputs]
     reader = _Reader(plan, Recalled(dict(start.metadata), Progress([]), outputs))
     for item in items:
         reader.read(item)
     reader.finish()
     return reader.recalled
+
+
+def beginning_unknown() -> FailedPreconditionError:
+    """Return the error for an execution of which too little is recorded to go on with it."""
+    return FailedPreconditionError(
+        "NOT_RESUMABLE", "The beginning of this execution was not recorded; run it again."
+    )
 
 
 class _Reader:

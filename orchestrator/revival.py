@@ -68,8 +68,8 @@ class Past(Protocol):
         """Return what is recorded of an execution.
 
         Raises:
-            NotFoundError: EXECUTION_NOT_FOUND or PLAN_NOT_FOUND.
-            FailedPreconditionError: NOT_RESUMABLE.
+            NotFoundError: EXECUTION_NOT_FOUND.
+            FailedPreconditionError: NOT_RESUMABLE: it has no beginning, or no plan.
             UnavailableError: TRACKER_UNAVAILABLE.
         """
         ...
@@ -151,6 +151,7 @@ class Revival:
     async def _take_up(self, execution_id: str, principal: Principal) -> Execution:
         self._launcher.executions.require_room(principal)
         await self._settle()
+        await self._past.recorded(execution_id)  # nobody owns what cannot be gone on with
         claim = await self._past.claim_next(execution_id)
         recorded = await self._past.recorded(execution_id)
         recalled = recall(recorded.items, recorded.plan)

@@ -13,6 +13,7 @@ import grpc
 from orchestrator.converters import words
 from orchestrator.converters.records import last_run_of, recorded_from_proto
 from orchestrator.intake import Claim
+from orchestrator.recall import beginning_unknown
 from orchestrator.replicas import Owner
 from servicekit.channel import deadline, ending, retry_unavailable
 from servicekit.errors import (
@@ -89,10 +90,13 @@ class TrackerClient:
         """See `revival.Past`."""
         record = (await self.get(execution_id)).record
         request = tracker_pb2.GetPlanRequest(execution_id=execution_id)
-        with _tracker_failures():
-            response = await retry_unavailable(
-                lambda: self._stub.GetPlan(request, timeout=deadline(self._limit_seconds))
-            )
+        try:
+            with _tracker_failures():
+                response = await retry_unavailable(
+                    lambda: self._stub.GetPlan(request, timeout=deadline(self._limit_seconds))
+                )
+        except NotFoundError as exc:
+            raise beginning_unknown() from exc
         return recorded_from_proto(record, response.plan.plan_json)
 
     async def last_run(self, session_id: str) -> LastRun | None:

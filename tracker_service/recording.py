@@ -226,7 +226,7 @@ def claim_execution(book: Book, request: ClaimRequest, now_us: int) -> Claim:
     if request.idempotency_key:
         known = book.execution_of_key(request.writer.user_id, request.idempotency_key)
         if known is not None:
-            return _claim_known(known, request, now_us)
+            return _claim_known(book, known, request, now_us)
     execution = book.find(request.execution_id)
     if execution is not None:
         if not _may_own(request, execution):
@@ -254,8 +254,18 @@ def _may_own(request: ClaimRequest, execution: Execution) -> bool:
     )
 
 
-def _claim_known(execution: Execution, request: ClaimRequest, now_us: int) -> Claim:
-    """Answer for a used key: the owner may ask again, everybody else should watch."""
+def _claim_known(book: Book, execution: Execution, request: ClaimRequest, now_us: int) -> Claim:
+    """Answer for a used key: the owner may ask again, everybody else should watch.
+
+    One whose owner died before anything of it arrived can be neither watched nor resumed, so it is
+    given to whoever asks for it once more.
+    """
+    if _left_no_trace(execution, now_us):
+        lease_us = request.lease_us or execution.lease_us
+        execution.claim_next(execution.epoch, request.owner_address, lease_us, now_us)
+        book.add_claim(execution, now_us)
+        book.touch(execution)
+        return _claim_of(execution, existing=False)
     repeated = (
         execution.execution_id == request.execution_id
         and execution.terminal_number is None
@@ -263,6 +273,14 @@ def _claim_known(execution: Execution, request: ClaimRequest, now_us: int) -> Cl
         and execution.is_owned(now_us)
     )
     return _claim_of(execution, existing=not repeated)
+
+
+def _left_no_trace(execution: Execution, now_us: int) -> bool:
+    return (
+        not execution.is_owned(now_us)
+        and execution.item_count == 0
+        and execution.erased_time_us is None
+    )
 
 
 def _claim_fresh(book: Book, request: ClaimRequest, now_us: int) -> Execution:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SESSIONS = 30
 PAUSE_SECONDS = 0.5
 UNAVAILABLE = Code.UNAVAILABLE.value
+NOT_RESUMABLE = "NOT_RESUMABLE"
 CALL_SECONDS = 300.0
 UNKNOWN = execution_pb2.EXECUTION_STATE_UNSPECIFIED
 INTERRUPTED = execution_pb2.EXECUTION_STATE_INTERRUPTED
@@ -138,6 +139,8 @@ class Child:
             self.refusals[UNAVAILABLE] += 1
         else:
             self.refusals[error.reason or error.code] += 1
+            if error.reason == NOT_RESUMABLE:  # then it is begun anew, under the same key
+                self.state = UNKNOWN
             self.state = UNKNOWN  # ask anew what has become of it
 
 

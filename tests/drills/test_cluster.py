@@ -16,6 +16,7 @@ from servicekit.principals import Role
 from stellwerk.tracker.v1 import execution_pb2
 from tests.drills.children import (
     COMPLETED,
+    NOT_RESUMABLE,
     SESSIONS,
     UNAVAILABLE,
     Child,
@@ -76,7 +77,7 @@ async def test_all_runs_end_rightly_whoever_dies(
             f"refused, then tried again: {dict(refusals)}"
         )
         assert {child.state for child in children} == {COMPLETED}
-        assert set(refusals) <= {UNAVAILABLE, *NOT_YET}
+        assert set(refusals) <= {UNAVAILABLE, NOT_RESUMABLE, *NOT_YET}
         await check_all(cluster, children)
         done = Counter(
             run.prompt_id

@@ -119,6 +119,30 @@ async def is_left(stub: GenerationServiceAsyncStub, job_id: str) -> bool:
     return job.finished.error_reason == "JOB_LEFT"
 
 
+async def test_a_run_of_which_nothing_was_recorded_begins_anew(house: House) -> None:
+    """An owner that died at once leaves a key behind: it cannot be resumed, but used again."""
+    metadata = tuple(identity_metadata(user="mia", session="tisch-1", role=Role.LEARNER))
+    claim = tracker_service_pb2.ClaimExecutionRequest(
+        execution_id="begun-in-vain", idempotency_key="once", owner_address="127.0.0.1:1"
+    )
+    claim.lease_duration.FromMilliseconds(100)
+    await house.tracker.ClaimExecution(claim, metadata=metadata)
+    await given_back(house, "begun-in-vain")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await resume(house, "begun-in-vain", user="mia", session="tisch-1", role=Role.LEARNER)
+    assert remote_error(raised.value).reason == "NOT_RESUMABLE"
+    request = pb2.RunExecutionRequest(
+        config="dada", texts=[IDEA], safety_level=ADULT, language="de", text_only=True
+    )
+    request.idempotency_key = "once"
+    call = house.orchestrator.RunExecution(request, metadata=metadata, **CALL)
+    assert no_faults([response.event async for response in call]) == "begun-in-vain"
+    record = await house.record("begun-in-vain")
+    assert [item.sequence_number for item in record.items] == list(range(1, len(record.items) + 1))
+    assert {item.epoch for item in record.items} == {2}
+    assert record.summary.complete
+
+
 async def test_a_resumed_run_goes_on_after_what_is_recorded(
     house: House, ollama: FakeOllama, tmp_path: Path
 ) -> None:

@@ -187,6 +187,24 @@ class StoreContract(StoreTests):
         other = await store.claim(make_claim("f", key="k", writer=berta))
         assert (other.existing, other.execution_id) == (False, "f")
 
+    async def test_key_of_an_owner_who_died_at_once_can_be_used_again(
+        self, store: Store, clock: Clock
+    ) -> None:
+        """Of whom nothing arrived, nothing can be resumed: the next who asks begins anew."""
+        await store.claim(make_claim("e", "one:1", key="k"))
+        clock.advance(LEASE_SECONDS - 1)
+        assert (await store.claim(make_claim("f", "two:2", key="k"))).existing
+        clock.advance(2)
+        claim = await store.claim(make_claim("g", "three:3", key="k"))
+        assert (claim.execution_id, claim.epoch, claim.existing) == ("e", 2, False)
+        assert claim.next_sequence_number == 1
+        assert (await store.claim(make_claim("h", "two:2", key="k"))).existing
+        await store.record(make_batch([item._replace(epoch=2) for item in make_run("e")]))
+        clock.advance(10 * LEASE_SECONDS)
+        assert (await store.claim(make_claim("i", "two:2", key="k"))).existing
+        summary = await store.summary("e", EVERYTHING)
+        assert (summary.state, summary.complete) == (ExecutionState.COMPLETED, True)
+
     async def test_owner_may_claim_again(self, store: Store) -> None:
         """A repeated claim of the owner gives the same answer; anybody else gets LEASE_HELD."""
         first = await store.claim(make_claim("e", key="k"))

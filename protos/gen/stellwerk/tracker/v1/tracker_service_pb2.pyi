@@ -204,7 +204,8 @@ class ClaimExecutionResponse(_message.Message):
     """The first number that the owner may use."""
     existing: _builtins.bool
     """True: the idempotency key was used before; the caller owns nothing and
-    should watch `execution_id`.
+    should watch `execution_id`. A key whose owner's lease ended before
+    anything was recorded is the caller's, by the next epoch.
     """
     owner_address: _builtins.str
     """Address of the present owner. Empty: it is not running."""
