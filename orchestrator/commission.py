@@ -64,8 +64,8 @@ class Commission:
 
     @property
     def resumes(self) -> bool:
-        """Whether it goes on with what an earlier claim began."""
-        return self.epoch > 1
+        """Whether it goes on with what an earlier claim began, of which something is recorded."""
+        return self.first_number > 1
 
 
 def run_of(commission: Commission, journal: Journal, services: Services) -> Run:

@@ -140,7 +140,8 @@ async def test_a_run_of_which_nothing_was_recorded_begins_anew(house: House) -> 
     record = await house.record("begun-in-vain")
     assert [item.sequence_number for item in record.items] == list(range(1, len(record.items) + 1))
     assert {item.epoch for item in record.items} == {2}
-    assert record.summary.complete
+    assert item_types(record)[0] == "pipeline_start"
+    assert (record.summary.complete, record.summary.user_id) == (True, "mia")
 
 
 async def test_a_resumed_run_goes_on_after_what_is_recorded(
