@@ -51,6 +51,8 @@ RELEASE_SECONDS = 10.0
 REATTACH_PAUSE_SECONDS = 0.25
 JOB_LEFT = "JOB_LEFT"
 """Why a job ended whose caller had gone: not ours, as we are here."""
+MOST_LEFT = 80
+"""How often such a job is asked for anew, some 20 seconds long, before its end is passed on."""
 UNTIL_THE_LIMIT = 10_000
 """Attempts where only the time counts."""
 MAX_TEXTS_IN_CALL = 64
@@ -195,7 +197,7 @@ class GenerationClient:
         our execution up finds it, unless it was just ended since we had gone; then it begins anew.
         """
         message = generation.media_request_to_proto(request)
-        give_up, left = math.inf, False
+        give_up, left, left_count = math.inf, False, 0
         while True:
             call = self._stub.GenerateMedia(message, timeout=deadline(self._media_seconds))
             try:
@@ -204,10 +206,12 @@ class GenerationClient:
                         give_up = math.inf
                         event = generation.job_event_from_proto(response)
                         left = isinstance(event, JobFinished) and event.error_reason == JOB_LEFT
+                        left = left and left_count < MOST_LEFT
                         if event is not None and not left:
                             yield event
                 if not left:
                     return
+                left_count += 1
                 log.warning("job_left_before")
             except grpc.RpcError as exc:
                 error = remote_error(exc)
